@@ -1,0 +1,63 @@
+//! A chunk of `map`: several inputs that travel as one task, each with an outcome of its own.
+
+use crate::cell::{Outcome, Work};
+use crate::error::TaskError;
+use crate::panic::{Panic, catch};
+use crate::{current, is_stop_requested};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The inputs of a chunk, and an empty buffer for its outcomes.
+pub(crate) struct Chunk<A, R> {
+    pub(crate) f: fn(A) -> R,
+    pub(crate) buffers: Buffers<A, R>,
+}
+
+/// The two buffers of a chunk. They travel to the worker and back, and are used again.
+pub(crate) struct Buffers<A, R> {
+    pub(crate) inputs: Vec<A>,
+    pub(crate) outcomes: VecDeque<Outcome<R>>,
+}
+
+impl<A, R> Buffers<A, R> {
+    pub(crate) fn new() -> Self {
+        Self {
+            inputs: Vec::new(),
+            outcomes: VecDeque::new(),
+        }
+    }
+}
+
+/// A chunk that ran: as many outcomes as it had inputs, in their order, and how long it took.
+pub(crate) struct Done<A, R> {
+    pub(crate) buffers: Buffers<A, R>,
+    pub(crate) elapsed: Duration,
+}
+
+impl<A, R> Work<Done<A, R>> for Chunk<A, R> {
+    fn call(self) -> Done<A, R> {
+        let begun = Instant::now();
+        let Self { f, mut buffers } = self;
+        let Buffers { inputs, outcomes } = &mut buffers;
+        outcomes.reserve(inputs.len());
+        let mut inputs_left = inputs.drain(..);
+        // One catch serves until an item panics; the items after it get another.
+        while let Err(caught) = catch(|| {
+            for input in inputs_left.by_ref() {
+                if is_stop_requested() {
+                    drop(input);
+                    outcomes.push_back(Err(TaskError::Cancelled(current::task_info())));
+                } else {
+                    outcomes.push_back(Ok(f(input)));
+                }
+            }
+        }) {
+            outcomes.push_back(Err(TaskError::Panicked(Panic::new(current::task_info(), caught))));
+        }
+        drop(inputs_left);
+        Done {
+            buffers,
+            elapsed: begun.elapsed(),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! A set of futures that learns of each completion in O(1): no rescan, no lock per future, no allocation per member
+//! beyond its place in the set.
+//!
+//! ```text
+//!   member's cell ── observer: Set { ready, index } ──┐ done: the completer pushes the cell itself
+//!   member's cell ── observer: Ready { index, next } ◄┴─ ReadyList.head ◄── the set takes the whole list at once
+//! ```
+//! The list is linked through the members' observer slots. The set owns the members' handles, so a cell on the list
+//! lives until the set is closed; after that nothing is pushed and nothing is followed.
+
+use crate::cell::Header;
+use crate::member::Member;
+use crate::observer::Observer;
+use crate::panic::contain;
+use crate::spin;
+use crate::sync::{AtomicPtr, Mutex, Ordering, parking};
+use std::collections::VecDeque;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+/// The head of a list that takes no more.
+const CLOSED: *mut Header = ptr::without_provenance_mut(1);
+
+/// The done members that their set has not seen yet, newest first.
+pub(crate) struct ReadyList {
+    head: AtomicPtr<Header>,
+    sleeper: Mutex<Option<Sleeper>>,
+}
+
+/// Who waits for the next completion.
+enum Sleeper {
+    /// A thread, in the parking lot under the list's address.
+    Thread,
+    Task(Waker),
+}
+
+impl ReadyList {
+    fn new() -> Self {
+        Self {
+            head: AtomicPtr::new(ptr::null_mut()),
+            sleeper: Mutex::new(None),
+        }
+    }
+
+    fn key(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
+    /// Pushes a done member; `link` stores its next pointer. Wakes the set if it saw an empty list.
+    pub(crate) fn push(&self, cell: NonNull<Header>, link: impl Fn(*const Header)) {
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            if head == CLOSED {
+                return;
+            }
+            link(head);
+            // ORDERING: Release publishes the link to the set's Acquire swap.
+            match self
+                .head
+                .compare_exchange_weak(head, cell.as_ptr(), Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => break,
+                Err(now) => head = now,
+            }
+        }
+        // A sleeper saw an empty list last, so only the push onto an empty list has somebody to wake.
+        if head.is_null() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        let sleeper = self.sleeper.lock().take();
+        match sleeper {
+            None => {}
+            Some(Sleeper::Thread) => parking::unpark_all(self.key()),
+            Some(Sleeper::Task(waker)) => contain(|| waker.wake()),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.head.load(Ordering::Acquire).is_null()
+    }
+
+    fn announce(&self, sleeper: Sleeper) {
+        let before = self.sleeper.lock().replace(sleeper);
+        drop(before);
+    }
+
+    /// Sleeps until a member is done or `deadline`; false if the deadline came first.
+    fn sleep(&self, deadline: Option<Instant>) -> bool {
+        self.announce(Sleeper::Thread);
+        parking::park(self.key(), || self.is_empty(), deadline) || !self.is_empty()
+    }
+
+    /// Takes the whole list, oldest first, into `order`.
+    fn take_into(&self, order: &mut VecDeque<usize>) {
+        let first = order.len();
+        let mut cell = self.head.swap(ptr::null_mut(), Ordering::Acquire).cast_const();
+        // SAFETY: members on the list are kept alive by the set, whose owner calls this.
+        while let Some(header) = unsafe { cell.as_ref() } {
+            // SAFETY: the push gave the slot to the set.
+            let (index, next) = unsafe { header.observer_slot(|slot| std::mem::take(slot).ready_link()) };
+            order.push_back(index);
+            cell = next;
+        }
+        order.make_contiguous()[first..].reverse();
+    }
+
+    fn close(&self) {
+        self.head.swap(CLOSED, Ordering::AcqRel);
+    }
+}
+
+/// Futures, or pairs with one, of which the done ones are asked for in the order of their completion.
+pub(crate) struct CompletionSet<M: Member> {
+    members: Vec<Option<M>>,
+    free: Vec<usize>,
+    list: Arc<ReadyList>,
+    /// Members known to be done, in order.
+    ready: VecDeque<usize>,
+    len: usize,
+    /// Members below it are not worth another try at helping.
+    helped: usize,
+}
+
+impl<M: Member> CompletionSet<M> {
+    pub(crate) fn new() -> Self {
+        Self {
+            members: Vec::new(),
+            free: Vec::new(),
+            list: Arc::new(ReadyList::new()),
+            ready: VecDeque::new(),
+            len: 0,
+            helped: 0,
+        }
+    }
+
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.members.reserve(more);
+    }
+
+    /// Members not handed out yet, done or not.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn insert(&mut self, member: M) {
+        let index = self.free.pop().unwrap_or(self.members.len());
+        let observer = Observer::Set {
+            ready: self.list.clone(),
+            index,
+        };
+        // SAFETY: the set owns the handle; what its last user left in the slot is taken out first.
+        let done = unsafe {
+            let future = member.future();
+            future.stop_observing();
+            future.observe(observer).is_err()
+        };
+        if done {
+            self.ready.push_back(index);
+        }
+        if index == self.members.len() {
+            self.members.push(Some(member));
+        } else {
+            self.members[index] = Some(member);
+            self.helped = self.helped.min(index);
+        }
+        self.len += 1;
+    }
+
+    /// A done member, if one is known without waiting.
+    pub(crate) fn pop(&mut self) -> Option<M> {
+        if self.ready.is_empty() {
+            self.list.take_into(&mut self.ready);
+        }
+        let index = self.ready.pop_front()?;
+        let member = self.members[index].take().expect("a member becomes ready once");
+        self.free.push(index);
+        self.len -= 1;
+        Some(member)
+    }
+
+    /// The next done member; `None` if the deadline comes first or no member is left.
+    pub(crate) fn next(&mut self, deadline: Option<Instant>) -> Option<M> {
+        loop {
+            if let Some(member) = self.pop() {
+                return Some(member);
+            }
+            if self.len == 0 {
+                return None;
+            }
+            if self.help() || spin::look(|| !self.list.is_empty()) {
+                continue;
+            }
+            if !self.list.sleep(deadline) {
+                return self.pop();
+            }
+        }
+    }
+
+    /// As [`next`](Self::next), for an async task.
+    pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<M>> {
+        loop {
+            if let Some(member) = self.pop() {
+                return Poll::Ready(Some(member));
+            }
+            if self.len == 0 {
+                return Poll::Ready(None);
+            }
+            if self.help() {
+                continue;
+            }
+            self.list.announce(Sleeper::Task(cx.waker().clone()));
+            if self.list.is_empty() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// On a worker: runs one member that waits in this very pool's queue. Each member is tried once.
+    fn help(&mut self) -> bool {
+        if crate::current::worker(|_| ()).is_none() {
+            return false;
+        }
+        while self.helped < self.members.len() {
+            let member = &self.members[self.helped];
+            self.helped += 1;
+            if member.as_ref().is_some_and(|member| member.future().help()) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Ends the set and gives back what it still holds, in the order of insertion.
+    pub(crate) fn into_members(mut self) -> Vec<M> {
+        self.release()
+    }
+
+    fn release(&mut self) -> Vec<M> {
+        self.list.close();
+        let members: Vec<M> = self.members.drain(..).flatten().collect();
+        for member in &members {
+            // SAFETY: the set owns the handle, and the list is closed: what a completer still does to the slot it does
+            // as the slot's owner.
+            unsafe { member.future().stop_observing() };
+        }
+        members
+    }
+}
+
+impl<M: Member> Drop for CompletionSet<M> {
+    fn drop(&mut self) {
+        drop(self.release());
+    }
+}

@@ -1,0 +1,129 @@
+//! What this thread is doing right now: which task it runs, whose callbacks it runs, which pool it works for.
+
+use crate::cell::Header;
+use crate::info::TaskInfo;
+use crate::sync::local;
+use crate::task::InlineWorker;
+use std::cell::Cell;
+use std::ptr;
+
+/// One future whose callbacks run on this thread; frames nest, since a callback may complete another future.
+struct Frame {
+    address: usize,
+    outer: *const Frame,
+}
+
+local! {
+    static TASK: Cell<*const Header> = Cell::new(ptr::null());
+    static CALLBACKS: Cell<*const Frame> = Cell::new(ptr::null());
+    static WORKER: Cell<Option<*const dyn InlineWorker>> = Cell::new(None);
+}
+
+/// Puts a thread-local value back when dropped, panics included.
+struct Restore<T: Copy, Set: Fn(T)> {
+    set: Set,
+    outer: T,
+}
+
+impl<T: Copy, Set: Fn(T)> Drop for Restore<T, Set> {
+    fn drop(&mut self) {
+        (self.set)(self.outer);
+    }
+}
+
+/// Runs `f` as the task of `header`.
+pub(crate) fn with_task<R>(header: &Header, f: impl FnOnce() -> R) -> R {
+    let outer = TASK.with(|task| task.replace(ptr::from_ref(header)));
+    let _restore = Restore {
+        set: |outer| TASK.with(|task| task.set(outer)),
+        outer,
+    };
+    f()
+}
+
+/// Which task this thread runs.
+///
+/// # Panics
+/// Outside a task.
+pub(crate) fn task_info() -> TaskInfo {
+    // SAFETY: `with_task` is on this thread's stack, and its caller holds a reference to the cell.
+    unsafe { TASK.with(Cell::get).as_ref() }
+        .expect("asked from inside a task")
+        .info()
+}
+
+/// Runs `f`, which runs the callbacks of `header`; the worker that this thread may be is told.
+pub(crate) fn run_callbacks_of(header: &Header, f: impl FnOnce()) {
+    let outer = CALLBACKS.with(Cell::get);
+    let frame = Frame {
+        address: header.address(),
+        outer,
+    };
+    CALLBACKS.with(|frames| frames.set(ptr::from_ref(&frame)));
+    let _restore = Restore {
+        set: |outer| CALLBACKS.with(|frames| frames.set(outer)),
+        outer,
+    };
+    let mut f = Some(f);
+    let mut once = || {
+        if let Some(f) = f.take() {
+            f();
+        }
+    };
+    if worker(|worker| worker.run_callbacks(&mut once)).is_none() {
+        once();
+    }
+}
+
+/// Whether this thread is inside a callback of that future: waiting for it would then be waiting for itself.
+pub(crate) fn runs_callbacks_of(header: &Header) -> bool {
+    let mut frame = CALLBACKS.try_with(Cell::get).unwrap_or_else(|_| ptr::null());
+    // SAFETY: frames live on this thread's stack, below us, until their `Restore` unlinks them.
+    while let Some(here) = unsafe { frame.as_ref() } {
+        if here.address == header.address() {
+            return true;
+        }
+        frame = here.outer;
+    }
+    false
+}
+
+/// Runs `f` on a thread that works for `worker`'s pool.
+pub(crate) fn with_worker<R>(worker: &dyn InlineWorker, f: impl FnOnce() -> R) -> R {
+    // SAFETY: only the lifetime is erased; `Restore` takes the pointer away before the borrow ends.
+    let erased: *const dyn InlineWorker =
+        unsafe { std::mem::transmute::<*const (dyn InlineWorker + '_), *const (dyn InlineWorker + 'static)>(worker) };
+    let outer = WORKER.with(|worker| worker.replace(Some(erased)));
+    let _restore = Restore {
+        set: |outer| WORKER.with(|worker| worker.set(outer)),
+        outer,
+    };
+    f()
+}
+
+/// The worker this thread is, if it is one.
+pub(crate) fn worker<R>(f: impl FnOnce(&dyn InlineWorker) -> R) -> Option<R> {
+    let worker = WORKER.try_with(Cell::get).ok().flatten()?;
+    // SAFETY: `with_worker` is still on this thread's stack and keeps the worker borrowed.
+    Some(f(unsafe { &*worker }))
+}
+
+/// Whether the task that this thread runs was asked to stop: by [`Future::stop`](crate::Future::stop), or because its
+/// run limit passed. Outside a task: false.
+///
+/// One load and a thread-local read: cheap enough for a loop's head.
+///
+/// ```
+/// use executor_core::is_stop_requested;
+///
+/// fn count_to(limit: u64) -> u64 {
+///     (0..limit).take_while(|_| !is_stop_requested()).count() as u64
+/// }
+/// assert_eq!(count_to(1000), 1000);
+/// ```
+#[must_use]
+pub fn is_stop_requested() -> bool {
+    let task = TASK.try_with(Cell::get).unwrap_or_else(|_| ptr::null());
+    // SAFETY: `with_task` is on this thread's stack, and its caller holds a reference to the cell.
+    unsafe { task.as_ref() }.is_some_and(Header::is_stop_requested)
+}

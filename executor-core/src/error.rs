@@ -1,0 +1,340 @@
+//! How a task can end badly, as the reader of its result sees it.
+
+use crate::info::TaskInfo;
+use crate::panic::Panic;
+use crate::submit_error::SubmitError;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a future has no value.
+///
+/// Each text says which task, where it was submitted, what happened and what can be done.
+///
+/// ```
+/// use executor_core::{Promise, TaskError};
+///
+/// let (promise, future) = Promise::<u8>::new();
+/// assert!(future.cancel());
+/// let error = future.result().unwrap_err();
+/// assert!(matches!(error, TaskError::Cancelled(_)));
+/// assert!(error.to_string().contains("was cancelled before it began"));
+/// # drop(promise);
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// Cancelled before it began: it never ran and never will.
+    Cancelled(TaskInfo),
+    /// The task panicked.
+    Panicked(Panic),
+    /// A limit of [`TaskOptions`](crate::TaskOptions) or [`MapOptions`](crate::MapOptions) passed.
+    TimedOut(Expired),
+    /// The executor broke while the task was queued; the task never ran.
+    Broken(TaskInfo, BrokenExecutor),
+    /// The executor would not take the input (only from [`Map`](crate::Map)): it was not submitted.
+    Refused(SubmitError),
+    /// The executor side was dropped without an outcome: a [`Promise`](crate::Promise) that was not fulfilled.
+    Abandoned(TaskInfo),
+    /// The future was polled again after it had given its outcome.
+    Taken(TaskInfo),
+}
+
+impl TaskError {
+    /// Whether it was cancelled before it began.
+    ///
+    /// ```
+    /// # let (_promise, future) = executor_core::Promise::<u8>::new();
+    /// # future.cancel();
+    /// assert!(future.result().unwrap_err().is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled(_))
+    }
+
+    /// Whether the task panicked.
+    ///
+    /// ```
+    /// # let (_promise, future) = executor_core::Promise::<u8>::new();
+    /// # future.cancel();
+    /// assert!(!future.result().unwrap_err().is_panic());
+    /// ```
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self, Self::Panicked(_))
+    }
+
+    /// Whether a limit passed.
+    ///
+    /// ```
+    /// # let (_promise, future) = executor_core::Promise::<u8>::new();
+    /// # future.cancel();
+    /// assert!(!future.result().unwrap_err().is_timed_out());
+    /// ```
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
+    }
+
+    /// The task, where there is one: a refused input of `map` never became a task.
+    ///
+    /// ```
+    /// # let (_promise, future) = executor_core::Promise::<u8>::new();
+    /// # future.cancel();
+    /// assert!(future.result().unwrap_err().info().is_some());
+    /// ```
+    #[must_use]
+    pub fn info(&self) -> Option<&TaskInfo> {
+        match self {
+            Self::Cancelled(info) | Self::Broken(info, _) | Self::Abandoned(info) | Self::Taken(info) => Some(info),
+            Self::Panicked(panic) => Some(panic.info()),
+            Self::TimedOut(expired) => expired.info(),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled(info) => write!(f, "{info}, was cancelled before it began"),
+            Self::Panicked(panic) => panic.fmt(f),
+            Self::TimedOut(expired) => expired.fmt(f),
+            Self::Broken(info, broken) => write!(f, "{info}, did not run: {broken}"),
+            Self::Refused(error) => write!(f, "the rest of the inputs was not submitted: {error}"),
+            Self::Abandoned(info) => write!(
+                f,
+                "{info}, has no outcome: its executor side was dropped; fulfil every Promise with set_result or set_exception"
+            ),
+            Self::Taken(info) => write!(
+                f,
+                "{info}, has already given its outcome; do not poll a future again after Ready"
+            ),
+        }
+    }
+}
+
+impl Error for TaskError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Broken(_, broken) => broken.source(),
+            Self::Refused(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Which limit passed, and how long it was.
+///
+/// ```
+/// use executor_core::{ExecutorExt, SerialExecutor, TaskError, TaskOptions};
+/// use std::time::Duration;
+///
+/// fn nap((): ()) {
+///     while !executor_core::is_stop_requested() {
+///         std::thread::yield_now();
+///     }
+/// }
+/// let options = TaskOptions::new().run_timeout(Duration::from_millis(1));
+/// let future = SerialExecutor::new().submit_with(options, nap, ())?;
+/// match future.result() {
+///     Err(TaskError::TimedOut(expired)) => assert_eq!(expired.limit(), Duration::from_millis(1)),
+///     other => unreachable!("{other:?}"),
+/// }
+/// # Ok::<(), executor_core::SubmitError>(())
+/// ```
+#[derive(Debug)]
+pub struct Expired(Box<Limit>);
+
+#[derive(Debug)]
+enum Limit {
+    Queue {
+        info: TaskInfo,
+        limit: Duration,
+    },
+    Run {
+        info: TaskInfo,
+        limit: Duration,
+    },
+    Map {
+        limit: Duration,
+        delivered: u64,
+        outstanding: u64,
+    },
+}
+
+impl Expired {
+    pub(crate) fn in_queue(info: TaskInfo, limit: Duration) -> Self {
+        Self(Box::new(Limit::Queue { info, limit }))
+    }
+
+    pub(crate) fn while_running(info: TaskInfo, limit: Duration) -> Self {
+        Self(Box::new(Limit::Run { info, limit }))
+    }
+
+    pub(crate) fn during_map(limit: Duration, delivered: u64, outstanding: u64) -> Self {
+        Self(Box::new(Limit::Map {
+            limit,
+            delivered,
+            outstanding,
+        }))
+    }
+
+    /// The limit that passed.
+    ///
+    /// ```
+    /// # use executor_core::{ExecutorExt, MapOptions, SerialExecutor, TaskError};
+    /// # use std::time::Duration;
+    /// # let executor = SerialExecutor::new();
+    /// let mut map = executor.map_with(MapOptions::new().timeout(Duration::ZERO), |x: u8| x, [1, 2]);
+    /// let Some(Err(TaskError::TimedOut(expired))) = map.next() else { unreachable!() };
+    /// assert_eq!(expired.limit(), Duration::ZERO);
+    /// ```
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        match *self.0 {
+            Limit::Queue { limit, .. } | Limit::Run { limit, .. } | Limit::Map { limit, .. } => limit,
+        }
+    }
+
+    fn info(&self) -> Option<&TaskInfo> {
+        match &*self.0 {
+            Limit::Queue { info, .. } | Limit::Run { info, .. } => Some(info),
+            Limit::Map { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Expired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Limit::Queue { info, limit } => {
+                write!(
+                    f,
+                    "{info}, waited in the queue longer than its limit of {limit:?} and was not begun"
+                )
+            }
+            Limit::Run { info, limit } => write!(
+                f,
+                "{info}, ran longer than its limit of {limit:?}; it was asked to stop (see is_stop_requested)"
+            ),
+            Limit::Map {
+                limit,
+                delivered,
+                outstanding,
+            } => write!(
+                f,
+                "map ran longer than its limit of {limit:?}: {delivered} results delivered, {outstanding} inputs unfinished"
+            ),
+        }
+    }
+}
+
+/// Why an executor takes no more tasks although nobody shut it down. Cheap to clone.
+///
+/// ```
+/// use executor_core::BrokenExecutor;
+///
+/// let broken = BrokenExecutor::new("the initializer failed", "no database");
+/// assert_eq!(broken.to_string(), "the executor is broken: the initializer failed: no database");
+/// ```
+#[derive(Clone)]
+pub struct BrokenExecutor(Arc<Broken>);
+
+struct Broken {
+    event: String,
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+impl BrokenExecutor {
+    /// For executors: what happened, and the error that caused it.
+    ///
+    /// ```
+    /// # use executor_core::BrokenExecutor;
+    /// let cause = std::io::Error::other("disk gone");
+    /// let broken = BrokenExecutor::new("the initializer of worker 3 failed", cause);
+    /// assert!(broken.cause().is::<std::io::Error>());
+    /// ```
+    pub fn new(event: impl Into<String>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Arc::new(Broken {
+            event: event.into(),
+            cause: cause.into(),
+        }))
+    }
+
+    /// The error that broke the executor, for instance the initializer's own.
+    ///
+    /// ```
+    /// # use executor_core::BrokenExecutor;
+    /// let broken = BrokenExecutor::new("the initializer failed", "no database");
+    /// assert_eq!(broken.cause().to_string(), "no database");
+    /// ```
+    #[must_use]
+    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0.cause
+    }
+}
+
+impl fmt::Display for BrokenExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the executor is broken: {}: {}", self.0.event, self.0.cause)
+    }
+}
+
+impl fmt::Debug for BrokenExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokenExecutor")
+            .field("event", &self.0.event)
+            .field("cause", &self.0.cause)
+            .finish()
+    }
+}
+
+impl Error for BrokenExecutor {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0.cause)
+    }
+}
+
+/// A wait ended before what it waited for. The waited-for thing is untouched.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let (_promise, future) = executor_core::Promise::<u8>::new();
+/// let timed_out = future.exception_timeout(Duration::ZERO).unwrap_err();
+/// assert_eq!(timed_out.to_string(), "not finished after 0ns");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not finished after {limit:?}")]
+pub struct TimedOut {
+    limit: Duration,
+}
+
+impl TimedOut {
+    /// For executors: a wait of `limit` was not enough.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let timed_out = executor_core::TimedOut::after(Duration::from_secs(1));
+    /// assert_eq!(timed_out.limit(), Duration::from_secs(1));
+    /// ```
+    #[must_use]
+    pub fn after(limit: Duration) -> Self {
+        Self { limit }
+    }
+
+    /// How long the wait was.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let timed_out = executor_core::TimedOut::after(Duration::from_secs(1));
+    /// assert_eq!(timed_out.limit().as_secs(), 1);
+    /// ```
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+}

@@ -1,0 +1,338 @@
+//! The traits: [`Executor`], which an executor implements, and [`ExecutorExt`], which its users call.
+
+use crate::cell::Work;
+use crate::error::TimedOut;
+use crate::future::Future;
+use crate::map::Map;
+use crate::map_options::MapOptions;
+use crate::options::TaskOptions;
+use crate::shutdown::Shutdown;
+use crate::submit_error::{SubmitError, TrySubmitError};
+use crate::task::Task;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// What can be an argument or a result of a task on any executor, in this process or another: a value that serde can
+/// carry and that owns all it holds. Implemented for every such type.
+///
+/// On a thread pool nothing is serialized; the bound is what makes a program that compiles for threads also run on
+/// processes.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Picture {
+///     width: u32,
+///     pixels: Vec<u8>,
+/// }
+///
+/// fn is_portable<T: executor_core::Portable>() {}
+/// is_portable::<Picture>();
+/// is_portable::<Result<(String, f64), String>>();
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument or a result of `submit` or `map`",
+    label = "not portable: it must be `Serialize + DeserializeOwned + Send + 'static`",
+    note = "derive it: `#[derive(serde::Serialize, serde::Deserialize)]`, and own the data: `String`, not `&str`",
+    note = "work that captures, borrows or returns anything else goes to `ThreadPoolExecutor::spawn` or `scope`"
+)]
+pub trait Portable: Serialize + DeserializeOwned + Send + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
+
+/// What to do with a task when the queue is full.
+///
+/// ```
+/// use executor_core::{Admission, Executor, SerialExecutor, task::Task};
+///
+/// let (task, future) = Task::from_closure(|| 1);
+/// SerialExecutor::new().submit_task(task, Admission::Try).unwrap();
+/// assert!(future.is_done());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Block until there is room. A worker of the executor itself is let in over the limit, since it may be the one
+    /// that has to make the room.
+    Wait,
+    /// Hand the task back.
+    Try,
+}
+
+/// A task that was not taken, and why.
+///
+/// ```
+/// use executor_core::{Admission, Executor, Rejection, SerialExecutor, Shutdown, SubmitError, task::Task};
+///
+/// let executor = SerialExecutor::new();
+/// executor.shutdown(Shutdown::wait());
+/// let (task, _future) = Task::from_closure(|| 1);
+/// let rejected = executor.submit_task(task, Admission::Wait).unwrap_err();
+/// assert!(matches!(rejected.reason, Rejection::Refused(SubmitError::ShutDown)));
+/// ```
+#[derive(Debug)]
+pub struct Rejected {
+    /// The task, untouched.
+    pub task: Task,
+    /// Why it was not taken.
+    pub reason: Rejection,
+}
+
+/// Why a task was not taken.
+///
+/// ```
+/// use executor_core::Rejection;
+///
+/// assert!(matches!(Rejection::Full, Rejection::Full));
+/// ```
+#[derive(Debug)]
+pub enum Rejection {
+    /// No room; only for [`Admission::Try`].
+    Full,
+    /// No task at all is taken.
+    Refused(SubmitError),
+}
+
+/// A place where tasks run: the part that an executor implements. [`ExecutorExt`] gives `submit` and `map` to all of
+/// them, `dyn Executor` included.
+///
+/// The contract, which `executor-conformance` checks case by case:
+///
+/// - Each accepted task is run once, or its future is ended without running it; never both, never neither.
+/// - Tasks of one thread are begun in the order in which it submitted them.
+/// - After `shutdown` no task is accepted; accepted ones run, or are cancelled if asked; `shutdown` may be called any
+///   number of times from any thread.
+/// - Dropping the executor is `shutdown(Shutdown::wait())`.
+///
+/// ```
+/// use executor_core::{Executor, ExecutorExt, SerialExecutor};
+///
+/// fn total(executor: &dyn Executor) -> u64 {
+///     executor.map(|n: u64| n * n, 1..=10).map(Result::unwrap).sum()
+/// }
+/// assert_eq!(total(&SerialExecutor::new()), 385);
+/// ```
+pub trait Executor: Send + Sync {
+    /// Takes a task over, to be run as soon as a worker is free.
+    ///
+    /// # Errors
+    ///
+    /// The task back: the queue is full and `admission` is not to wait, or no task is taken any more.
+    fn submit_task(&self, task: Task, admission: Admission) -> Result<(), Rejected>;
+
+    /// Ready when there may be room in the queue, so that a try is worth it; else `cx`'s waker is told when there is.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// How many tasks it runs at once.
+    fn workers(&self) -> usize;
+
+    /// Ends the executor. Called from one of its own workers it never waits, since it would wait for itself.
+    fn shutdown(&self, how: Shutdown);
+
+    /// As `shutdown(Shutdown::wait())`, waiting no longer than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`] if tasks are still running by then; they go on.
+    fn shutdown_timeout(&self, limit: Duration) -> Result<(), TimedOut>;
+
+    /// Begins `how`; ready when the executor has ended (at once if `how` does not wait).
+    fn poll_shutdown(&self, how: Shutdown, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// What users call on every [`Executor`]: `submit` and `map`, in their variants.
+///
+/// `f` is a plain function, or a closure that captures nothing, which is the same: what it needs comes as its argument.
+/// Several arguments are a tuple.
+///
+/// ```
+/// use executor_core::{ExecutorExt, SerialExecutor};
+///
+/// let executor = SerialExecutor::new();
+/// let power = executor.submit(|(base, exponent)| u64::pow(base, exponent), (3, 7))?;
+/// assert_eq!(power.result()?, 2187);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait ExecutorExt: Executor {
+    /// Hands `f(args)` to the executor and gives the future of its result. Waits for room if the queue is bounded and
+    /// full.
+    ///
+    /// # Errors
+    ///
+    /// The executor was shut down, is broken, or has no worker; the arguments are dropped then.
+    ///
+    /// ```
+    /// # use executor_core::{ExecutorExt, SerialExecutor};
+    /// let future = SerialExecutor::new().submit(|text: String| text.len(), "four".to_owned())?;
+    /// assert_eq!(future.result()?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    fn submit<A: Portable, R: Portable>(&self, f: fn(A) -> R, args: A) -> Result<Future<R>, SubmitError> {
+        let (task, future) = Task::from_work(Call { f, args }, None, Location::caller());
+        self.submit_task(task, Admission::Wait).map_err(refusal)?;
+        Ok(future)
+    }
+
+    /// As [`submit`](Self::submit), with a name or limits.
+    ///
+    /// # Errors
+    ///
+    /// As for `submit`.
+    ///
+    /// ```
+    /// # use executor_core::{ExecutorExt, SerialExecutor, TaskOptions};
+    /// let executor = SerialExecutor::new();
+    /// let future = executor.submit_with(TaskOptions::new().name("half"), |n: u32| n / 2, 8)?;
+    /// assert_eq!(future.result()?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    fn submit_with<A: Portable, R: Portable>(
+        &self,
+        options: TaskOptions,
+        f: fn(A) -> R,
+        args: A,
+    ) -> Result<Future<R>, SubmitError> {
+        let (task, future) = Task::from_work(Call { f, args }, Some(options), Location::caller());
+        self.submit_task(task, Admission::Wait).map_err(refusal)?;
+        Ok(future)
+    }
+
+    /// As [`submit`](Self::submit), but never waits.
+    ///
+    /// # Errors
+    ///
+    /// The arguments back: the queue is full, or no task is taken.
+    ///
+    /// ```
+    /// # use executor_core::{ExecutorExt, SerialExecutor};
+    /// let future = SerialExecutor::new().try_submit(|n: u32| n + 1, 1)?;
+    /// assert_eq!(future.result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    fn try_submit<A: Portable, R: Portable>(&self, f: fn(A) -> R, args: A) -> Result<Future<R>, TrySubmitError<A>> {
+        let (task, future) = Task::from_work(Call { f, args }, None, Location::caller());
+        match self.submit_task(task, Admission::Try) {
+            Ok(()) => Ok(future),
+            Err(Rejected { task, reason }) => {
+                // SAFETY: an executor hands back the very task it was given, made above with these types.
+                let call = unsafe { task.recover::<R, Call<A, R>>() };
+                let args = call
+                    .expect("a rejected task was not begun, and nobody else has its handle")
+                    .args;
+                Err(match reason {
+                    Rejection::Full => TrySubmitError::Full(args),
+                    Rejection::Refused(error) => TrySubmitError::Refused(error, args),
+                })
+            }
+        }
+    }
+
+    /// Calls `f` on each input, in parallel, and gives the outcomes in input order. See [`Map`].
+    ///
+    /// The call itself submits a first window of inputs; each `next` pulls more, so that endless inputs work and memory
+    /// stays flat. Small tasks travel in chunks whose size follows from how long they take.
+    ///
+    /// ```
+    /// # use executor_core::{ExecutorExt, SerialExecutor};
+    /// let executor = SerialExecutor::new();
+    /// let squares: Result<Vec<u64>, _> = executor.map(|n: u64| n * n, 0..).take(4).collect();
+    /// assert_eq!(squares?, [0, 1, 4, 9]);
+    /// # Ok::<(), executor_core::TaskError>(())
+    /// ```
+    #[track_caller]
+    fn map<A: Portable, R: Portable, I: IntoIterator<Item = A>>(
+        &self,
+        f: fn(A) -> R,
+        inputs: I,
+    ) -> Map<'_, Self, A, R, I::IntoIter> {
+        self.map_with(MapOptions::new(), f, inputs)
+    }
+
+    /// As [`map`](Self::map), with options.
+    ///
+    /// ```
+    /// # use executor_core::{ExecutorExt, MapOptions, SerialExecutor};
+    /// let executor = SerialExecutor::new();
+    /// let options = MapOptions::new().chunk_size(100).unordered();
+    /// let sum: u64 = executor.map_with(options, |n: u64| n, 0..1000).map(Result::unwrap).sum();
+    /// assert_eq!(sum, 499_500);
+    /// ```
+    #[track_caller]
+    fn map_with<A: Portable, R: Portable, I: IntoIterator<Item = A>>(
+        &self,
+        options: MapOptions,
+        f: fn(A) -> R,
+        inputs: I,
+    ) -> Map<'_, Self, A, R, I::IntoIter> {
+        Map::start(self, options, f, inputs.into_iter(), Location::caller())
+    }
+}
+
+impl<E: Executor + ?Sized> ExecutorExt for E {}
+
+pub(crate) fn refusal(rejected: Rejected) -> SubmitError {
+    match rejected.reason {
+        Rejection::Refused(error) => error,
+        Rejection::Full => unreachable!("an executor that was told to wait for room does not report a full queue"),
+    }
+}
+
+/// A function and its argument.
+pub(crate) struct Call<A, R> {
+    pub(crate) f: fn(A) -> R,
+    pub(crate) args: A,
+}
+
+impl<A, R> Work<R> for Call<A, R> {
+    fn call(self) -> R {
+        (self.f)(self.args)
+    }
+}
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<E: Executor + ?Sized> Executor for $pointer {
+            fn submit_task(&self, task: Task, admission: Admission) -> Result<(), Rejected> {
+                (**self).submit_task(task, admission)
+            }
+
+            fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+                (**self).poll_room(cx)
+            }
+
+            fn workers(&self) -> usize {
+                (**self).workers()
+            }
+
+            fn shutdown(&self, how: Shutdown) {
+                (**self).shutdown(how);
+            }
+
+            fn shutdown_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
+                (**self).shutdown_timeout(limit)
+            }
+
+            fn poll_shutdown(&self, how: Shutdown, cx: &mut Context<'_>) -> Poll<()> {
+                (**self).poll_shutdown(how, cx)
+            }
+        }
+    )*};
+}
+
+forward!(&E, Box<E>, Arc<E>);
+
+impl fmt::Debug for dyn Executor + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("dyn Executor")
+            .field("workers", &self.workers())
+            .finish_non_exhaustive()
+    }
+}

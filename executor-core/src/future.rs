@@ -1,0 +1,484 @@
+//! [`Future`]: the unique handle of one task.
+
+use crate::cancel_on_drop::CancelOnDrop;
+use crate::cell::{Core, Header, Outcome, release_cell};
+use crate::current;
+use crate::error::{TaskError, TimedOut};
+use crate::info::{TaskId, TaskInfo};
+use crate::observer::Observer;
+use crate::shared_future::SharedFuture;
+use crate::state::{CANCELLED, DONE, PENDING, RUNNING, STOP, phase};
+use crate::{task, waiting};
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// The handle of one submitted task: it cancels, waits, calls back, and gives the outcome, once.
+///
+/// The handle is unique; [`share`](Self::share) makes one that can be cloned. Dropping it detaches the task: it still
+/// runs, its outcome is dropped. See [`cancel_on_drop`](Self::cancel_on_drop) for the opposite.
+///
+/// It is also a [`std::future::Future`], to be awaited on any runtime: no runtime is needed, none is assumed.
+///
+/// What is guaranteed:
+///
+/// - A future always becomes done, whatever happens to its task or its executor.
+/// - `cancel` is exact: true if and only if the task never ran and never will.
+/// - Callbacks that were added before completion have run when the future is done for anyone but them.
+/// - On a worker of the task's own pool, a wait for a task that has not begun runs it right there, so that tasks may
+///   wait for tasks of the same pool at any depth. A time limit does not interrupt it then.
+///
+/// ```
+/// use executor_core::{ExecutorExt, SerialExecutor};
+///
+/// let executor = SerialExecutor::new();
+/// let future = executor.submit(|(base, exponent)| u64::pow(base, exponent), (2, 10))?;
+/// assert_eq!(future.result()?, 1024);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropping a future detaches its task, whose outcome is then lost"]
+pub struct Future<T> {
+    core: NonNull<Core<T>>,
+    taken: bool,
+    owns: PhantomData<Outcome<T>>,
+}
+
+// SAFETY: the handle moves a `T` from the task's thread to its own; that asks for `T: Send`.
+unsafe impl<T: Send> Send for Future<T> {}
+// SAFETY: through a shared handle a `&T` is lent only to callbacks, and they run one at a time (see `CALLBACKS` and
+// `DRAINING` in `state.rs`), so `T: Send` is enough. `&TaskError` is lent freely; `TaskError` is `Sync`.
+unsafe impl<T: Send> Sync for Future<T> {}
+impl<T> Unpin for Future<T> {}
+impl<T> UnwindSafe for Future<T> {}
+impl<T> RefUnwindSafe for Future<T> {}
+
+/// What [`Future::stop`] could do.
+///
+/// ```
+/// let (_promise, future) = executor_core::Promise::<u8>::new();
+/// assert_eq!(future.stop(), executor_core::Stop::Cancelled);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stop {
+    /// The task had not begun and never will.
+    Cancelled,
+    /// The task is running and was asked to stop.
+    Requested,
+    /// The task was already over.
+    Done,
+}
+
+impl<T> Future<T> {
+    /// # Safety
+    /// The caller gives up one reference to the live cell, and no other handle of it exists.
+    pub(crate) unsafe fn from_core(core: NonNull<Core<T>>) -> Self {
+        Self {
+            core,
+            taken: false,
+            owns: PhantomData,
+        }
+    }
+
+    fn core(&self) -> &Core<T> {
+        // SAFETY: the handle holds a reference.
+        unsafe { self.core.as_ref() }
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        self.core().header()
+    }
+
+    fn pointer(&self) -> NonNull<Header> {
+        self.core.cast()
+    }
+
+    /// The task's number, for maps from future to input.
+    ///
+    /// ```
+    /// let (_promise, future) = executor_core::Promise::<u8>::new();
+    /// assert_eq!(future.id(), future.id());
+    /// ```
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.header().id()
+    }
+
+    /// The task's number, name and place of submission.
+    ///
+    /// ```
+    /// let (_promise, future) = executor_core::Promise::<u8>::new();
+    /// println!("waiting for {}", future.info());
+    /// ```
+    #[must_use]
+    pub fn info(&self) -> TaskInfo {
+        self.header().info()
+    }
+
+    /// Cancels the task if it has not begun. True: it never ran and never will, and the future is done with
+    /// [`TaskError::Cancelled`] for everybody, at once. False: it is running or over, and nothing has changed.
+    ///
+    /// The cancelling thread drops the task's arguments and runs the future's callbacks. Cancelling twice gives true
+    /// twice.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::<u8>::new();
+    /// assert!(future.cancel());
+    /// assert!(future.is_cancelled() && future.is_done());
+    /// # drop(promise);
+    /// ```
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "many cancel without caring whether it was in time"
+    )]
+    pub fn cancel(&self) -> bool {
+        // SAFETY: the handle keeps the cell alive.
+        unsafe { Header::cancel(self.pointer()) }
+    }
+
+    /// Stops the task by the strongest means its executor has: cancels it if it has not begun, else raises the flag
+    /// that the task sees through [`is_stop_requested`](crate::is_stop_requested). A running thread cannot be stopped
+    /// from outside; the future's outcome is what the task then returns.
+    ///
+    /// ```
+    /// use executor_core::{Promise, Stop};
+    ///
+    /// let (promise, future) = Promise::<u8>::new();
+    /// promise.start();
+    /// assert_eq!(future.stop(), Stop::Requested);
+    /// assert!(promise.is_stop_requested());
+    /// ```
+    #[expect(clippy::must_use_candidate, reason = "many stop without caring what it was doing")]
+    pub fn stop(&self) -> Stop {
+        if self.cancel() {
+            return Stop::Cancelled;
+        }
+        match phase(self.header().request_stop()) {
+            DONE => Stop::Done,
+            _ => Stop::Requested,
+        }
+    }
+
+    /// Whether the outcome is there, or was: result, error or cancel.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::new();
+    /// assert!(!future.is_done());
+    /// promise.set_result(1).unwrap();
+    /// assert!(future.is_done());
+    /// ```
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.header().is_done() || current::runs_callbacks_of(self.header())
+    }
+
+    /// Whether the task has begun and is not over.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::<u8>::new();
+    /// promise.start();
+    /// assert!(future.is_running());
+    /// ```
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        phase(self.header().load()) == RUNNING
+    }
+
+    /// Whether it is done by a cancel.
+    ///
+    /// ```
+    /// let (_promise, future) = executor_core::Promise::<u8>::new();
+    /// future.cancel();
+    /// assert!(future.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.header().load() & CANCELLED != 0 && self.is_done()
+    }
+
+    /// Waits for the outcome and gives it.
+    ///
+    /// # Errors
+    ///
+    /// The reason why there is no value. Called from inside a callback of this very future, which is being lent the
+    /// outcome, [`TaskError::Taken`].
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::new();
+    /// promise.set_result("value").unwrap();
+    /// assert_eq!(future.result()?, "value");
+    /// # Ok::<(), executor_core::TaskError>(())
+    /// ```
+    pub fn result(mut self) -> Result<T, TaskError> {
+        self.wait();
+        self.take()
+    }
+
+    /// Waits for the outcome no longer than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// The future itself, if it is not done by then. A limit of zero looks without waiting; one beyond the clock's end
+    /// waits for ever.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (promise, future) = executor_core::Promise::new();
+    /// let future = future.result_timeout(Duration::from_millis(1)).unwrap_err();
+    /// promise.set_result(7).unwrap();
+    /// assert_eq!(future.result_timeout(Duration::MAX).unwrap()?, 7);
+    /// # Ok::<(), executor_core::TaskError>(())
+    /// ```
+    pub fn result_timeout(mut self, limit: Duration) -> Result<Result<T, TaskError>, Self> {
+        if self.wait_timeout(limit) && self.header().is_done() {
+            Ok(self.take())
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Waits until the future is done. Many threads may wait at once.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::new();
+    /// std::thread::spawn(move || promise.set_result(1));
+    /// future.wait();
+    /// assert!(future.is_done());
+    /// ```
+    pub fn wait(&self) {
+        // SAFETY: the handle keeps the cell alive.
+        unsafe { waiting::wait(self.pointer(), None) };
+    }
+
+    /// Waits until the future is done, no longer than `limit`; whether it is.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (_promise, future) = executor_core::Promise::<u8>::new();
+    /// assert!(!future.wait_timeout(Duration::from_millis(1)));
+    /// ```
+    #[must_use = "the future may not be done"]
+    pub fn wait_timeout(&self, limit: Duration) -> bool {
+        limit.is_zero() && self.is_done() || !limit.is_zero() && self.wait_until(waiting::deadline(limit))
+    }
+
+    pub(crate) fn wait_until(&self, deadline: Option<Instant>) -> bool {
+        // SAFETY: the handle keeps the cell alive.
+        unsafe { waiting::wait(self.pointer(), deadline) }
+    }
+
+    /// Waits, and gives the error if there is one: `None` for a task that returned.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::new();
+    /// promise.set_result(1).unwrap();
+    /// assert!(future.exception().is_none());
+    /// ```
+    #[must_use]
+    pub fn exception(&self) -> Option<&TaskError> {
+        self.wait();
+        self.error()
+    }
+
+    /// As [`exception`](Self::exception), waiting no longer than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`] if the future is not done by then.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (promise, future) = executor_core::Promise::<u8>::new();
+    /// assert!(future.exception_timeout(Duration::ZERO).is_err());
+    /// drop(promise);
+    /// assert!(future.exception_timeout(Duration::ZERO)?.is_some());
+    /// # Ok::<(), executor_core::TimedOut>(())
+    /// ```
+    pub fn exception_timeout(&self, limit: Duration) -> Result<Option<&TaskError>, TimedOut> {
+        if self.wait_timeout(limit) {
+            Ok(self.error())
+        } else {
+            Err(TimedOut::after(limit))
+        }
+    }
+
+    /// Calls `callback` with the outcome once the future is done; at once, in this thread, if it is.
+    ///
+    /// Otherwise it runs in the thread that completes the future: the worker, the thread that cancels, or, when a limit
+    /// passes, a thread of ours. Callbacks run in the order they were added, each exactly once, under no lock, and
+    /// before the future is done for anybody else. A callback may call anything, `shutdown` of the executor included;
+    /// inside it this future counts as done. One that panics is reported by the panic hook and stops none of the
+    /// others.
+    ///
+    /// One that is added to a done future while another thread is running a callback of the same future runs right
+    /// after that one, in that thread: two never share a `&T`.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// let (sender, receiver) = mpsc::channel();
+    /// let (promise, future) = executor_core::Promise::new();
+    /// future.add_done_callback(move |outcome| sender.send(outcome.is_ok()).unwrap());
+    /// promise.set_result(1).unwrap();
+    /// assert!(receiver.recv()?);
+    /// # Ok::<(), mpsc::RecvError>(())
+    /// ```
+    pub fn add_done_callback(&self, callback: impl FnOnce(&Result<T, TaskError>) + Send + 'static) {
+        if self.taken {
+            // Polled to its end: the outcome left through `.await`, and with it what a callback could be shown.
+            let gone = Err(TaskError::Taken(self.info()));
+            crate::panic::contain(|| callback(&gone));
+            return;
+        }
+        self.core().add_callback(Box::new(callback));
+    }
+
+    /// Makes a handle that can be cloned and lends the value instead of giving it.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::new();
+    /// let shared = future.share();
+    /// let other = shared.clone();
+    /// promise.set_result("one for all").unwrap();
+    /// assert_eq!(shared.result().unwrap(), other.result().unwrap());
+    /// ```
+    pub fn share(self) -> SharedFuture<T> {
+        SharedFuture::new(self)
+    }
+
+    /// Makes a handle whose drop cancels the task if it has not begun, and asks it to stop if it has.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::<u8>::new();
+    /// drop(future.cancel_on_drop());
+    /// assert!(promise.is_cancelled());
+    /// ```
+    pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
+        CancelOnDrop::new(self)
+    }
+
+    /// Whether a wait may give what a done future has: the outcome is there, or this handle has given it away.
+    fn error(&self) -> Option<&TaskError> {
+        if self.taken {
+            return None;
+        }
+        self.outcome().as_ref().err()
+    }
+
+    /// The outcome, lent.
+    ///
+    /// Callers have seen the future done, or are inside a callback of it; and it was not taken.
+    pub(crate) fn outcome(&self) -> &Outcome<T> {
+        debug_assert!(self.is_done() && !self.taken);
+        // SAFETY: done (see above), and while `self` is borrowed nobody takes the outcome.
+        unsafe { self.core().outcome() }
+    }
+
+    fn take(&mut self) -> Outcome<T> {
+        if self.taken || !self.header().is_done() {
+            return Err(TaskError::Taken(self.info()));
+        }
+        self.taken = true;
+        // SAFETY: DONE was seen, and `&mut self` is the unique handle.
+        unsafe { self.core().take_outcome() }.unwrap_or_else(|| Err(TaskError::Taken(self.info())))
+    }
+
+    /// Runs the task here if it waits in the queue of this very thread's pool.
+    pub(crate) fn help(&self) -> bool {
+        // SAFETY: the handle keeps the cell alive.
+        unsafe { task::help(self.pointer()) }
+    }
+
+    /// Arms the observer slot; gives the observer back if the future is done.
+    ///
+    /// # Safety
+    /// No other use of the slot is under way: the caller owns the handle or its lock, and the slot is not armed.
+    pub(crate) unsafe fn observe(&self, observer: Observer) -> Result<(), Observer> {
+        // SAFETY: by contract.
+        unsafe { self.header().observe(observer) }
+    }
+
+    /// Empties the observer slot unless the completer has it.
+    ///
+    /// # Safety
+    /// As for [`observe`](Self::observe), armed or not.
+    pub(crate) unsafe fn stop_observing(&self) {
+        // SAFETY: by contract; after a successful disarm the slot is the handle's.
+        unsafe {
+            if self.header().stop_observing() {
+                drop(self.header().observer_slot(std::mem::take));
+            }
+        }
+    }
+
+    /// Leaves `cx`'s waker in the slot; false if the future became done.
+    fn watch(&mut self, cx: &Context<'_>) -> bool {
+        // SAFETY: `&mut self`: nobody else uses the slot. A successful disarm makes its content ours.
+        unsafe {
+            let kept = if self.header().stop_observing() {
+                self.header().observer_slot(std::mem::take)
+            } else {
+                Observer::None
+            };
+            let waker = match kept {
+                Observer::Waker(waker) if waker.will_wake(cx.waker()) => waker,
+                _ => cx.waker().clone(),
+            };
+            self.observe(Observer::Waker(waker)).is_ok()
+        }
+    }
+}
+
+impl<T> std::future::Future for Future<T> {
+    type Output = Result<T, TaskError>;
+
+    /// Polled on a worker of the task's own pool, it runs the task right there if it has not begun.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let done = self.taken || self.header().is_done() || self.help() && self.header().is_done();
+        if done || !self.watch(cx) {
+            Poll::Ready(self.take())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl<T> Drop for Future<T> {
+    fn drop(&mut self) {
+        // SAFETY: the handle is unique and goes now: slot and reference are its own.
+        unsafe {
+            self.stop_observing();
+            release_cell(self.pointer());
+        }
+    }
+}
+
+impl<T> fmt::Debug for Future<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seen = self.header().load();
+        let state = match phase(seen) {
+            PENDING => "pending",
+            RUNNING if seen & STOP != 0 => "running, asked to stop",
+            RUNNING => "running",
+            DONE if self.taken => "taken",
+            DONE => match self.outcome() {
+                Ok(_) => "finished",
+                Err(TaskError::Cancelled(_)) => "cancelled",
+                Err(_) => "failed",
+            },
+            _ => "completing",
+        };
+        f.debug_struct("Future")
+            .field("info", &self.info())
+            .field("state", &format_args!("{state}"))
+            .field("value", &format_args!("{}", std::any::type_name::<T>()))
+            .finish()
+    }
+}

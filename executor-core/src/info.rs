@@ -1,0 +1,153 @@
+//! Who a task is: its number, its name and where it was submitted.
+
+use crate::options::TaskOptions;
+use std::cell::Cell;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The number of a task: unique in this process and never used again.
+///
+/// Numbers grow with each submission of one thread; between threads they tell no order.
+///
+/// ```
+/// use executor_core::{ExecutorExt, SerialExecutor};
+/// use std::collections::HashMap;
+///
+/// let executor = SerialExecutor::new();
+/// let mut inputs = HashMap::new();
+/// let future = executor.submit(|x: u32| x + 1, 41)?;
+/// inputs.insert(future.id(), 41);
+/// assert_eq!(inputs[&future.id()], 41);
+/// # Ok::<(), executor_core::SubmitError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(u64);
+
+/// How many numbers a thread takes at a time, so that submitting threads do not share a counter's cache line.
+const BLOCK: u64 = 1024;
+
+/// The first number of the next block. Not the shim's atomic: it is a plain counter that no model needs to explore.
+static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    /// The next number of this thread, and the end of its block.
+    static BLOCK_LEFT: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+impl TaskId {
+    pub(crate) fn next() -> Self {
+        // During a thread's teardown its block is gone; a number of its own is then the price.
+        let number = BLOCK_LEFT.try_with(|left| {
+            let (mut next, mut end) = left.get();
+            if next == end {
+                next = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
+                end = next + BLOCK;
+            }
+            left.set((next + 1, end));
+            next
+        });
+        Self(number.unwrap_or_else(|_| NEXT_BLOCK.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// The bare number, for logs.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::<u8>::new();
+    /// assert!(future.id().number() > 0);
+    /// # drop(promise);
+    /// ```
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What an error or a future can say of its task. Cheap to clone.
+///
+/// Its text reads `task 17 "resize", submitted at src/main.rs:42:9`.
+///
+/// ```
+/// use executor_core::{ExecutorExt, SerialExecutor, TaskOptions};
+///
+/// let executor = SerialExecutor::new();
+/// let future = executor.submit_with(TaskOptions::new().name("double"), |x: u32| x * 2, 21)?;
+/// assert_eq!(future.info().name(), Some("double"));
+/// assert!(future.info().to_string().contains("\"double\""));
+/// # Ok::<(), executor_core::SubmitError>(())
+/// ```
+#[derive(Clone)]
+pub struct TaskInfo(Arc<Inner>);
+
+struct Inner {
+    id: TaskId,
+    name: Option<Arc<str>>,
+    location: &'static Location<'static>,
+}
+
+impl TaskInfo {
+    pub(crate) fn new(id: TaskId, options: Option<&TaskOptions>, location: &'static Location<'static>) -> Self {
+        let name = options.and_then(TaskOptions::shared_name);
+        Self(Arc::new(Inner { id, name, location }))
+    }
+
+    /// The task's number.
+    ///
+    /// ```
+    /// let (_promise, future) = executor_core::Promise::<u8>::new();
+    /// assert_eq!(future.info().id(), future.id());
+    /// ```
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.0.id
+    }
+
+    /// The name given by [`TaskOptions::name`], if one was.
+    ///
+    /// ```
+    /// let (_promise, future) = executor_core::Promise::<u8>::new();
+    /// assert_eq!(future.info().name(), None);
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    /// Where the task was submitted: the caller's source line.
+    ///
+    /// ```
+    /// let (_promise, future) = executor_core::Promise::<u8>::new();
+    /// assert!(future.info().location().line() > 0);
+    /// ```
+    #[must_use]
+    pub fn location(&self) -> &'static Location<'static> {
+        self.0.location
+    }
+}
+
+impl fmt::Display for TaskInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}", self.0.id)?;
+        if let Some(name) = self.name() {
+            write!(f, " {name:?}")?;
+        }
+        write!(f, ", submitted at {}", self.0.location)
+    }
+}
+
+impl fmt::Debug for TaskInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskInfo")
+            .field("id", &self.0.id)
+            .field("name", &self.name())
+            .field("location", &format_args!("{}", self.0.location))
+            .finish()
+    }
+}

@@ -1,0 +1,466 @@
+//! [`Map`]: the outcomes of one function on many inputs.
+//!
+//! ```text
+//! inputs ──pull──► chunk ──submit──► window of futures ──wait──► done chunk ──► outcomes, one by one
+//!            ▲                                                       │
+//!            └── only while the buffer has room                      └── its buffers go back for the next chunk
+//! ```
+
+use crate::chunk::{Buffers, Chunk, Done};
+use crate::chunk_size::ChunkSize;
+use crate::completion::CompletionSet;
+use crate::error::{Expired, TaskError};
+use crate::executor::{Admission, Executor, Portable, Rejected, Rejection};
+use crate::future::Future;
+use crate::map_options::MapOptions;
+use crate::options::TaskOptions;
+use crate::submit_error::SubmitError;
+use crate::task::Task;
+use crate::waiting;
+use futures::Stream;
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Chunks in flight for each worker, unless a buffer was given: one running, the others ready for it, so that neither
+/// side waits for the other.
+const CHUNKS_PER_WORKER: usize = 4;
+
+/// The iterator of [`ExecutorExt::map`](crate::ExecutorExt::map), and a `Stream`: one `Result<R, TaskError>` for each
+/// input, in input order unless asked otherwise.
+///
+/// - It goes on after an error: each input has an outcome of its own, also inside a chunk.
+/// - It pulls its input as it is read, with a bounded number in flight. Pulling happens in `next`, in the reading
+///   thread.
+/// - Dropping it cancels the inputs that have not begun, and raises the stop flag of those that run.
+/// - If the executor stops taking tasks midway, the outcomes of what was submitted come first, then one
+///   [`TaskError::Refused`], then the end: never a result that is short and silent about it.
+/// - If the input iterator panics, the outcomes of the inputs before come first, then the panic goes on, in `next`.
+///
+/// ```
+/// use executor_core::{ExecutorExt, SerialExecutor};
+///
+/// let executor = SerialExecutor::new();
+/// let outcomes: Vec<_> = executor.map(|n: u32| 100 / n, [5, 0, 20]).collect();
+/// assert_eq!(*outcomes[0].as_ref().unwrap(), 20);
+/// assert!(outcomes[1].as_ref().unwrap_err().is_panic());
+/// assert_eq!(*outcomes[2].as_ref().unwrap(), 5);
+/// ```
+#[must_use = "dropping it cancels what has not begun"]
+pub struct Map<'e, E: ?Sized, A, R, I> {
+    executor: &'e E,
+    f: fn(A) -> R,
+    source: Source<I>,
+    window: Window<A, R>,
+    chunk_size: ChunkSize,
+    room: Room,
+    /// The chunk that is being handed out.
+    current: Option<Buffers<A, R>>,
+    /// Buffers for chunks to come.
+    spare: Vec<Buffers<A, R>>,
+    limit: Option<Limit>,
+    delivered: u64,
+    location: &'static Location<'static>,
+}
+
+/// What is left to pull, and how it ended.
+enum Source<I> {
+    Open(I),
+    /// Nothing left to pull; one last thing may be left to say.
+    Ended(Option<Ending>),
+}
+
+enum Ending {
+    Panicked(Box<dyn Any + Send>),
+    Refused(SubmitError),
+}
+
+/// How much may be in flight.
+enum Room {
+    Chunks(usize),
+    Inputs(usize),
+}
+
+/// The total limit of time.
+struct Limit {
+    length: Duration,
+    /// `None`: beyond the clock's end.
+    deadline: Option<Instant>,
+    /// Wakes the stream when the limit passes; made by the first poll.
+    alarm: Option<(Task, Future<()>)>,
+}
+
+/// The chunks in flight, and how many inputs they hold.
+struct Window<A, R> {
+    chunks: Chunks<A, R>,
+    inputs: usize,
+}
+
+type ChunkFuture<A, R> = Future<Done<A, R>>;
+
+enum Chunks<A, R> {
+    Ordered(VecDeque<(usize, ChunkFuture<A, R>)>),
+    Unordered(CompletionSet<(usize, ChunkFuture<A, R>)>),
+}
+
+impl<A, R> Window<A, R> {
+    fn new(unordered: bool) -> Self {
+        let chunks = if unordered {
+            Chunks::Unordered(CompletionSet::new())
+        } else {
+            Chunks::Ordered(VecDeque::new())
+        };
+        Self { chunks, inputs: 0 }
+    }
+
+    fn len(&self) -> usize {
+        match &self.chunks {
+            Chunks::Ordered(queue) => queue.len(),
+            Chunks::Unordered(set) => set.len(),
+        }
+    }
+
+    fn push(&mut self, count: usize, future: ChunkFuture<A, R>) {
+        self.inputs += count;
+        match &mut self.chunks {
+            Chunks::Ordered(queue) => queue.push_back((count, future)),
+            Chunks::Unordered(set) => set.insert((count, future)),
+        }
+    }
+
+    /// The next done chunk; `None` if the deadline comes first or the window is empty.
+    fn next(&mut self, deadline: Option<Instant>) -> Option<(usize, Result<Done<A, R>, TaskError>)> {
+        let (count, future) = match &mut self.chunks {
+            Chunks::Ordered(queue) => {
+                if !queue.front()?.1.wait_until(deadline) {
+                    return None;
+                }
+                queue.pop_front()?
+            }
+            Chunks::Unordered(set) => set.next(deadline)?,
+        };
+        self.inputs -= count;
+        Some((count, future.result()))
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, Result<Done<A, R>, TaskError>)>> {
+        let (count, result) = match &mut self.chunks {
+            Chunks::Ordered(queue) => {
+                let Some((count, future)) = queue.front_mut() else {
+                    return Poll::Ready(None);
+                };
+                let count = *count;
+                let Poll::Ready(result) = std::future::Future::poll(Pin::new(future), cx) else {
+                    return Poll::Pending;
+                };
+                queue.pop_front();
+                (count, result)
+            }
+            Chunks::Unordered(set) => match set.poll_next(cx) {
+                Poll::Ready(Some((count, future))) => (count, future.result()),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        self.inputs -= count;
+        Poll::Ready(Some((count, result)))
+    }
+
+    /// Cancels what has not begun and asks what runs to stop.
+    fn stop(&mut self) {
+        self.inputs = 0;
+        // Last first: a worker that goes on from chunk to chunk must not begin what is about to be cancelled.
+        match std::mem::replace(&mut self.chunks, Chunks::Ordered(VecDeque::new())) {
+            Chunks::Ordered(queue) => queue.iter().rev().for_each(stop),
+            Chunks::Unordered(set) => set.into_members().iter().rev().for_each(stop),
+        }
+    }
+}
+
+fn stop<A, R>((_, future): &(usize, ChunkFuture<A, R>)) {
+    future.stop();
+}
+
+impl<'e, E, A, R, I> Map<'e, E, A, R, I>
+where
+    E: Executor + ?Sized,
+    A: Portable,
+    R: Portable,
+    I: Iterator<Item = A>,
+{
+    pub(crate) fn start(
+        executor: &'e E,
+        options: MapOptions,
+        f: fn(A) -> R,
+        inputs: I,
+        location: &'static Location<'static>,
+    ) -> Self {
+        let workers = executor.workers().max(1);
+        let (room, most) = match options.buffer {
+            // So that all workers have a chunk, and one is being handed out.
+            Some(inputs) => (
+                Room::Inputs(inputs),
+                options.chunk_size.unwrap_or(inputs / (2 * workers)).clamp(1, inputs),
+            ),
+            None => (Room::Chunks(workers.saturating_mul(CHUNKS_PER_WORKER)), usize::MAX),
+        };
+        let mut map = Self {
+            executor,
+            f,
+            source: Source::Open(inputs),
+            window: Window::new(options.unordered),
+            chunk_size: ChunkSize::new(options.chunk_size, most),
+            room,
+            current: None,
+            spare: Vec::new(),
+            limit: options.timeout.map(|length| Limit {
+                length,
+                deadline: waiting::deadline(length),
+                alarm: None,
+            }),
+            delivered: 0,
+            location,
+        };
+        map.fill(Admission::Wait);
+        map
+    }
+
+    /// How many inputs the next chunk may have; none if the buffer is full.
+    fn room_for_chunk(&self) -> usize {
+        match self.room {
+            Room::Chunks(most) if self.window.len() < most => self.chunk_size.get(),
+            Room::Chunks(_) => 0,
+            Room::Inputs(most) => {
+                let handing_out = self.current.as_ref().map_or(0, |current| current.outcomes.len());
+                let free = most.saturating_sub(self.window.inputs + handing_out);
+                // A chunk is not made smaller because a few inputs of the last one are still being handed out.
+                if free < self.chunk_size.get() && self.window.len() > 0 && handing_out > 0 {
+                    0
+                } else {
+                    free.min(self.chunk_size.get())
+                }
+            }
+        }
+    }
+
+    /// Pulls and submits chunks while the buffer has room. False: the executor's queue has none.
+    fn fill(&mut self, admission: Admission) -> bool {
+        loop {
+            let size = self.room_for_chunk();
+            if size == 0 || matches!(self.source, Source::Ended(_)) {
+                return true;
+            }
+            let Some(buffers) = self.pull(size) else { continue };
+            let count = buffers.inputs.len();
+            let (task, future) = Task::from_work(Chunk { f: self.f, buffers }, None, self.location);
+            match self.executor.submit_task(task, admission) {
+                Ok(()) => self.window.push(count, future),
+                Err(Rejected {
+                    task,
+                    reason: Rejection::Full,
+                }) => {
+                    self.put_back(task);
+                    return false;
+                }
+                Err(Rejected {
+                    reason: Rejection::Refused(error),
+                    ..
+                }) => {
+                    self.source = Source::Ended(Some(Ending::Refused(error)));
+                }
+            }
+        }
+    }
+
+    /// Inputs for a chunk; `None` if there are none. Notes how the source ended.
+    fn pull(&mut self, size: usize) -> Option<Buffers<A, R>> {
+        let mut buffers = self.spare.pop().unwrap_or_else(Buffers::new);
+        let Source::Open(source) = &mut self.source else {
+            return None;
+        };
+        let missing = size.saturating_sub(buffers.inputs.len());
+        // Unwind safety: after a panic the source is dropped and never asked again.
+        let pulled = catch_unwind(AssertUnwindSafe(|| {
+            buffers.inputs.extend(source.by_ref().take(missing));
+        }));
+        if let Err(payload) = pulled {
+            self.source = Source::Ended(Some(Ending::Panicked(payload)));
+        } else if buffers.inputs.len() < size {
+            self.source = Source::Ended(None);
+        }
+        (!buffers.inputs.is_empty()).then_some(buffers)
+    }
+
+    /// Keeps the inputs of a chunk for which the queue had no room.
+    fn put_back(&mut self, task: Task) {
+        // SAFETY: the executor hands back the very task it was given, made in `fill` with these types.
+        let chunk = unsafe { task.recover::<Done<A, R>, Chunk<A, R>>() };
+        let chunk = chunk.expect("a rejected task was not begun, and nobody else has its handle");
+        self.spare.push(chunk.buffers);
+    }
+
+    /// Takes in a chunk.
+    fn receive(&mut self, count: usize, result: Result<Done<A, R>, TaskError>) {
+        match result {
+            Ok(done) => {
+                self.chunk_size.learn(count, done.elapsed);
+                self.current = Some(done.buffers);
+            }
+            Err(error) => {
+                // The chunk as a whole did not run: its first input carries the reason, the others say the same.
+                let mut buffers = Buffers::new();
+                let siblings = error.info().cloned();
+                buffers.outcomes.push_back(Err(error));
+                if let Some(info) = siblings {
+                    buffers
+                        .outcomes
+                        .extend((1..count).map(|_| Err(TaskError::Abandoned(info.clone()))));
+                }
+                self.current = Some(buffers);
+            }
+        }
+    }
+
+    /// The next outcome of the chunk that is being handed out.
+    fn hand_out(&mut self) -> Option<Result<R, TaskError>> {
+        let current = self.current.as_mut()?;
+        let outcome = current.outcomes.pop_front();
+        if outcome.is_some() {
+            self.delivered += 1;
+        } else if let Some(buffers) = self.current.take() {
+            self.spare.push(buffers);
+        }
+        outcome
+    }
+
+    /// After the last outcome: what is left to say, once.
+    fn end(&mut self) -> Option<Result<R, TaskError>> {
+        let Source::Ended(ending) = &mut self.source else {
+            return None;
+        };
+        match ending.take()? {
+            Ending::Panicked(payload) => resume_unwind(payload),
+            Ending::Refused(error) => Some(Err(TaskError::Refused(error))),
+        }
+    }
+
+    fn has_expired(&self) -> bool {
+        let deadline = self.limit.as_ref().and_then(|limit| limit.deadline);
+        deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// The time is up: says so, once, and ends.
+    fn expire(&mut self) -> Option<Result<R, TaskError>> {
+        let limit = self.limit.take()?;
+        let outstanding = self.window.inputs as u64;
+        self.source = Source::Ended(None);
+        self.window.stop();
+        Some(Err(TaskError::TimedOut(Expired::during_map(
+            limit.length,
+            self.delivered,
+            outstanding,
+        ))))
+    }
+
+    /// Whether the limit has passed, for a stream: else `cx`'s waker is told when it does.
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.has_expired() {
+            return true;
+        }
+        let Some(limit) = &mut self.limit else { return false };
+        let Some(deadline) = limit.deadline else { return false };
+        // A task that nobody runs: its queue limit is the alarm.
+        let (_, alarm) = limit.alarm.get_or_insert_with(|| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let (task, future) = Task::from_closure_with(TaskOptions::new().queue_timeout(left), || ());
+            if let Some(clock) = task.queue_clock() {
+                clock.start();
+            }
+            (task, future)
+        });
+        std::future::Future::poll(Pin::new(alarm), cx).is_ready()
+    }
+}
+
+impl<E, A, R, I> Iterator for Map<'_, E, A, R, I>
+where
+    E: Executor + ?Sized,
+    A: Portable,
+    R: Portable,
+    I: Iterator<Item = A>,
+{
+    type Item = Result<R, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(outcome) = self.hand_out() {
+                return Some(outcome);
+            }
+            if self.has_expired() {
+                return self.expire();
+            }
+            self.fill(Admission::Wait);
+            let deadline = self.limit.as_ref().and_then(|limit| limit.deadline);
+            match self.window.next(deadline) {
+                Some((count, result)) => self.receive(count, result),
+                None if self.window.len() > 0 => return self.expire(),
+                None => return self.end(),
+            }
+        }
+    }
+}
+
+impl<E, A, R, I> Stream for Map<'_, E, A, R, I>
+where
+    E: Executor + ?Sized,
+    A: Portable,
+    R: Portable,
+    I: Iterator<Item = A> + Unpin,
+{
+    type Item = Result<R, TaskError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let map = &mut *self;
+        loop {
+            if let Some(outcome) = map.hand_out() {
+                return Poll::Ready(Some(outcome));
+            }
+            if map.poll_expired(cx) {
+                return Poll::Ready(map.expire());
+            }
+            let room = map.fill(Admission::Try);
+            match map.window.poll_next(cx) {
+                Poll::Ready(Some((count, result))) => map.receive(count, result),
+                Poll::Ready(None) if !room => {
+                    if map.executor.poll_room(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+                Poll::Ready(None) => return Poll::Ready(map.end()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<E: ?Sized, A, R, I> Drop for Map<'_, E, A, R, I> {
+    fn drop(&mut self) {
+        self.window.stop();
+    }
+}
+
+impl<E: ?Sized, A, R, I> Unpin for Map<'_, E, A, R, I> where I: Unpin {}
+
+impl<E: ?Sized, A, R, I> fmt::Debug for Map<'_, E, A, R, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map")
+            .field("delivered", &self.delivered)
+            .field("in_flight", &self.window.inputs)
+            .field("submitted_at", &format_args!("{}", self.location))
+            .finish_non_exhaustive()
+    }
+}

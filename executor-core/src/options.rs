@@ -1,0 +1,88 @@
+//! What a caller may ask for one task beyond "run it": a name and two limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Options of one task, for [`ExecutorExt::submit_with`](crate::ExecutorExt::submit_with).
+///
+/// ```
+/// use executor_core::{ExecutorExt, SerialExecutor, TaskOptions};
+/// use std::time::Duration;
+///
+/// let options = TaskOptions::new().name("parse").run_timeout(Duration::from_secs(30));
+/// let future = SerialExecutor::new().submit_with(options, |text: String| text.len(), "four".to_owned())?;
+/// assert_eq!(future.result()?, 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until they are given to submit_with"]
+pub struct TaskOptions {
+    name: Option<Arc<str>>,
+    run_timeout: Option<Duration>,
+    queue_timeout: Option<Duration>,
+}
+
+impl TaskOptions {
+    /// No name, no limits: what plain `submit` uses.
+    ///
+    /// ```
+    /// let options = executor_core::TaskOptions::new();
+    /// # drop(options);
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A name for error texts and `Debug` output.
+    ///
+    /// ```
+    /// let options = executor_core::TaskOptions::new().name("resize");
+    /// # drop(options);
+    /// ```
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How long the task may run, counted from its start. When the limit passes, the future resolves with
+    /// [`TaskError::TimedOut`](crate::TaskError::TimedOut) and the task's cooperative stop flag is raised.
+    ///
+    /// On threads the closure itself goes on until it looks at
+    /// [`is_stop_requested`](crate::is_stop_requested) or ends; whatever it then returns is dropped. A limit too large
+    /// for the clock means no limit.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let options = executor_core::TaskOptions::new().run_timeout(Duration::from_secs(5));
+    /// # drop(options);
+    /// ```
+    pub fn run_timeout(mut self, limit: Duration) -> Self {
+        self.run_timeout = Some(limit);
+        self
+    }
+
+    /// How long the task may wait in the queue, counted from its submission. When the limit passes before the task has
+    /// begun, it never runs and the future resolves with [`TaskError::TimedOut`](crate::TaskError::TimedOut).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let options = executor_core::TaskOptions::new().queue_timeout(Duration::from_millis(200));
+    /// # drop(options);
+    /// ```
+    pub fn queue_timeout(mut self, limit: Duration) -> Self {
+        self.queue_timeout = Some(limit);
+        self
+    }
+
+    pub(crate) fn shared_name(&self) -> Option<Arc<str>> {
+        self.name.clone()
+    }
+
+    pub(crate) fn run_limit(&self) -> Option<Duration> {
+        self.run_timeout
+    }
+
+    pub(crate) fn queue_limit(&self) -> Option<Duration> {
+        self.queue_timeout
+    }
+}

@@ -1,0 +1,141 @@
+//! Why an executor would not take a task, or could not be built.
+
+use crate::error::BrokenExecutor;
+use std::fmt;
+use std::io;
+
+/// Why `submit` gave no future. The task did not run and never will.
+///
+/// ```
+/// use executor_core::{Executor, ExecutorExt, SerialExecutor, Shutdown, SubmitError};
+///
+/// let executor = SerialExecutor::new();
+/// executor.shutdown(Shutdown::wait());
+/// assert!(matches!(executor.submit(|x: u8| x, 1), Err(SubmitError::ShutDown)));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// `shutdown` was called.
+    #[error("the executor was shut down and takes no more tasks; submit before shutdown, or build a new executor")]
+    ShutDown,
+    /// The executor broke, for instance by a failing initializer.
+    #[error(transparent)]
+    Broken(BrokenExecutor),
+    /// No worker exists and the operating system would not start one.
+    #[error("no worker could be started: {0}; raise the limit on threads or ask for fewer workers")]
+    NoWorkers(#[source] io::Error),
+}
+
+/// Why [`try_submit`](crate::ExecutorExt::try_submit) gave no future; the arguments come back.
+///
+/// ```
+/// use executor_core::{Executor, ExecutorExt, SerialExecutor, Shutdown};
+///
+/// let executor = SerialExecutor::new();
+/// executor.shutdown(Shutdown::wait());
+/// let error = executor.try_submit(|text: String| text.len(), "mine".to_owned()).unwrap_err();
+/// assert!(!error.is_full());
+/// assert_eq!(error.into_args(), "mine");
+/// ```
+#[non_exhaustive]
+pub enum TrySubmitError<A> {
+    /// The queue is at its capacity; try again later, or call `submit`, which waits for room.
+    Full(A),
+    /// The executor takes no task at all.
+    Refused(SubmitError, A),
+}
+
+impl<A> TrySubmitError<A> {
+    /// Whether waiting could help.
+    ///
+    /// ```
+    /// # use executor_core::TrySubmitError;
+    /// assert!(TrySubmitError::Full(1).is_full());
+    /// ```
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+
+    /// The arguments, unused.
+    ///
+    /// ```
+    /// # use executor_core::TrySubmitError;
+    /// assert_eq!(TrySubmitError::Full(1).into_args(), 1);
+    /// ```
+    #[must_use]
+    pub fn into_args(self) -> A {
+        match self {
+            Self::Full(args) | Self::Refused(_, args) => args,
+        }
+    }
+}
+
+impl<A> fmt::Debug for TrySubmitError<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(_) => f.write_str("Full(..)"),
+            Self::Refused(error, _) => f.debug_tuple("Refused").field(error).finish_non_exhaustive(),
+        }
+    }
+}
+
+impl<A> fmt::Display for TrySubmitError<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(_) => f.write_str("the executor's queue is full; try again later, or use submit, which waits"),
+            Self::Refused(error, _) => error.fmt(f),
+        }
+    }
+}
+
+impl<A> std::error::Error for TrySubmitError<A> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Full(_) => None,
+            Self::Refused(error, _) => Some(error),
+        }
+    }
+}
+
+/// Why an executor could not be built.
+///
+/// ```
+/// use executor_core::{BuildError, WorkerCount};
+///
+/// let error: BuildError = "many".parse::<WorkerCount>().unwrap_err();
+/// assert!(error.to_string().contains("\"many\""));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A count, given in code or as text, makes no sense.
+    #[error("{what}: {found:?} is not valid; use {expected}")]
+    #[non_exhaustive]
+    Invalid {
+        /// Which setting or environment variable it is.
+        what: String,
+        /// What was given.
+        found: String,
+        /// What may be given.
+        expected: &'static str,
+    },
+}
+
+impl BuildError {
+    /// For executors: `found` is not a valid `what`.
+    ///
+    /// ```
+    /// # use executor_core::BuildError;
+    /// let error = BuildError::invalid("queue_capacity", "0", "a number from 1 up");
+    /// assert_eq!(error.to_string(), "queue_capacity: \"0\" is not valid; use a number from 1 up");
+    /// ```
+    pub fn invalid(what: impl Into<String>, found: impl Into<String>, expected: &'static str) -> Self {
+        Self::Invalid {
+            what: what.into(),
+            found: found.into(),
+            expected,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The one door to atomics, cells, locks and sleeping, so that a model checker can stand in for all of them.
+//!
+//! A normal build uses std's atomics and `parking_lot`; `--cfg loom` and `--cfg shuttle` swap in the checkers' types.
+//! Nothing else in this crate names `std::sync::atomic`.
+
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use self::native::{AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now};
+
+#[cfg(loom)]
+pub(crate) use self::loom_model::{
+    AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now,
+};
+
+#[cfg(shuttle)]
+pub(crate) use self::shuttle_model::{
+    AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now,
+};
+
+/// A cell that is read and written through closures, the shape loom asks for.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(crate) struct PlainCell<T: ?Sized>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> PlainCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    #[inline]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+#[cfg(not(any(loom, shuttle)))]
+mod native {
+    pub(crate) use super::PlainCell as UnsafeCell;
+    pub(crate) use parking_lot::Mutex;
+    pub(crate) use std::hint;
+    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+    pub(crate) use std::thread::yield_now;
+
+    /// A thread-local variable with a constant start.
+    macro_rules! local {
+        ($(static $name:ident: $type:ty = $start:expr;)*) => {
+            ::std::thread_local! { $(static $name: $type = const { $start };)* }
+        };
+    }
+    pub(crate) use local;
+
+    /// Sleeping keyed by an address: the sleeping object needs no lock and no list of its own.
+    pub(crate) mod parking {
+        use parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN, ParkResult};
+        use std::time::Instant;
+
+        /// Sleeps until `unpark_all(key)`, unless `validate` says no; false when `deadline` came first.
+        pub(crate) fn park(key: usize, validate: impl FnOnce() -> bool, deadline: Option<Instant>) -> bool {
+            // SAFETY: `validate` reads one atomic and neither panics nor parks; the two other hooks do nothing.
+            // The key is the address of an object of ours, so no foreign user of the lot shares it.
+            let result =
+                unsafe { parking_lot_core::park(key, validate, || {}, |_, _| {}, DEFAULT_PARK_TOKEN, deadline) };
+            result != ParkResult::TimedOut
+        }
+
+        pub(crate) fn unpark_all(key: usize) {
+            // SAFETY: the key is the address of an object of ours (see `park`).
+            unsafe { parking_lot_core::unpark_all(key, DEFAULT_UNPARK_TOKEN) };
+        }
+    }
+}
+
+#[cfg(loom)]
+mod loom_model {
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::hint;
+    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+    pub(crate) use loom::thread::yield_now;
+
+    /// A variable local to a thread of the model.
+    macro_rules! local {
+        ($(static $name:ident: $type:ty = $start:expr;)*) => {
+            ::loom::thread_local! { $(static $name: $type = $start;)* }
+        };
+    }
+    pub(crate) use local;
+
+    /// `parking_lot::Mutex`'s shape over loom's.
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().expect("a model does not panic under a lock")
+        }
+    }
+
+    pub(crate) mod parking {
+        use std::time::Instant;
+
+        loom::lazy_static! {
+            static ref LOT: (loom::sync::Mutex<()>, loom::sync::Condvar) =
+                (loom::sync::Mutex::new(()), loom::sync::Condvar::new());
+        }
+
+        pub(crate) fn park(_key: usize, validate: impl FnOnce() -> bool, _deadline: Option<Instant>) -> bool {
+            let guard = LOT.0.lock().expect("a model does not panic under a lock");
+            if validate() {
+                drop(LOT.1.wait(guard).expect("a model does not panic under a lock"));
+            }
+            true
+        }
+
+        pub(crate) fn unpark_all(_key: usize) {
+            let _guard = LOT.0.lock().expect("a model does not panic under a lock");
+            LOT.1.notify_all();
+        }
+    }
+}
+
+#[cfg(shuttle)]
+mod shuttle_model {
+    pub(crate) use super::PlainCell as UnsafeCell;
+    pub(crate) use shuttle::hint;
+    pub(crate) use shuttle::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+    pub(crate) use shuttle::thread::yield_now;
+
+    /// A variable local to a thread of the model.
+    macro_rules! local {
+        ($(static $name:ident: $type:ty = $start:expr;)*) => {
+            ::shuttle::thread_local! { $(static $name: $type = $start;)* }
+        };
+    }
+    pub(crate) use local;
+
+    /// `parking_lot::Mutex`'s shape over shuttle's.
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(shuttle::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> shuttle::sync::MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        }
+    }
+
+    pub(crate) mod parking {
+        use std::time::Instant;
+
+        shuttle::lazy_static! {
+            static ref LOT: (shuttle::sync::Mutex<()>, shuttle::sync::Condvar) =
+                (shuttle::sync::Mutex::new(()), shuttle::sync::Condvar::new());
+        }
+
+        pub(crate) fn park(_key: usize, validate: impl FnOnce() -> bool, deadline: Option<Instant>) -> bool {
+            if deadline.is_some() {
+                // A model has no clock: a timed wait is a chance for others to run.
+                shuttle::thread::yield_now();
+                return false;
+            }
+            let guard = LOT.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if validate() {
+                drop(LOT.1.wait(guard));
+            }
+            true
+        }
+
+        pub(crate) fn unpark_all(_key: usize) {
+            let _guard = LOT.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            LOT.1.notify_all();
+        }
+    }
+}

@@ -1,0 +1,544 @@
+//! The executor side of a future: [`Task`], which must be run or dropped, and what an executor tells and is told.
+//!
+//! Only those who write an executor need this module; [`ExecutorExt`](crate::ExecutorExt) is what users call.
+
+use crate::cell::{CellRef, Closure, Core, Header, Link, Work, allocate};
+use crate::error::{BrokenExecutor, TaskError};
+use crate::executor::{Admission, Executor, refusal};
+use crate::future::Future;
+use crate::info::TaskInfo;
+use crate::options::TaskOptions;
+use crate::submit_error::SubmitError;
+use crate::{clock, current};
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::task::Waker;
+
+/// A submitted task, types erased, one pointer wide: the right and the duty to end its future.
+///
+/// Run it, or fail it; dropped unrun, it ends its future with
+/// [`TaskError::Abandoned`](crate::TaskError::Abandoned). So whatever an executor loses, no future hangs.
+///
+/// ```
+/// use executor_core::task::Task;
+///
+/// let (task, future) = Task::from_closure(|| 6 * 7);
+/// task.run(&|| {}, &|_| {});
+/// assert_eq!(future.result()?, 42);
+/// # Ok::<(), executor_core::TaskError>(())
+/// ```
+pub struct Task(CellRef);
+
+/// How a task ended, as its executor counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It returned.
+    Completed,
+    /// It panicked.
+    Failed,
+}
+
+/// How a queued task left its queue without an executor's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Its future was cancelled.
+    Cancelled,
+    /// It waited longer than its queue limit.
+    Expired,
+}
+
+/// An executor as its queued tasks know it.
+pub trait TaskOwner: Send + Sync {
+    /// A queued task was cancelled or expired; its place in the queue is free although the queue still holds its husk.
+    ///
+    /// Runs in the thread that cancelled, must not block and must not run user code: wakers that are to be told of the
+    /// freed room are returned, and woken by the caller once the owner is no longer needed.
+    fn task_left(&self, how: Left) -> Vec<Waker>;
+}
+
+/// A [`TaskOwner`] at an address of its own, by which tasks know it.
+///
+/// ```
+/// use executor_core::task::{Left, Owner, TaskOwner};
+///
+/// struct Pool;
+/// impl TaskOwner for Pool {
+///     fn task_left(&self, _how: Left) -> Vec<std::task::Waker> {
+///         Vec::new()
+///     }
+/// }
+/// let owner = Owner::new(std::sync::Arc::new(Pool));
+/// assert!(owner.task_left(Left::Cancelled).is_empty());
+/// ```
+pub struct Owner(Arc<dyn TaskOwner>);
+
+impl Owner {
+    /// Gives `owner` an address.
+    ///
+    /// ```
+    /// # use executor_core::task::{Left, Owner, TaskOwner};
+    /// # struct Pool;
+    /// # impl TaskOwner for Pool {
+    /// #     fn task_left(&self, _how: Left) -> Vec<std::task::Waker> { Vec::new() }
+    /// # }
+    /// let owner = Box::new(Owner::new(std::sync::Arc::new(Pool)));
+    /// # drop(owner);
+    /// ```
+    #[must_use]
+    pub fn new(owner: Arc<dyn TaskOwner>) -> Self {
+        Self(owner)
+    }
+
+    /// Passes the message on.
+    ///
+    /// ```
+    /// # use executor_core::task::{Left, Owner, TaskOwner};
+    /// # struct Pool;
+    /// # impl TaskOwner for Pool {
+    /// #     fn task_left(&self, _how: Left) -> Vec<std::task::Waker> { Vec::new() }
+    /// # }
+    /// assert!(Owner::new(std::sync::Arc::new(Pool)).task_left(Left::Expired).is_empty());
+    /// ```
+    #[must_use = "the wakers have to be woken"]
+    pub fn task_left(&self, how: Left) -> Vec<Waker> {
+        self.0.task_left(how)
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Owner")
+    }
+}
+
+/// A worker thread of a pool, as a future that is awaited on this thread knows it.
+///
+/// A task that waits for a task of the same pool would wait for ever if all workers did so. Instead, the waiting thread
+/// runs the awaited task itself if nobody has begun it, and never any other task.
+pub trait InlineWorker {
+    /// The owner this thread works for.
+    fn owner(&self) -> *const Owner;
+
+    /// Runs an awaited task, which this thread has just begun.
+    fn run_inline(&self, task: Claimed<'_>);
+
+    /// Runs the callbacks of a task that has ended and is no longer counted as running; `run` is to be called once.
+    fn run_callbacks(&self, run: &mut dyn FnMut()) {
+        run();
+    }
+}
+
+/// A task that the waiting thread has begun on behalf of the handle it waits with.
+pub struct Claimed<'a> {
+    cell: NonNull<Header>,
+    handle: PhantomData<&'a Header>,
+}
+
+// SAFETY: the right to run a task may move to another thread, as `Task`'s does; the handle it was borrowed from stays.
+unsafe impl Send for Claimed<'_> {}
+
+impl Claimed<'_> {
+    /// Runs it and ends its future; `on_end` is told how, just before the future shows it.
+    ///
+    /// ```
+    /// // What a worker's `run_inline` does at the least:
+    /// fn run_inline(task: executor_core::task::Claimed<'_>) {
+    ///     task.run(&|_ended| {});
+    /// }
+    /// # let _ = run_inline;
+    /// ```
+    pub fn run(self, on_end: &dyn Fn(Ended)) {
+        let claimed = std::mem::ManuallyDrop::new(self);
+        // SAFETY: the start was won for it, once, and the handle outlives `'a`.
+        unsafe { Header::run_claimed(claimed.cell, on_end) }
+    }
+}
+
+impl Drop for Claimed<'_> {
+    /// Not run after all: the future ends, since it must.
+    fn drop(&mut self) {
+        // SAFETY: the handle outlives `'a`, and RUNNING is ours.
+        unsafe { Header::abandon_claimed(self.cell) }
+    }
+}
+
+impl fmt::Debug for Claimed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Claimed")
+    }
+}
+
+/// Runs the awaited task here if it is queued in the very pool this thread works for.
+///
+/// # Safety
+/// `cell` is kept alive by the caller's handle, and is a pointer to the whole cell.
+pub(crate) unsafe fn help(cell: NonNull<Header>) -> bool {
+    // SAFETY: by contract.
+    let header = unsafe { cell.as_ref() };
+    if !header.is_pending() {
+        return false;
+    }
+    let helped = current::worker(|worker| {
+        let ours = header.owner_address() == worker.owner();
+        if !ours || !header.start() {
+            return false;
+        }
+        worker.run_inline(Claimed {
+            cell,
+            handle: PhantomData,
+        });
+        true
+    });
+    helped.unwrap_or(false)
+}
+
+/// Makes `worker` the worker of this thread while `f` runs.
+///
+/// ```
+/// use executor_core::task::{Claimed, InlineWorker, with_worker};
+///
+/// struct Worker;
+/// impl InlineWorker for Worker {
+///     fn owner(&self) -> *const executor_core::task::Owner {
+///         std::ptr::null()
+///     }
+///     fn run_inline(&self, task: Claimed<'_>) {
+///         task.run(&|_| {});
+///     }
+/// }
+/// assert_eq!(with_worker(&Worker, || 1 + 1), 2);
+/// ```
+pub fn with_worker<R>(worker: &dyn InlineWorker, f: impl FnOnce() -> R) -> R {
+    current::with_worker(worker, f)
+}
+
+/// Looks for `found` for a short while before a sleep, as waiting futures do: each thread learns whether looking pays.
+/// True as soon as it is found.
+///
+/// ```
+/// assert!(executor_core::task::look(|| true));
+/// ```
+pub fn look(found: impl FnMut() -> bool) -> bool {
+    crate::spin::look(found)
+}
+
+/// Runs user code whose panic must not go further: a hook, a waker. The panic hook has reported it by then.
+///
+/// # Errors
+///
+/// The panic's text.
+///
+/// ```
+/// use executor_core::task::contain;
+///
+/// assert_eq!(contain(|| 1), Ok(1));
+/// assert_eq!(contain(|| panic!("no")), Err::<(), _>("no".to_owned()));
+/// ```
+pub fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    crate::panic::contain_with_text(f)
+}
+
+/// Whether this thread works for the pool with that address.
+///
+/// ```
+/// assert!(!executor_core::task::is_worker_of(std::ptr::null()));
+/// ```
+#[must_use]
+pub fn is_worker_of(owner: *const Owner) -> bool {
+    current::worker(|worker| worker.owner() == owner).unwrap_or(false)
+}
+
+impl Task {
+    /// A task that runs a closure in this process, and its future.
+    ///
+    /// ```
+    /// # use executor_core::task::Task;
+    /// let (task, future) = Task::from_closure(|| "done");
+    /// drop(task);
+    /// assert!(future.result().is_err());
+    /// ```
+    #[track_caller]
+    pub fn from_closure<R, F>(f: F) -> (Self, Future<R>)
+    where
+        R: Send + 'static,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        Self::allocate(Closure(f), None, Location::caller(), true)
+    }
+
+    /// As [`from_closure`](Self::from_closure), with options.
+    ///
+    /// ```
+    /// # use executor_core::{TaskOptions, task::Task};
+    /// let (task, future) = Task::from_closure_with(TaskOptions::new().name("answer"), || 42);
+    /// assert_eq!(task.info().name(), Some("answer"));
+    /// # drop(future);
+    /// ```
+    #[track_caller]
+    pub fn from_closure_with<R, F>(options: TaskOptions, f: F) -> (Self, Future<R>)
+    where
+        R: Send + 'static,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        Self::allocate(Closure(f), Some(options), Location::caller(), true)
+    }
+
+    /// Submits a closure to an executor of this process; what `spawn` of a pool is made of.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ExecutorExt::submit`](crate::ExecutorExt::submit).
+    ///
+    /// ```
+    /// # use executor_core::{SerialExecutor, task::Task};
+    /// let three = 3;
+    /// let future = Task::spawn_on(&SerialExecutor::new(), None, move || three + 4)?;
+    /// assert_eq!(future.result()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_on<R, F>(
+        executor: &(impl Executor + ?Sized),
+        options: Option<TaskOptions>,
+        f: F,
+    ) -> Result<Future<R>, SubmitError>
+    where
+        R: Send + 'static,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        let (task, future) = Self::from_work(Closure(f), options, Location::caller());
+        executor.submit_task(task, Admission::Wait).map_err(refusal)?;
+        Ok(future)
+    }
+
+    /// For submitters that keep the future to themselves until the task is queued.
+    pub(crate) fn from_work<R, W>(
+        work: W,
+        options: Option<TaskOptions>,
+        location: &'static Location<'static>,
+    ) -> (Self, Future<R>)
+    where
+        R: Send + 'static,
+        W: Work<R> + Send + 'static,
+    {
+        Self::allocate(work, options, location, false)
+    }
+
+    fn allocate<R, W>(
+        work: W,
+        options: Option<TaskOptions>,
+        location: &'static Location<'static>,
+        exposed: bool,
+    ) -> (Self, Future<R>)
+    where
+        R: Send + 'static,
+        W: Work<R> + Send + 'static,
+    {
+        let (cell, core): (CellRef, NonNull<Core<R>>) = allocate(work, options, location, exposed);
+        // SAFETY: `allocate` counted one reference for the handle.
+        (Self(cell), unsafe { Future::from_core(core) })
+    }
+
+    /// The task's number, name and place of submission.
+    ///
+    /// ```
+    /// # use executor_core::task::Task;
+    /// let (task, future) = Task::from_closure(|| ());
+    /// assert_eq!(task.info().id(), future.id());
+    /// ```
+    #[must_use]
+    pub fn info(&self) -> TaskInfo {
+        self.0.header().info()
+    }
+
+    /// Tells the task whose queue it is about to enter, so that a cancel can free its place and a waiting worker of the
+    /// owner can run it. False: it was cancelled before, without telling; do not queue it. If the queue then does not
+    /// take the task, call [`clear_owner`](Self::clear_owner).
+    ///
+    /// # Safety
+    /// `owner` stays alive and at its address as long as a queue of it holds the task. Taking the task off the queue is
+    /// by [`run`](Self::run), [`fail`](Self::fail), [`cancel`](Self::cancel) or drop, which wait until nobody uses the
+    /// owner on behalf of the task any more.
+    ///
+    /// ```
+    /// use executor_core::task::{Left, Owner, Task, TaskOwner};
+    ///
+    /// struct Pool;
+    /// impl TaskOwner for Pool {
+    ///     fn task_left(&self, _how: Left) -> Vec<std::task::Waker> {
+    ///         Vec::new()
+    ///     }
+    /// }
+    /// let owner = Owner::new(std::sync::Arc::new(Pool));
+    /// let (task, future) = Task::from_closure(|| ());
+    /// // SAFETY: the owner outlives the task.
+    /// assert!(unsafe { task.set_owner(&raw const owner) });
+    /// assert!(future.cancel());
+    /// drop(task);
+    /// ```
+    #[must_use = "false means that the task is not to be queued"]
+    pub unsafe fn set_owner(&self, owner: *const Owner) -> bool {
+        self.0.header().set_owner(owner)
+    }
+
+    /// Takes back [`set_owner`](Self::set_owner).
+    ///
+    /// ```
+    /// # use executor_core::task::Task;
+    /// let (task, _future) = Task::from_closure(|| ());
+    /// task.clear_owner();
+    /// ```
+    pub fn clear_owner(&self) {
+        self.0.header().clear_owner();
+    }
+
+    /// The clock of the task's queue limit, if it has one: start it right after the task was queued.
+    ///
+    /// ```
+    /// # use executor_core::task::Task;
+    /// let (task, _future) = Task::from_closure(|| ());
+    /// assert!(task.queue_clock().is_none());
+    /// ```
+    #[must_use]
+    pub fn queue_clock(&self) -> Option<QueueClock> {
+        let limit = self.0.header().options()?.queue_limit()?;
+        Some(QueueClock {
+            cell: self.0.another(),
+            limit,
+        })
+    }
+
+    /// Begins and runs the task, unless it was cancelled or begun elsewhere, and ends its future. False if there was
+    /// nothing to run.
+    ///
+    /// `on_start` is called first; `on_end` is told how it ended just before the future shows it. The task's panic is
+    /// caught; callbacks and wakers of the future run on this thread.
+    ///
+    /// ```
+    /// # use executor_core::task::Task;
+    /// let (task, future) = Task::from_closure(|| 1);
+    /// future.cancel();
+    /// assert!(!task.run(&|| {}, &|_| {}));
+    /// ```
+    pub fn run(self, on_start: &dyn Fn(), on_end: &dyn Fn(Ended)) -> bool {
+        if !self.0.header().start() {
+            return false;
+        }
+        on_start();
+        self.into_cell().run(on_end);
+        true
+    }
+
+    /// Ends the future of a task that has not begun with [`TaskError::Broken`](crate::TaskError::Broken). False if it
+    /// was cancelled or begun elsewhere.
+    ///
+    /// ```
+    /// # use executor_core::{BrokenExecutor, TaskError, task::Task};
+    /// let (task, future) = Task::from_closure(|| 1);
+    /// assert!(task.fail(BrokenExecutor::new("the machine room is on fire", "heat")));
+    /// assert!(matches!(future.result(), Err(TaskError::Broken(..))));
+    /// ```
+    pub fn fail(self, broken: BrokenExecutor) -> bool {
+        let claimed = self.0.header().claim_abandoned();
+        if claimed {
+            clock::forget(self.0.header());
+            let error = TaskError::Broken(self.info(), broken);
+            self.into_cell().fail(error);
+        }
+        claimed
+    }
+
+    /// Cancels the task as its future's `cancel` would.
+    ///
+    /// ```
+    /// # use executor_core::task::Task;
+    /// let (task, future) = Task::from_closure(|| 1);
+    /// assert!(task.cancel());
+    /// assert!(future.is_cancelled());
+    /// ```
+    #[must_use = "false means that the task was begun"]
+    pub fn cancel(self) -> bool {
+        // SAFETY: our reference lives until the end of this call; then the drop waits as for any task.
+        unsafe { Header::cancel(self.0.pointer()) }
+    }
+
+    fn into_cell(self) -> CellRef {
+        let task = std::mem::ManuallyDrop::new(self);
+        // SAFETY: `task` is not dropped, so its reference moves to the copy.
+        unsafe { std::ptr::read(&raw const task.0) }
+    }
+
+    pub(crate) fn into_link(self) -> NonNull<Link> {
+        self.into_cell().into_link()
+    }
+
+    /// # Safety
+    /// `link` came from `into_link`, and this is the only call for it.
+    pub(crate) unsafe fn from_link(link: NonNull<Link>) -> Self {
+        // SAFETY: by contract.
+        Self(unsafe { CellRef::from_link(link) })
+    }
+
+    /// The work back; see [`CellRef::recover`].
+    ///
+    /// # Safety
+    /// The task was made by `from_work` with these very types.
+    pub(crate) unsafe fn recover<R, W>(self) -> Option<W> {
+        // SAFETY: by contract.
+        unsafe { self.into_cell().recover::<R, W>() }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let header = self.0.header();
+        if header.claim_abandoned() {
+            clock::forget(header);
+            let error = TaskError::Abandoned(header.info());
+            // The cell's own reference stays with `self.0`, which goes right after.
+            self.0.another().fail(error);
+        } else {
+            header.wait_until_left();
+        }
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Task").field(&self.info()).finish()
+    }
+}
+
+/// The clock of a queue limit, not yet started.
+pub struct QueueClock {
+    cell: CellRef,
+    limit: std::time::Duration,
+}
+
+impl QueueClock {
+    /// Starts it: from now on the task has its limit's time to begin.
+    ///
+    /// ```
+    /// # use executor_core::{TaskOptions, task::Task};
+    /// # use std::time::Duration;
+    /// let options = TaskOptions::new().queue_timeout(Duration::from_millis(1));
+    /// let (task, future) = Task::from_closure_with(options, || ());
+    /// task.queue_clock().expect("it has a limit").start();
+    /// assert!(future.result().unwrap_err().is_timed_out());
+    /// # drop(task);
+    /// ```
+    pub fn start(self) {
+        clock::limit_queueing(self.cell, self.limit);
+    }
+}
+
+impl fmt::Debug for QueueClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueClock")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}

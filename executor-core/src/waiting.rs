@@ -1,0 +1,46 @@
+//! Blocking until one future is done: help, then look, then sleep.
+
+use crate::cell::Header;
+use crate::spin;
+use crate::sync::parking;
+use crate::{current, task};
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+/// When a wait ends that waits at most `limit`; `None` for a time beyond the clock's end.
+pub(crate) fn deadline(limit: Duration) -> Option<Instant> {
+    Instant::now().checked_add(limit)
+}
+
+/// Waits until the future is done, or `deadline`. True also inside the future's own callbacks, where the outcome is
+/// there although the future is not done for others.
+///
+/// # Safety
+/// `cell` is kept alive by the caller's handle, and is a pointer to the whole cell.
+pub(crate) unsafe fn wait(cell: NonNull<Header>, deadline: Option<Instant>) -> bool {
+    // SAFETY: by contract.
+    let header = unsafe { cell.as_ref() };
+    if header.is_done() || current::runs_callbacks_of(header) {
+        return true;
+    }
+    // SAFETY: by contract.
+    if unsafe { task::help(cell) } && header.is_done() {
+        return true;
+    }
+    spin::look(|| header.is_done()) || sleep(header, deadline)
+}
+
+fn sleep(header: &Header, deadline: Option<Instant>) -> bool {
+    loop {
+        if !header.set_parked() {
+            return true;
+        }
+        let woken = parking::park(header.address(), || header.is_parked(), deadline);
+        if header.is_done() {
+            return true;
+        }
+        if !woken {
+            return false;
+        }
+    }
+}
