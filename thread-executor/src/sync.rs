@@ -1,20 +1,17 @@
 //! The one door to atomics, locks and threads, so that a model checker can stand in for them.
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use self::native::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, hint, thread};
+pub(crate) use self::native::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, thread};
 
 #[cfg(loom)]
-pub(crate) use self::loom_model::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, hint, thread};
+pub(crate) use self::loom_model::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, thread};
 
 #[cfg(shuttle)]
-pub(crate) use self::shuttle_model::{
-    AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, hint, thread,
-};
+pub(crate) use self::shuttle_model::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, thread};
 
 #[cfg(not(any(loom, shuttle)))]
 mod native {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
-    pub(crate) use std::hint;
     pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
     pub(crate) use std::thread;
 }
@@ -23,11 +20,10 @@ mod native {
 macro_rules! model {
     ($name:ident, $checker:ident) => {
         mod $name {
-            pub(crate) use $checker::hint;
+            use std::time::Instant;
             pub(crate) use $checker::sync::MutexGuard;
             pub(crate) use $checker::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
             pub(crate) use $checker::thread;
-            use std::time::Instant;
 
             /// `parking_lot::Mutex`'s shape over the checker's.
             #[derive(Debug)]
@@ -73,7 +69,10 @@ macro_rules! model {
                     // not unwind but to end the whole model.
                     unsafe {
                         let owned = std::ptr::read(guard);
-                        let owned = self.0.wait(owned).unwrap_or_else(std::sync::PoisonError::into_inner);
+                        let owned = self
+                            .0
+                            .wait(owned)
+                            .unwrap_or_else(std::sync::PoisonError::into_inner);
                         std::ptr::write(guard, owned);
                     }
                 }

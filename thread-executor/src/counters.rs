@@ -1,0 +1,131 @@
+//! What the pool counts. Nothing here is on a cache line that two threads write in a hurry.
+
+use crate::sync::{AtomicU64, Ordering};
+use crossbeam_utils::CachePadded;
+use executor_core::task::Ended;
+use std::cell::Cell;
+use std::sync::atomic::AtomicUsize;
+
+/// Submissions are counted on this many lines, so that submitting threads do not meet.
+const STRIPES: usize = 8;
+
+/// The pool's own counters.
+pub(crate) struct Counters {
+    submitted: [CachePadded<AtomicU64>; STRIPES],
+    cancelled: AtomicU64,
+    expired: AtomicU64,
+}
+
+/// The counters of one worker: written by that worker alone, read by all.
+pub(crate) struct WorkerCounters {
+    started: AtomicU64,
+    completed: AtomicU64,
+    failed: AtomicU64,
+    /// Whether the worker runs callbacks of a task that is counted as over.
+    in_callbacks: AtomicU64,
+}
+
+thread_local! {
+    static STRIPE: Cell<usize> = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Cell::new(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % STRIPES)
+    };
+}
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        Self {
+            submitted: std::array::from_fn(|_| CachePadded::new(AtomicU64::new(0))),
+            cancelled: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+        }
+    }
+
+    fn stripe(&self) -> &AtomicU64 {
+        &self.submitted[STRIPE.try_with(Cell::get).unwrap_or(0)]
+    }
+
+    pub(crate) fn add_submitted(&self) {
+        self.stripe().fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes back `add_submitted` of this very thread.
+    pub(crate) fn take_back_submitted(&self) {
+        self.stripe().fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_cancelled(&self) {
+        self.cancelled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_expired(&self) {
+        self.expired.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn submitted(&self) -> u64 {
+        self.submitted.iter().map(|stripe| stripe.load(Ordering::Relaxed)).sum()
+    }
+
+    pub(crate) fn cancelled(&self) -> u64 {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn expired(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
+    }
+}
+
+impl WorkerCounters {
+    pub(crate) fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            started: zero(),
+            completed: zero(),
+            failed: zero(),
+            in_callbacks: zero(),
+        }
+    }
+
+    pub(crate) fn add_started(&self) {
+        add(&self.started);
+    }
+
+    pub(crate) fn add_ended(&self, ended: Ended) {
+        match ended {
+            Ended::Completed => add(&self.completed),
+            Ended::Failed => add(&self.failed),
+        }
+    }
+
+    pub(crate) fn set_in_callbacks(&self, depth: impl FnOnce(u64) -> u64) {
+        self.in_callbacks
+            .store(depth(self.in_callbacks.load(Ordering::Relaxed)), Ordering::Relaxed);
+    }
+
+    pub(crate) fn started(&self) -> u64 {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn completed(&self) -> u64 {
+        self.completed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Tasks begun and not over; more than one while a task waits for another that runs on top of it.
+    pub(crate) fn running(&self) -> u64 {
+        self.started().saturating_sub(self.completed() + self.failed())
+    }
+
+    pub(crate) fn in_callbacks(&self) -> u64 {
+        self.in_callbacks.load(Ordering::Relaxed)
+    }
+}
+
+/// One more. No read-modify-write is needed, since no other thread writes the counter. Readers that have seen a task
+/// end see its count, since the count comes before the end.
+fn add(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}

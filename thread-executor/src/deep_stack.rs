@@ -1,0 +1,76 @@
+//! Tasks that wait for tasks that wait for tasks: each runs on top of the one that waits, so the stack grows with the
+//! depth. When half of it is used, the next task runs on a fresh thread, while this one waits for it.
+
+use crate::settings::Settings;
+use executor_core::task::Claimed;
+use std::ptr;
+
+/// Where a thread's stack began, and how large it is.
+#[derive(Clone)]
+pub(crate) struct DeepStack {
+    base: usize,
+    size: usize,
+    #[cfg(not(any(loom, shuttle)))]
+    name: std::sync::Arc<str>,
+}
+
+impl DeepStack {
+    /// Measured from the caller's frame on.
+    pub(crate) fn here(settings: &Settings) -> Self {
+        Self {
+            base: address_of_frame(),
+            size: settings.stack_size,
+            #[cfg(not(any(loom, shuttle)))]
+            name: format!("{}_deep", settings.thread_name_prefix).into(),
+        }
+    }
+
+    /// Whether half of the stack is used.
+    #[inline(never)]
+    pub(crate) fn is_deep(&self) -> bool {
+        // A model's stack is the model's own.
+        !cfg!(any(loom, shuttle)) && address_of_frame().abs_diff(self.base) > self.size / 2
+    }
+
+    /// Runs `run` on a fresh stack and waits for it; here, if there is no thread to be had.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn run_on_another<'a>(&self, task: Claimed<'a>, run: impl FnOnce(Claimed<'a>, Self) + Send)
+    where
+        Self: Sync,
+    {
+        // Shared, so that both survive a thread that would not start.
+        let parcel = parking_lot::Mutex::new(Some((task, run)));
+        let open = |stack: Self| {
+            let unpacked = parcel.lock().take();
+            if let Some((task, run)) = unpacked {
+                run(task, stack);
+            }
+        };
+        std::thread::scope(|scope| {
+            let builder = std::thread::Builder::new()
+                .name(self.name.to_string())
+                .stack_size(self.size);
+            let fresh = builder.spawn_scoped(scope, || {
+                open(Self {
+                    base: address_of_frame(),
+                    ..self.clone()
+                })
+            });
+            if fresh.is_err() {
+                open(self.clone());
+            }
+        });
+    }
+
+    #[cfg(any(loom, shuttle))]
+    pub(crate) fn run_on_another<'a>(&self, task: Claimed<'a>, run: impl FnOnce(Claimed<'a>, Self) + Send) {
+        run(task, self.clone());
+    }
+}
+
+/// The address of a local variable of a fresh frame.
+#[inline(never)]
+fn address_of_frame() -> usize {
+    let marker = 0_u8;
+    ptr::from_ref(std::hint::black_box(&marker)).addr()
+}

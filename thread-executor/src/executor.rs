@@ -1,0 +1,222 @@
+//! [`ThreadPoolExecutor`]: the handle of a pool.
+
+use crate::builder::ThreadPoolBuilder;
+use crate::pool::Pool;
+use crate::scope::{self, Scope};
+use crate::settings::Settings;
+use executor_core::task::Task;
+use executor_core::{
+    Admission, BuildError, Executor, Future, Rejected, Shutdown, Stats, SubmitError, TaskOptions, TimedOut,
+};
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// An executor whose workers are threads of this process.
+///
+/// Tasks are begun in the order in which a thread submits them. A task that panics fails its own future and nothing
+/// else. A task may submit to its own pool and wait for it, at any depth and with one worker: the waiting worker runs the
+/// awaited task itself if nobody has begun it, and never any other.
+///
+/// Dropping the pool waits until all accepted tasks are over, as the end of Python's `with` block does; dropped by one
+/// of its own workers it does not wait. For another end, call [`shutdown`](Executor::shutdown) before.
+///
+/// ```
+/// use executor_core::ExecutorExt;
+/// use thread_executor::ThreadPoolExecutor;
+///
+/// let pool = ThreadPoolExecutor::new()?;
+/// let future = pool.submit(|(base, exponent)| u64::pow(base, exponent), (323, 2))?;
+/// assert_eq!(future.result()?, 104_329);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ThreadPoolExecutor {
+    pool: Arc<Pool>,
+}
+
+impl ThreadPoolExecutor {
+    /// A pool with the default number of workers: the environment variable `CONCURRENT_FUTURES_WORKERS`, else one for
+    /// each processor that this process may use (affinity and cgroup quota are respected).
+    ///
+    /// # Errors
+    ///
+    /// A value of the variable that makes no sense.
+    ///
+    /// ```
+    /// let pool = thread_executor::ThreadPoolExecutor::new()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// A pool with at most `workers` threads.
+    ///
+    /// # Errors
+    ///
+    /// If `workers` is 0.
+    ///
+    /// ```
+    /// # use thread_executor::ThreadPoolExecutor;
+    /// let pool = ThreadPoolExecutor::with_workers(4)?;
+    /// assert!(ThreadPoolExecutor::with_workers(0).is_err());
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn with_workers(workers: usize) -> Result<Self, BuildError> {
+        Self::builder().workers(workers).build()
+    }
+
+    /// All the settings.
+    ///
+    /// ```
+    /// let pool = thread_executor::ThreadPoolExecutor::builder().workers(2).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn builder() -> ThreadPoolBuilder {
+        ThreadPoolBuilder::new()
+    }
+
+    pub(crate) fn with_settings(settings: Settings) -> Self {
+        Self {
+            pool: Pool::new(settings),
+        }
+    }
+
+    /// Hands a closure to the pool: what `submit` does for plain functions with portable arguments, this does for
+    /// anything that may move to another thread.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ExecutorExt::submit`](executor_core::ExecutorExt::submit); the closure is dropped then.
+    ///
+    /// ```
+    /// # use thread_executor::ThreadPoolExecutor;
+    /// use std::sync::Arc;
+    ///
+    /// let pool = ThreadPoolExecutor::with_workers(2)?;
+    /// let words = Arc::new(vec!["one", "two"]);
+    /// let count = pool.spawn({
+    ///     let words = words.clone();
+    ///     move || words.len()
+    /// })?;
+    /// assert_eq!(count.result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn<R, F>(&self, f: F) -> Result<Future<R>, SubmitError>
+    where
+        R: Send + 'static,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        Task::spawn_on(self, None, f)
+    }
+
+    /// As [`spawn`](Self::spawn), with a name or limits.
+    ///
+    /// # Errors
+    ///
+    /// As for `spawn`.
+    ///
+    /// ```
+    /// # use executor_core::TaskOptions;
+    /// # use thread_executor::ThreadPoolExecutor;
+    /// let pool = ThreadPoolExecutor::with_workers(2)?;
+    /// let future = pool.spawn_with(TaskOptions::new().name("greet"), || "hello")?;
+    /// assert_eq!(future.result()?, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_with<R, F>(&self, options: TaskOptions, f: F) -> Result<Future<R>, SubmitError>
+    where
+        R: Send + 'static,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        Task::spawn_on(self, Some(options), f)
+    }
+
+    /// Runs `f`, which may hand closures to the pool that borrow from outside of it; returns once all of them are over.
+    ///
+    /// # Panics
+    ///
+    /// If `f` panics, or if a closure did and its future was not asked for its result: after all closures are over.
+    ///
+    /// ```
+    /// # use thread_executor::ThreadPoolExecutor;
+    /// let pool = ThreadPoolExecutor::with_workers(2)?;
+    /// let text = String::from("borrowed, not moved");
+    /// let words = pool.scope(|scope| {
+    ///     let words = scope.spawn(|| text.split(' ').count())?;
+    ///     let letters = scope.spawn(|| text.chars().filter(|c| c.is_alphabetic()).count())?;
+    ///     assert_eq!(letters.result().unwrap(), 16);
+    ///     Ok::<_, executor_core::SubmitError>(words.result().unwrap())
+    /// })?;
+    /// assert_eq!(words, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn scope<'env, F, R>(&'env self, f: F) -> R
+    where
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+    {
+        scope::run(self, f)
+    }
+
+    /// What the pool is doing, in numbers.
+    ///
+    /// ```
+    /// # use executor_core::ExecutorExt;
+    /// # use thread_executor::ThreadPoolExecutor;
+    /// let pool = ThreadPoolExecutor::with_workers(2)?;
+    /// pool.submit(|n: u32| n + 1, 1)?.result()?;
+    /// assert_eq!(pool.stats().completed, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.pool.stats()
+    }
+}
+
+impl Executor for ThreadPoolExecutor {
+    fn submit_task(&self, task: Task, admission: Admission) -> Result<(), Rejected> {
+        self.pool.submit(task, admission)
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.pool.poll_room(cx)
+    }
+
+    fn workers(&self) -> usize {
+        self.pool.settings().workers
+    }
+
+    fn shutdown(&self, how: Shutdown) {
+        self.pool.shutdown(how);
+    }
+
+    fn shutdown_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
+        self.pool.shutdown_timeout(limit)
+    }
+
+    fn poll_shutdown(&self, how: Shutdown, cx: &mut Context<'_>) -> Poll<()> {
+        self.pool.poll_shutdown(how, cx)
+    }
+}
+
+impl Drop for ThreadPoolExecutor {
+    fn drop(&mut self) {
+        self.pool.shutdown(Shutdown::wait());
+    }
+}
+
+impl fmt::Debug for ThreadPoolExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPoolExecutor")
+            .field("settings", self.pool.settings())
+            .field("stats", &self.stats())
+            .finish()
+    }
+}

@@ -1,0 +1,130 @@
+//! Idle workers: who sleeps, who looks, and who wakes whom.
+//!
+//! The rule that no task is left lying while a worker sleeps:
+//!
+//! 1. A worker that is about to sleep enters the list, then looks at all queues once more, then calls
+//!    `TaskQueue::announce_sleep`, which fails if there are tasks. Only then it sleeps.
+//! 2. The push that replaces the announcement wakes one sleeper.
+//! 3. A woken worker owes the others: once it has a task it renews the announcement, or, if more tasks are there, wakes
+//!    the next. So do workers that move a batch of tasks to their own queue.
+//!
+//! The list is last in, first out: warm workers work, cold ones may retire.
+
+use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The list of sleepers, and how many there are.
+pub(crate) struct Idle {
+    sleepers: Mutex<Vec<Arc<Bed>>>,
+    /// The length of the list, for a look without the lock.
+    asleep: AtomicUsize,
+    /// One worker at a time looks for work before it sleeps; more would only burn processors.
+    looking: AtomicUsize,
+}
+
+/// Where one worker sleeps.
+pub(crate) struct Bed {
+    called: Mutex<bool>,
+    call: Condvar,
+}
+
+impl Bed {
+    pub(crate) fn new() -> Self {
+        Self {
+            called: Mutex::new(false),
+            call: Condvar::new(),
+        }
+    }
+
+    /// Sleeps until called, or `deadline`; whether it was called.
+    pub(crate) fn sleep(&self, deadline: Option<Instant>) -> bool {
+        let mut called = self.called.lock();
+        while !*called {
+            match deadline {
+                None => self.call.wait(&mut called),
+                Some(deadline) => {
+                    if self.call.wait_until(&mut called, deadline).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        std::mem::take(&mut *called)
+    }
+
+    fn wake(&self) {
+        *self.called.lock() = true;
+        self.call.notify_one();
+    }
+}
+
+impl Idle {
+    pub(crate) fn new() -> Self {
+        Self {
+            sleepers: Mutex::new(Vec::new()),
+            asleep: AtomicUsize::new(0),
+            looking: AtomicUsize::new(0),
+        }
+    }
+
+    /// Enters the list.
+    pub(crate) fn enter(&self, bed: &Arc<Bed>) {
+        let mut sleepers = self.sleepers.lock();
+        sleepers.push(bed.clone());
+        // ORDERING: SeqCst, as the fences around: see `Pool::is_work_visible`.
+        self.asleep.store(sleepers.len(), Ordering::SeqCst);
+    }
+
+    /// Leaves the list; false if somebody has taken the worker off it, to wake it.
+    pub(crate) fn leave(&self, bed: &Arc<Bed>) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        let Some(place) = sleepers.iter().position(|other| Arc::ptr_eq(other, bed)) else {
+            return false;
+        };
+        sleepers.remove(place);
+        self.asleep.store(sleepers.len(), Ordering::SeqCst);
+        true
+    }
+
+    /// How many are on the list.
+    pub(crate) fn asleep(&self) -> usize {
+        self.asleep.load(Ordering::SeqCst)
+    }
+
+    /// Wakes the one that fell asleep last; false if none sleeps.
+    pub(crate) fn wake_one(&self) -> bool {
+        let bed = {
+            let mut sleepers = self.sleepers.lock();
+            let bed = sleepers.pop();
+            self.asleep.store(sleepers.len(), Ordering::SeqCst);
+            bed
+        };
+        match bed {
+            Some(bed) => {
+                bed.wake();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Wakes all.
+    pub(crate) fn wake_all(&self) {
+        while self.wake_one() {}
+    }
+
+    /// Runs `look` unless another worker is looking already.
+    pub(crate) fn look(&self, look: impl FnOnce() -> bool) -> bool {
+        if self
+            .looking
+            .compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed)
+            .is_err()
+        {
+            return false;
+        }
+        let found = look();
+        self.looking.store(0, Ordering::Relaxed);
+        found
+    }
+}

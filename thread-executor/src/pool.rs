@@ -1,0 +1,524 @@
+//! The pool itself, shared by its handle and its workers: where tasks come in, and how it ends.
+
+use crate::counters::WorkerCounters;
+use crate::idle::Idle;
+use crate::ledger::Ledger;
+use crate::room::NoRoom;
+use crate::settings::Settings;
+use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, thread};
+use crate::worker;
+use crossbeam_deque::{Steal, Stealer, Worker as Deque};
+use crossbeam_utils::CachePadded;
+use executor_core::queue::{Pushed, TaskQueue};
+use executor_core::task::{Owner, Task, is_worker_of};
+use executor_core::{Admission, BrokenExecutor, Rejected, Rejection, Shutdown, Stats, SubmitError, TimedOut};
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// All that workers and handle share.
+pub(crate) struct Pool {
+    /// What tasks know the pool by.
+    owner: Owner,
+    ledger: Arc<Ledger>,
+    /// Tasks that no worker has taken yet.
+    queue: TaskQueue,
+    /// One for each worker there may be.
+    seats: Box<[CachePadded<Seat>]>,
+    idle: Idle,
+    crew: Mutex<Crew>,
+    /// The number of workers alive, for a look without the lock.
+    alive: AtomicUsize,
+    ended: Condvar,
+    broken: OnceLock<BrokenExecutor>,
+    settings: Settings,
+}
+
+/// The place of one worker: its own queue, open to thieves, and its counters.
+pub(crate) struct Seat {
+    stealer: Stealer<Task>,
+    /// The queue's owner side, while no worker sits here.
+    deque: Mutex<Option<Deque<Task>>>,
+    pub(crate) counters: WorkerCounters,
+}
+
+/// Who works.
+struct Crew {
+    /// Seats without a worker.
+    free: Vec<usize>,
+    alive: usize,
+    threads: Vec<thread::JoinHandle<()>>,
+    /// Async waiters for the end.
+    wakers: Vec<Waker>,
+}
+
+impl Pool {
+    pub(crate) fn new(settings: Settings) -> Arc<Self> {
+        let workers = settings.workers;
+        let ledger = Arc::new(Ledger::new(settings.queue_capacity));
+        let crew = Crew {
+            free: (0..workers).rev().collect(),
+            alive: 0,
+            threads: Vec::new(),
+            wakers: Vec::new(),
+        };
+        Arc::new(Self {
+            owner: Owner::new(ledger.clone()),
+            ledger,
+            queue: TaskQueue::new(),
+            seats: (0..workers).map(|_| CachePadded::new(Seat::new())).collect(),
+            idle: Idle::new(),
+            crew: Mutex::new(crew),
+            alive: AtomicUsize::new(0),
+            ended: Condvar::new(),
+            broken: OnceLock::new(),
+            settings,
+        })
+    }
+
+    pub(crate) fn owner(&self) -> *const Owner {
+        &raw const self.owner
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn queue(&self) -> &TaskQueue {
+        &self.queue
+    }
+
+    pub(crate) fn idle(&self) -> &Idle {
+        &self.idle
+    }
+
+    pub(crate) fn seat(&self, seat: usize) -> &Seat {
+        &self.seats[seat]
+    }
+
+    /// Whether the calling thread is one of this pool's workers.
+    pub(crate) fn is_own_worker(&self) -> bool {
+        is_worker_of(self.owner())
+    }
+
+    /// Takes a task in. All or nothing: on error the task is untouched and the pool as before.
+    pub(crate) fn submit(self: &Arc<Self>, task: Task, admission: Admission) -> Result<(), Rejected> {
+        if let Some(room) = &self.ledger.room {
+            match room.acquire(admission, self.is_own_worker()) {
+                Ok(()) => {}
+                Err(NoRoom::Full) => {
+                    return Err(Rejected {
+                        task,
+                        reason: Rejection::Full,
+                    });
+                }
+                Err(NoRoom::Closed) => {
+                    return Err(Rejected {
+                        task,
+                        reason: Rejection::Refused(self.refusal()),
+                    });
+                }
+            }
+        }
+        match self.enqueue(task) {
+            Ok(()) => Ok(()),
+            Err((task, error)) => {
+                self.ledger.release_room();
+                Err(Rejected {
+                    task,
+                    reason: Rejection::Refused(error),
+                })
+            }
+        }
+    }
+
+    fn enqueue(self: &Arc<Self>, task: Task) -> Result<(), (Task, SubmitError)> {
+        if self.alive.load(Ordering::Relaxed) == 0
+            && let Err(error) = self.start_first_worker()
+        {
+            return Err((task, error));
+        }
+        // SAFETY: the owner lives in the pool. The queue and the workers' own queues live there, too, and tasks leave
+        // them by `run`, `fail`, `cancel` or drop only; a worker that runs one holds the pool.
+        if !unsafe { task.set_owner(self.owner()) } {
+            // Cancelled before it came here; nobody will tell the room.
+            self.ledger.release_room();
+            return Ok(());
+        }
+        self.ledger.counters.add_submitted();
+        let clock = task.queue_clock();
+        match self.queue.push(task) {
+            Ok(pushed) => {
+                if let Some(clock) = clock {
+                    clock.start();
+                }
+                self.after_push(pushed);
+                Ok(())
+            }
+            Err(task) => {
+                task.clear_owner();
+                self.ledger.counters.take_back_submitted();
+                Err((task, self.refusal()))
+            }
+        }
+    }
+
+    fn after_push(self: &Arc<Self>, pushed: Pushed) {
+        let woken = pushed == Pushed::WakeOne && self.idle.wake_one();
+        if !woken && self.may_grow() {
+            self.grow();
+        }
+    }
+
+    /// Whether there may be more workers than there are.
+    pub(crate) fn may_grow(&self) -> bool {
+        self.alive.load(Ordering::Relaxed) < self.seats.len()
+    }
+
+    /// Why tasks are not taken.
+    fn refusal(&self) -> SubmitError {
+        match self.broken.get() {
+            Some(broken) => SubmitError::Broken(broken.clone()),
+            None => SubmitError::ShutDown,
+        }
+    }
+
+    /// A task begins: it is no longer in the queue.
+    pub(crate) fn task_begins(&self, counters: &WorkerCounters) {
+        counters.add_started();
+        self.ledger.release_room();
+    }
+
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        self.ledger.room.as_ref().map_or(Poll::Ready(()), |room| room.poll(cx))
+    }
+
+    // Workers come and go.
+
+    /// Starts the first worker before a task is queued, so that a refusal leaves nothing behind.
+    fn start_first_worker(self: &Arc<Self>) -> Result<(), SubmitError> {
+        if self.queue.is_closed() {
+            return Err(self.refusal());
+        }
+        let mut crew = self.crew.lock();
+        if crew.alive > 0 {
+            return Ok(());
+        }
+        self.start_worker(&mut crew).map_err(SubmitError::NoWorkers)
+    }
+
+    /// Starts another worker if there are more tasks waiting than workers free for them.
+    pub(crate) fn grow(self: &Arc<Self>) {
+        let mut crew = self.crew.lock();
+        if crew.free.is_empty() || self.queued() <= self.free_workers(crew.alive) {
+            return;
+        }
+        let started = self.start_worker(&mut crew);
+        let nobody = crew.alive == 0;
+        drop(crew);
+        if let (Err(error), true) = (started, nobody) {
+            // The last worker retired just before this push, and no other is to be had: the queue must not wait for it.
+            self.fail_queued(&BrokenExecutor::new("no worker could be started", error));
+        }
+    }
+
+    fn start_worker(self: &Arc<Self>, crew: &mut Crew) -> io::Result<()> {
+        let Some(seat) = crew.free.pop() else { return Ok(()) };
+        let deque = self.seats[seat].deque.lock().take();
+        let deque = deque.expect("a free seat has its queue");
+        let parcel = Arc::new(Mutex::new(Some(deque)));
+        crew.threads.retain(|thread| !is_finished(thread));
+        let run = {
+            let (pool, parcel) = (self.clone(), parcel.clone());
+            move || {
+                let deque = parcel.lock().take().expect("handed over once");
+                worker::run(pool, seat, deque);
+            }
+        };
+        match thread_builder(&self.settings, seat).spawn(run) {
+            Ok(thread) => {
+                crew.threads.push(thread);
+                crew.alive += 1;
+                self.alive.store(crew.alive, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                let deque = parcel.lock().take();
+                self.vacate(crew, seat, deque);
+                Err(error)
+            }
+        }
+    }
+
+    fn vacate(&self, crew: &mut Crew, seat: usize, deque: Option<Deque<Task>>) {
+        *self.seats[seat].deque.lock() = deque;
+        crew.free.push(seat);
+    }
+
+    /// A worker wants to retire after its idle time. Gives its queue back if it may not: a task has come.
+    pub(crate) fn retire(&self, seat: usize, deque: Deque<Task>) -> Result<(), Deque<Task>> {
+        let crew = self.crew.lock();
+        // ORDERING: the push that comes after this announcement finds nobody to wake, and then looks at `alive` under
+        // the lock held here. One that came before it makes the announcement fail.
+        self.alive.store(crew.alive - 1, Ordering::Relaxed);
+        if self.queue.announce_sleep() == Err(executor_core::queue::Awake::Tasks) {
+            self.alive.store(crew.alive, Ordering::Relaxed);
+            return Err(deque);
+        }
+        let wakers = self.leave(crew, seat, deque);
+        crate::wake_all(wakers);
+        Ok(())
+    }
+
+    /// A worker's last step: there are no tasks and will be none.
+    pub(crate) fn quit(&self, seat: usize, deque: Deque<Task>) {
+        let wakers = self.leave(self.crew.lock(), seat, deque);
+        crate::wake_all(wakers);
+    }
+
+    /// One worker fewer. After the last one of a closed pool, gives the wakers of those who await the end.
+    fn leave(&self, mut crew: MutexGuard<'_, Crew>, seat: usize, deque: Deque<Task>) -> Vec<Waker> {
+        self.vacate(&mut crew, seat, Some(deque));
+        crew.alive -= 1;
+        self.alive.store(crew.alive, Ordering::Relaxed);
+        if crew.alive > 0 {
+            return Vec::new();
+        }
+        self.ended.notify_all();
+        std::mem::take(&mut crew.wakers)
+    }
+
+    /// Takes a task from another worker's queue.
+    pub(crate) fn steal(&self, thief: usize, deque: &Deque<Task>) -> Option<Task> {
+        let count = self.seats.len();
+        for offset in 1..count {
+            let stealer = &self.seats[(thief + offset) % count].stealer;
+            loop {
+                match stealer.steal_batch_and_pop(deque) {
+                    Steal::Success(task) => return Some(task),
+                    Steal::Empty => break,
+                    Steal::Retry => {}
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether there is a task to be had by this worker, which has just entered the list of sleepers.
+    pub(crate) fn is_work_visible(&self) -> bool {
+        // ORDERING: the worker entered the list before; whoever puts tasks into a worker's own queue looks at the list
+        // after it, with a fence in between, too. One of the two sees the other.
+        fence(Ordering::SeqCst);
+        !self.queue.is_empty() || self.seats.iter().any(|seat| !seat.stealer.is_empty())
+    }
+
+    /// There is more than this worker can do at once: call another.
+    pub(crate) fn call_help(self: &Arc<Self>) {
+        // ORDERING: see `is_work_visible`.
+        fence(Ordering::SeqCst);
+        let called = self.idle.asleep() > 0 && self.idle.wake_one();
+        if !called && self.may_grow() {
+            self.grow();
+        }
+    }
+
+    // The end.
+
+    /// An initializer failed: no task is taken any more, queued ones end with the reason.
+    pub(crate) fn break_down(&self, broken: BrokenExecutor) {
+        let broken = self.broken.get_or_init(|| broken).clone();
+        self.close();
+        self.fail_queued(&broken);
+        self.idle.wake_all();
+    }
+
+    fn close(&self) {
+        self.queue.close();
+        if let Some(room) = &self.ledger.room {
+            room.close();
+        }
+    }
+
+    /// Ends all queued tasks with an error.
+    fn fail_queued(&self, broken: &BrokenExecutor) {
+        self.drain(|task| {
+            if task.fail(broken.clone()) {
+                self.ledger.counters.add_expired();
+                self.ledger.release_room();
+            }
+        });
+    }
+
+    /// Empties all queues. User code may run in `end`, so no lock is held then.
+    fn drain(&self, mut end: impl FnMut(Task)) {
+        let mut tasks = Vec::new();
+        // A push that is half done hides what is behind it for a moment.
+        while !self.queue.is_empty() {
+            if self.queue.pop_batch(usize::MAX, |task| tasks.push(task)) == 0 {
+                thread::yield_now();
+            }
+        }
+        for seat in &self.seats {
+            loop {
+                match seat.stealer.steal() {
+                    Steal::Success(task) => tasks.push(task),
+                    Steal::Empty => break,
+                    Steal::Retry => {}
+                }
+            }
+        }
+        // Newest first: nothing that ends here may let an older one begin.
+        tasks.into_iter().rev().for_each(&mut end);
+    }
+
+    fn begin_shutdown(self: &Arc<Self>, how: Shutdown) {
+        self.close();
+        if how.cancels() {
+            self.drain(|task| {
+                let _ = task.cancel();
+            });
+        }
+        self.idle.wake_all();
+    }
+
+    pub(crate) fn shutdown(self: &Arc<Self>, how: Shutdown) {
+        self.begin_shutdown(how);
+        if how.waits() && !self.is_own_worker() {
+            self.wait_for_end(None);
+        }
+    }
+
+    pub(crate) fn shutdown_timeout(self: &Arc<Self>, limit: Duration) -> Result<(), TimedOut> {
+        self.begin_shutdown(Shutdown::wait());
+        let deadline = if self.is_own_worker() {
+            Some(Instant::now())
+        } else {
+            Instant::now().checked_add(limit)
+        };
+        if self.wait_for_end(deadline) {
+            Ok(())
+        } else {
+            Err(TimedOut::after(limit))
+        }
+    }
+
+    pub(crate) fn poll_shutdown(self: &Arc<Self>, how: Shutdown, cx: &Context<'_>) -> Poll<()> {
+        self.begin_shutdown(how);
+        if !how.waits() || self.is_own_worker() {
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        let mut crew = self.crew.lock();
+        if crew.alive == 0 {
+            return Poll::Ready(());
+        }
+        if !crew.wakers.iter().any(|known| known.will_wake(&waker)) {
+            crew.wakers.push(waker);
+        }
+        Poll::Pending
+    }
+
+    /// Waits until no worker is left, then joins the threads; false if `deadline` came first.
+    fn wait_for_end(&self, deadline: Option<Instant>) -> bool {
+        let mut crew = self.crew.lock();
+        while crew.alive > 0 {
+            match deadline {
+                None => self.ended.wait(&mut crew),
+                Some(deadline) => {
+                    if self.ended.wait_until(&mut crew, deadline).timed_out() && crew.alive > 0 {
+                        return false;
+                    }
+                }
+            }
+        }
+        let threads = std::mem::take(&mut crew.threads);
+        drop(crew);
+        for thread in threads {
+            // Workers catch what user code throws, so there is no panic to hear of.
+            let _ = thread.join();
+        }
+        true
+    }
+
+    // Numbers.
+
+    fn started(&self) -> u64 {
+        self.seats.iter().map(|seat| seat.counters.started()).sum()
+    }
+
+    fn queued(&self) -> usize {
+        let left = self.started() + self.ledger.counters.cancelled() + self.ledger.counters.expired();
+        to_count(self.ledger.counters.submitted().saturating_sub(left))
+    }
+
+    /// Workers that will look for a task without anything else having to happen first.
+    fn free_workers(&self, alive: usize) -> usize {
+        let busy: u64 = self
+            .seats
+            .iter()
+            .map(|seat| seat.counters.running() + seat.counters.in_callbacks())
+            .sum();
+        alive.saturating_sub(to_count(busy))
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        let sum = |count: fn(&WorkerCounters) -> u64| self.seats.iter().map(|seat| count(&seat.counters)).sum::<u64>();
+        // Ends before starts before submissions, so that no difference is negative.
+        stats.completed = sum(WorkerCounters::completed);
+        stats.failed = sum(WorkerCounters::failed);
+        let over = stats.completed + stats.failed;
+        let started = sum(WorkerCounters::started);
+        stats.failed += self.ledger.counters.expired();
+        stats.cancelled = self.ledger.counters.cancelled();
+        stats.queued = to_count(
+            self.ledger
+                .counters
+                .submitted()
+                .saturating_sub(started + stats.cancelled + self.ledger.counters.expired()),
+        );
+        stats.running = to_count(started.saturating_sub(over));
+        stats.workers = self.alive.load(Ordering::Relaxed);
+        stats.idle = stats.workers.saturating_sub(stats.running);
+        stats
+    }
+}
+
+impl Seat {
+    fn new() -> Self {
+        let deque = Deque::new_fifo();
+        Self {
+            stealer: deque.stealer(),
+            deque: Mutex::new(Some(deque)),
+            counters: WorkerCounters::new(),
+        }
+    }
+}
+
+fn to_count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(not(any(loom, shuttle)))]
+fn thread_builder(settings: &Settings, seat: usize) -> thread::Builder {
+    thread::Builder::new()
+        .name(settings.thread_name(seat))
+        .stack_size(settings.stack_size)
+}
+
+#[cfg(any(loom, shuttle))]
+fn thread_builder(settings: &Settings, seat: usize) -> thread::Builder {
+    thread::Builder::new().name(settings.thread_name(seat))
+}
+
+#[cfg(not(any(loom, shuttle)))]
+fn is_finished(thread: &thread::JoinHandle<()>) -> bool {
+    thread.is_finished()
+}
+
+/// A model's threads are kept until they are joined.
+#[cfg(any(loom, shuttle))]
+fn is_finished(_thread: &thread::JoinHandle<()>) -> bool {
+    false
+}

@@ -1,0 +1,248 @@
+//! One worker: finds a task, runs it, rests when there is none.
+
+use crate::deep_stack::DeepStack;
+use crate::idle::Bed;
+use crate::pool::Pool;
+use crate::settings::Settings;
+use executor_core::BrokenExecutor;
+use executor_core::queue::Awake;
+use executor_core::task::{Claimed, Ended, InlineWorker, Owner, Task, contain, look, with_worker};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_deque::Worker as Deque;
+
+/// How many tasks a worker moves from the pool's queue to its own at a time. They stay open to thieves, so that none
+/// waits behind a long one.
+const BATCH: usize = 32;
+
+/// Every so many tasks the pool's queue comes first, so that tasks which submit tasks do not starve it.
+const POOL_FIRST: u32 = 61;
+
+/// A worker thread's whole life.
+pub(crate) fn run(pool: Arc<Pool>, seat: usize, deque: Deque<Task>) {
+    let context = Context {
+        pool: &pool,
+        seat,
+        stack: DeepStack::here(pool.settings()),
+    };
+    with_worker(&context, || {
+        if let Err(broken) = initialize(pool.settings(), seat) {
+            pool.break_down(broken);
+            pool.quit(seat, deque);
+            return;
+        }
+        let mut worker = Worker {
+            pool: &pool,
+            seat,
+            bed: Arc::new(Bed::new()),
+            owes: false,
+            tick: 0,
+        };
+        let left = worker.work(deque);
+        if let Some(hook) = &pool.settings().on_worker_exit {
+            // Reported by the panic hook if it panics; the worker is on its way out anyway.
+            let _ = contain(hook);
+        }
+        if let Some(deque) = left {
+            pool.quit(seat, deque);
+        }
+    });
+}
+
+fn initialize(settings: &Settings, seat: usize) -> Result<(), BrokenExecutor> {
+    let Some(initializer) = &settings.initializer else {
+        return Ok(());
+    };
+    let name = settings.thread_name(seat);
+    match contain(initializer) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(BrokenExecutor::new(
+            format!("the initializer of worker {name} failed"),
+            error,
+        )),
+        Err(message) => Err(BrokenExecutor::new(
+            format!("the initializer of worker {name} panicked"),
+            message,
+        )),
+    }
+}
+
+struct Worker<'a> {
+    pool: &'a Arc<Pool>,
+    seat: usize,
+    bed: Arc<Bed>,
+    /// It was woken, and has yet to renew the announcement or wake the next (see `idle.rs`).
+    owes: bool,
+    tick: u32,
+}
+
+/// What a worker does after it has found nothing.
+enum Rest {
+    /// Look again.
+    Again,
+    /// The pool is closed and empty.
+    End,
+    /// The idle time is over.
+    Retire,
+}
+
+impl Worker<'_> {
+    /// Works until there is no more; gives the queue back unless the worker has retired and left it.
+    fn work(&mut self, mut deque: Deque<Task>) -> Option<Deque<Task>> {
+        loop {
+            if let Some(task) = self.find(&deque) {
+                self.pay();
+                run_task(self.pool, self.seat, task);
+                continue;
+            }
+            match self.rest() {
+                Rest::Again => {}
+                Rest::End => return Some(deque),
+                Rest::Retire => match self.pool.retire(self.seat, deque) {
+                    Ok(()) => return None,
+                    Err(kept) => deque = kept,
+                },
+            }
+        }
+    }
+
+    fn find(&mut self, deque: &Deque<Task>) -> Option<Task> {
+        self.tick = self.tick.wrapping_add(1);
+        if self.tick.is_multiple_of(POOL_FIRST)
+            && let Some(task) = self.take_batch(deque, 1)
+        {
+            return Some(task);
+        }
+        deque
+            .pop()
+            .or_else(|| self.take_batch(deque, BATCH))
+            .or_else(|| self.steal(deque))
+    }
+
+    /// The oldest task of the pool's queue; up to `most - 1` others move to the own queue.
+    fn take_batch(&self, deque: &Deque<Task>, most: usize) -> Option<Task> {
+        let mut first = None;
+        let count = self.pool.queue().pop_batch(most, |task| {
+            if first.is_none() {
+                first = Some(task);
+            } else {
+                deque.push(task);
+            }
+        });
+        if count > 1 {
+            self.pool.call_help();
+        }
+        first
+    }
+
+    fn steal(&self, deque: &Deque<Task>) -> Option<Task> {
+        let task = self.pool.steal(self.seat, deque)?;
+        if !deque.is_empty() {
+            self.pool.call_help();
+        }
+        Some(task)
+    }
+
+    fn pay(&mut self) {
+        if std::mem::take(&mut self.owes) && self.pool.idle().asleep() > 0 {
+            if self.pool.queue().announce_sleep() == Err(Awake::Tasks) {
+                self.pool.idle().wake_one();
+            }
+        }
+    }
+
+    fn rest(&mut self) -> Rest {
+        let (pool, idle) = (self.pool, self.pool.idle());
+        if idle.look(|| look(|| !pool.queue().is_empty())) {
+            return Rest::Again;
+        }
+        idle.enter(&self.bed);
+        let announced = if pool.is_work_visible() {
+            Err(Awake::Tasks)
+        } else {
+            pool.queue().announce_sleep()
+        };
+        match announced {
+            Ok(()) => self.sleep(),
+            Err(reason) => {
+                self.get_up();
+                match reason {
+                    Awake::Tasks => Rest::Again,
+                    Awake::Closed => Rest::End,
+                }
+            }
+        }
+    }
+
+    fn sleep(&mut self) -> Rest {
+        let keep_alive = self.pool.settings().keep_alive;
+        let deadline = keep_alive.and_then(|limit| Instant::now().checked_add(limit));
+        if self.bed.sleep(deadline) {
+            self.owes = true;
+            Rest::Again
+        } else if self.get_up() {
+            Rest::Retire
+        } else {
+            Rest::Again
+        }
+    }
+
+    /// Leaves the list of sleepers. False: somebody had taken the worker off it to wake it, which counts as woken.
+    fn get_up(&mut self) -> bool {
+        let left = self.pool.idle().leave(&self.bed);
+        if !left {
+            // The call is on its way; it must not be left for the next sleep.
+            self.bed.sleep(None);
+            self.owes = true;
+        }
+        left
+    }
+}
+
+fn run_task(pool: &Pool, seat: usize, task: Task) {
+    let counters = &pool.seat(seat).counters;
+    // A husk, cancelled while it was queued, is dropped by `run`.
+    task.run(&|| pool.task_begins(counters), &|ended| counters.add_ended(ended));
+}
+
+/// A worker as the futures that are awaited in its tasks know it.
+struct Context<'a> {
+    pool: &'a Arc<Pool>,
+    seat: usize,
+    stack: DeepStack,
+}
+
+impl InlineWorker for Context<'_> {
+    fn owner(&self) -> *const Owner {
+        self.pool.owner()
+    }
+
+    fn run_inline(&self, task: Claimed<'_>) {
+        let counters = &self.pool.seat(self.seat).counters;
+        self.pool.task_begins(counters);
+        let end = |ended: Ended| counters.add_ended(ended);
+        if !self.stack.is_deep() {
+            return task.run(&end);
+        }
+        self.stack.run_on_another(task, |task, stack| {
+            let context = Context {
+                pool: self.pool,
+                seat: self.seat,
+                stack,
+            };
+            with_worker(&context, || task.run(&end));
+        });
+    }
+
+    fn run_callbacks(&self, run: &mut dyn FnMut()) {
+        let counters = &self.pool.seat(self.seat).counters;
+        // The task is no longer counted as running, but its callbacks keep the worker from the next one.
+        counters.set_in_callbacks(|depth| depth + 1);
+        if !self.pool.queue().is_empty() && self.pool.may_grow() {
+            self.pool.grow();
+        }
+        run();
+        counters.set_in_callbacks(|depth| depth - 1);
+    }
+}
