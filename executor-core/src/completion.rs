@@ -22,14 +22,21 @@ use std::time::Instant;
 
 /// The head of a list that takes no more.
 const CLOSED: *mut Header = ptr::without_provenance_mut(1);
+/// The head of an empty list whose set sleeps: the push that replaces it wakes the sleeper.
+const SLEEPING: *mut Header = ptr::without_provenance_mut(2);
 
 /// The done members that their set has not seen yet, newest first.
+///
+/// One word answers both questions of a push, in one atomic step: what stands before me, and is somebody asleep? So a
+/// push to a set that is awake touches nothing else.
 pub(crate) struct ReadyList {
     head: AtomicPtr<Header>,
+    /// Who is to be woken. Set before SLEEPING is; what is left here from an earlier sleep is woken for nothing at worst.
     sleeper: Mutex<Option<Sleeper>>,
 }
 
 /// Who waits for the next completion.
+#[derive(Clone)]
 enum Sleeper {
     /// A thread, in the parking lot under the list's address.
     Thread,
@@ -48,15 +55,15 @@ impl ReadyList {
         ptr::from_ref(self).addr()
     }
 
-    /// Pushes a done member; `link` stores its next pointer. Wakes the set if it saw an empty list.
+    /// Pushes a done member; `link` stores its next pointer. Wakes the set if it sleeps.
     pub(crate) fn push(&self, cell: NonNull<Header>, link: impl Fn(*const Header)) {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             if head == CLOSED {
                 return;
             }
-            link(head);
-            // ORDERING: Release publishes the link to the set's Acquire swap.
+            link(if head == SLEEPING { ptr::null() } else { head });
+            // ORDERING: Release publishes the link to the set's Acquire swap; Acquire sees who announced the sleep.
             match self
                 .head
                 .compare_exchange_weak(head, cell.as_ptr(), Ordering::AcqRel, Ordering::Relaxed)
@@ -65,14 +72,13 @@ impl ReadyList {
                 Err(now) => head = now,
             }
         }
-        // A sleeper saw an empty list last, so only the push onto an empty list has somebody to wake.
-        if head.is_null() {
+        if head == SLEEPING {
             self.wake();
         }
     }
 
     fn wake(&self) {
-        let sleeper = self.sleeper.lock().take();
+        let sleeper = self.sleeper.lock().clone();
         match sleeper {
             None => {}
             Some(Sleeper::Thread) => parking::unpark_all(self.key()),
@@ -80,25 +86,41 @@ impl ReadyList {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.head.load(Ordering::Acquire).is_null()
+    fn has_members(&self) -> bool {
+        let head = self.head.load(Ordering::Acquire);
+        !head.is_null() && head != SLEEPING
     }
 
-    fn announce(&self, sleeper: Sleeper) {
+    /// Names who is to be woken by the next push; false if there are members already.
+    fn announce(&self, sleeper: Sleeper) -> bool {
         let before = self.sleeper.lock().replace(sleeper);
+        // A waker's drop is somebody else's code, so it runs outside the lock.
         drop(before);
+        // ORDERING: Release: the push that replaces the mark sees the sleeper.
+        let mark = self
+            .head
+            .compare_exchange(ptr::null_mut(), SLEEPING, Ordering::Release, Ordering::Relaxed);
+        mark.is_ok() || mark == Err(SLEEPING)
     }
 
     /// Sleeps until a member is done or `deadline`; false if the deadline came first.
     fn sleep(&self, deadline: Option<Instant>) -> bool {
-        self.announce(Sleeper::Thread);
-        parking::park(self.key(), || self.is_empty(), deadline) || !self.is_empty()
+        if !self.announce(Sleeper::Thread) {
+            return true;
+        }
+        let asleep = || self.head.load(Ordering::Relaxed) == SLEEPING;
+        parking::park(self.key(), asleep, deadline) || self.has_members()
     }
 
     /// Takes the whole list, oldest first, into `order`.
     fn take_into(&self, order: &mut VecDeque<usize>) {
         let first = order.len();
-        let mut cell = self.head.swap(ptr::null_mut(), Ordering::Acquire).cast_const();
+        let head = self.head.swap(ptr::null_mut(), Ordering::Acquire);
+        let mut cell = if head == SLEEPING {
+            ptr::null()
+        } else {
+            head.cast_const()
+        };
         // SAFETY: members on the list are kept alive by the set, whose owner calls this.
         while let Some(header) = unsafe { cell.as_ref() } {
             // SAFETY: the push gave the slot to the set.
@@ -173,7 +195,7 @@ impl<M: Member> CompletionSet<M> {
 
     /// A done member, if one is known without waiting.
     pub(crate) fn pop(&mut self) -> Option<M> {
-        if self.ready.is_empty() {
+        if self.ready.is_empty() && self.list.has_members() {
             self.list.take_into(&mut self.ready);
         }
         let index = self.ready.pop_front()?;
@@ -192,7 +214,7 @@ impl<M: Member> CompletionSet<M> {
             if self.len == 0 {
                 return None;
             }
-            if self.help() || spin::look(|| !self.list.is_empty()) {
+            if self.help() || spin::look(|| self.list.has_members()) {
                 continue;
             }
             if !self.list.sleep(deadline) {
@@ -213,8 +235,7 @@ impl<M: Member> CompletionSet<M> {
             if self.help() {
                 continue;
             }
-            self.list.announce(Sleeper::Task(cx.waker().clone()));
-            if self.list.is_empty() {
+            if self.list.announce(Sleeper::Task(cx.waker().clone())) {
                 return Poll::Pending;
             }
         }

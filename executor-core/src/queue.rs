@@ -108,27 +108,20 @@ impl TaskQueue {
     /// ```
     pub fn push(&self, task: Task) -> Result<Pushed, Task> {
         let link = task.into_link();
-        self.append(link.as_ptr(), CLOSED).map_err(|Closed| {
-            // SAFETY: the pointer came from `into_link` just now and was not linked.
-            unsafe { Task::from_link(link) }
-        })
-    }
-
-    /// Appends a node, keeping the CLOSED flag, unless one of the `refused` flags is set.
-    fn append(&self, node: *mut Link, refused: usize) -> Result<Pushed, Closed> {
-        // SAFETY: the node is a live cell of ours or the stub; while it is not linked nobody else reads it.
+        let node = link.as_ptr();
+        // SAFETY: the node is a live cell, whose reference is ours; while it is not linked nobody else reads the field.
         unsafe { (*node).next.store(ptr::null_mut(), Ordering::Relaxed) };
         let mut tail = self.tail.0.load(Ordering::Relaxed);
         loop {
-            if tail.addr() & refused != 0 {
-                return Err(Closed);
+            if tail.addr() & CLOSED != 0 {
+                // SAFETY: the pointer came from `into_link` just now and was not linked.
+                return Err(unsafe { Task::from_link(link) });
             }
-            let new = node.map_addr(|addr| addr | (tail.addr() & CLOSED));
             // ORDERING: Release publishes the node; Acquire sees what a sleeper did before it announced itself.
             match self
                 .tail
                 .0
-                .compare_exchange_weak(tail, new, Ordering::AcqRel, Ordering::Relaxed)
+                .compare_exchange_weak(tail, node, Ordering::AcqRel, Ordering::Relaxed)
             {
                 Ok(_) => break,
                 Err(now) => tail = now,
@@ -182,20 +175,40 @@ impl TaskQueue {
             next = unsafe { (*oldest).next.load(Ordering::Acquire) };
         }
         if next.is_null() {
-            if self.tail.0.load(Ordering::Relaxed).map_addr(|addr| addr & !FLAGS) != oldest {
-                // A push has moved the tail and not linked its node yet.
-                return None;
-            }
             // The last task may leave only when another node stands behind it: the stub.
-            let _ = self.append(stub, 0);
-            // SAFETY: as above.
-            next = unsafe { (*oldest).next.load(Ordering::Acquire) };
-            if next.is_null() {
+            if !self.put_stub_behind(oldest) {
+                // A push has moved the tail on and has not linked its node yet.
                 return None;
             }
+            next = stub;
         }
         head.0 = next;
         NonNull::new(oldest)
+    }
+
+    /// Makes the stub the newest node, if `last` still is; so the tail is the stub only while nothing is queued.
+    fn put_stub_behind(&self, last: *mut Link) -> bool {
+        let stub = self.stub();
+        // SAFETY: the stub is not linked while `last` is the newest node, and only the holder of the head's lock links it.
+        unsafe { (*stub).next.store(ptr::null_mut(), Ordering::Relaxed) };
+        let mut tail = self.tail.0.load(Ordering::Relaxed);
+        while tail.map_addr(|addr| addr & !FLAGS) == last {
+            let new = stub.map_addr(|addr| addr | (tail.addr() & CLOSED));
+            // ORDERING: Release publishes the stub's empty link to the next push.
+            match self
+                .tail
+                .0
+                .compare_exchange_weak(tail, new, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => {
+                    // SAFETY: `last` is still the queue's.
+                    unsafe { (*last).next.store(stub, Ordering::Relaxed) };
+                    return true;
+                }
+                Err(now) => tail = now,
+            }
+        }
+        false
     }
 
     /// Whether there is nothing to pop. A task that is just being popped counts as gone.
@@ -281,9 +294,6 @@ impl TaskQueue {
         self.tail.0.load(Ordering::Acquire).addr() & CLOSED != 0
     }
 }
-
-/// The queue takes no more.
-struct Closed;
 
 impl Default for TaskQueue {
     fn default() -> Self {
