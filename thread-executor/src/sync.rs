@@ -20,14 +20,20 @@ mod native {
 macro_rules! model {
     ($name:ident, $checker:ident) => {
         mod $name {
+            use std::ops::{Deref, DerefMut};
+            use std::sync::PoisonError;
             use std::time::Instant;
-            pub(crate) use $checker::sync::MutexGuard;
             pub(crate) use $checker::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
             pub(crate) use $checker::thread;
 
             /// `parking_lot::Mutex`'s shape over the checker's.
-            #[derive(Debug)]
             pub(crate) struct Mutex<T>($checker::sync::Mutex<T>);
+
+            /// `None` only while a condition variable has it.
+            pub(crate) struct MutexGuard<'a, T> {
+                mutex: &'a Mutex<T>,
+                inner: Option<$checker::sync::MutexGuard<'a, T>>,
+            }
 
             impl<T> Mutex<T> {
                 pub(crate) fn new(value: T) -> Self {
@@ -35,12 +41,29 @@ macro_rules! model {
                 }
 
                 pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-                    self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+                    let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                    MutexGuard {
+                        mutex: self,
+                        inner: Some(inner),
+                    }
                 }
             }
 
-            /// `parking_lot::Condvar`'s shape over the checker's. A model has no clock: a timed wait is over at once.
-            #[derive(Debug)]
+            impl<T> Deref for MutexGuard<'_, T> {
+                type Target = T;
+
+                fn deref(&self) -> &T {
+                    self.inner.as_ref().expect("held")
+                }
+            }
+
+            impl<T> DerefMut for MutexGuard<'_, T> {
+                fn deref_mut(&mut self) -> &mut T {
+                    self.inner.as_mut().expect("held")
+                }
+            }
+
+            /// `parking_lot::Condvar`'s shape over the checker's.
             pub(crate) struct Condvar($checker::sync::Condvar);
 
             pub(crate) struct WaitTimeoutResult;
@@ -65,32 +88,19 @@ macro_rules! model {
                 }
 
                 pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-                    // SAFETY: the guard is moved out and back in before anyone can see the gap; the checker's wait does
-                    // not unwind but to end the whole model.
-                    unsafe {
-                        let owned = std::ptr::read(guard);
-                        let owned = self
-                            .0
-                            .wait(owned)
-                            .unwrap_or_else(std::sync::PoisonError::into_inner);
-                        std::ptr::write(guard, owned);
-                    }
+                    let inner = guard.inner.take().expect("held");
+                    guard.inner = Some(self.0.wait(inner).unwrap_or_else(PoisonError::into_inner));
                 }
 
+                /// A model has no clock: the time is up once others have had a chance to run.
                 pub(crate) fn wait_until<T>(
                     &self,
                     guard: &mut MutexGuard<'_, T>,
                     _deadline: Instant,
                 ) -> WaitTimeoutResult {
-                    // SAFETY: as in `wait`: unlock, let others run, lock.
-                    unsafe {
-                        let owned = std::ptr::read(guard);
-                        let (owned, _) = self
-                            .0
-                            .wait_timeout(owned, std::time::Duration::ZERO)
-                            .unwrap_or_else(std::sync::PoisonError::into_inner);
-                        std::ptr::write(guard, owned);
-                    }
+                    guard.inner = None;
+                    thread::yield_now();
+                    guard.inner = guard.mutex.lock().inner.take();
                     WaitTimeoutResult
                 }
             }

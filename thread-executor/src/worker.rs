@@ -4,6 +4,7 @@ use crate::deep_stack::DeepStack;
 use crate::idle::Bed;
 use crate::pool::Pool;
 use crate::settings::Settings;
+use crate::sync::thread;
 use executor_core::BrokenExecutor;
 use executor_core::queue::Awake;
 use executor_core::task::{Claimed, Ended, InlineWorker, Owner, Task, contain, look, with_worker};
@@ -132,6 +133,9 @@ impl Worker<'_> {
         });
         if count > 1 {
             self.pool.call_help();
+        } else if count == 0 && !self.pool.queue().is_empty() {
+            // A push is half done: let its thread finish it.
+            thread::yield_now();
         }
         first
     }

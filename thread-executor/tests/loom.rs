@@ -1,0 +1,77 @@
+//! Model checks of the pool's protocols with real workers: sleep, submit, retire, shut down; every interleaving, and
+//! every reordering that the memory model allows, within the bound on preemptions.
+//!
+//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test --release -p thread-executor --test loom`
+//!
+//! One worker, so that tasks pass through the pool's own queue alone: the workers' stealable queues are a library's,
+//! whose atomics loom does not see. Shuttle covers pools of several workers.
+
+#![cfg(loom)]
+
+use executor_core::{Executor, ExecutorExt, Shutdown};
+use loom::sync::Arc;
+use loom::thread;
+use std::time::Duration;
+use thread_executor::ThreadPoolExecutor;
+
+fn pool() -> ThreadPoolExecutor {
+    ThreadPoolExecutor::with_workers(1).unwrap()
+}
+
+#[test]
+fn a_submit_against_a_worker_falling_asleep() {
+    loom::model(|| {
+        let pool = pool();
+        let first = pool.submit(|n: u32| n, 1).unwrap();
+        assert_eq!(first.result().unwrap(), 1);
+        // By now the worker is anywhere between its task and its sleep.
+        let second = pool.submit(|n: u32| n, 2).unwrap();
+        assert_eq!(second.result().unwrap(), 2);
+    });
+}
+
+#[test]
+fn a_submit_against_a_shutdown() {
+    loom::model(|| {
+        let pool = Arc::new(pool());
+        let submitter = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.submit(|n: u32| n, 1).ok())
+        };
+        pool.shutdown(Shutdown::no_wait());
+        if let Some(future) = submitter.join().unwrap() {
+            assert_eq!(future.result().unwrap(), 1);
+        }
+    });
+}
+
+#[test]
+fn a_submit_against_a_retiring_worker() {
+    loom::model(|| {
+        let pool = ThreadPoolExecutor::builder().workers(1).keep_alive(Duration::ZERO).build().unwrap();
+        for n in 1..=2 {
+            assert_eq!(pool.submit(|n: u32| n, n).unwrap().result().unwrap(), n);
+        }
+    });
+}
+
+#[test]
+fn a_cancel_against_a_worker() {
+    loom::model(|| {
+        let pool = pool();
+        let future = pool.submit(|n: u32| n, 1).unwrap();
+        let cancelled = future.cancel();
+        drop(pool);
+        assert_eq!(future.result().is_err(), cancelled);
+    });
+}
+
+#[test]
+fn a_task_that_waits_for_another() {
+    loom::model(|| {
+        let pool = Arc::new(pool());
+        let inner = pool.clone();
+        let outer = pool.spawn(move || inner.submit(|n: u32| n, 7).unwrap().result().unwrap()).unwrap();
+        assert_eq!(outer.result().unwrap(), 7);
+    });
+}
