@@ -29,7 +29,7 @@ pub use executor_core::{
     WorkerCount, as_completed, is_stop_requested, queue, task, wait,
 };
 pub use spec::ExecutorSpec;
-pub use thread_executor::{Scope, ScopedError, ScopedFuture, ThreadPoolBuilder, ThreadPoolExecutor};
+pub use thread_executor::{Scope, ScopedFuture, ThreadPoolBuilder, ThreadPoolExecutor};
 
 /// What most programs import. [`Future`] is not in it: it would shadow the standard library's trait unasked.
 ///

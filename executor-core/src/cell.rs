@@ -277,9 +277,12 @@ impl Header {
     }
 
     /// Takes the executor's name back: it did not take the task after all, and may be gone any time.
-    pub(crate) fn clear_owner(&self) {
-        self.state.fetch_and(!OWNED, Ordering::Relaxed);
+    ///
+    /// False: it was told meanwhile that the task has left.
+    pub(crate) fn clear_owner(&self) -> bool {
+        let before = self.state.fetch_and(!OWNED, Ordering::Relaxed);
         self.wait_until_left();
+        phase(before) == PENDING
     }
 
     /// The executor's address, to be compared and never followed.

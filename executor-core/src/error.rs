@@ -37,8 +37,8 @@ pub enum TaskError {
     Refused(SubmitError),
     /// The executor side was dropped without an outcome: a [`Promise`](crate::Promise) that was not fulfilled.
     Abandoned(TaskInfo),
-    /// The future was polled again after it had given its outcome.
-    Taken(TaskInfo),
+    /// The future was asked again after it had given its outcome away: it was polled to its end before.
+    Taken,
 }
 
 impl TaskError {
@@ -88,10 +88,19 @@ impl TaskError {
     #[must_use]
     pub fn info(&self) -> Option<&TaskInfo> {
         match self {
-            Self::Cancelled(info) | Self::Broken(info, _) | Self::Abandoned(info) | Self::Taken(info) => Some(info),
+            Self::Cancelled(info) | Self::Broken(info, _) | Self::Abandoned(info) => Some(info),
             Self::Panicked(panic) => Some(panic.info()),
             Self::TimedOut(expired) => expired.info(),
-            Self::Refused(_) => None,
+            Self::Refused(_) | Self::Taken => None,
+        }
+    }
+
+    /// The same for another input of a chunk that did not run as a whole.
+    pub(crate) fn for_sibling(&self, info: TaskInfo) -> Self {
+        match self {
+            Self::Cancelled(_) => Self::Cancelled(info),
+            Self::Broken(_, broken) => Self::Broken(info, broken.clone()),
+            _ => Self::Abandoned(info),
         }
     }
 }
@@ -108,9 +117,8 @@ impl fmt::Display for TaskError {
                 f,
                 "{info}, has no outcome: its executor side was dropped; fulfil every Promise with set_result or set_exception"
             ),
-            Self::Taken(info) => write!(
-                f,
-                "{info}, has already given its outcome; do not poll a future again after Ready"
+            Self::Taken => f.write_str(
+                "the future has already given its outcome away; do not ask again after it was polled to Ready",
             ),
         }
     }

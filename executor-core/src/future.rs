@@ -123,7 +123,8 @@ impl<T> Future<T> {
     /// [`TaskError::Cancelled`] for everybody, at once. False: it is running or over, and nothing has changed.
     ///
     /// The cancelling thread drops the task's arguments and runs the future's callbacks. Cancelling twice gives true
-    /// twice.
+    /// twice; to a second thread that cancels while the first is still running callbacks, true says that the task never
+    /// runs, and the future is done once those callbacks are.
     ///
     /// ```
     /// let (promise, future) = executor_core::Promise::<u8>::new();
@@ -332,9 +333,8 @@ impl<T> Future<T> {
     /// ```
     pub fn add_done_callback(&self, callback: impl FnOnce(&Result<T, TaskError>) + Send + 'static) {
         if self.taken {
-            // Polled to its end: the outcome left through `.await`, and with it what a callback could be shown.
-            let gone = Err(TaskError::Taken(self.info()));
-            crate::panic::contain(|| callback(&gone));
+            // The outcome left through `.await`, and with it what a callback could be shown.
+            crate::panic::contain(|| callback(self.outcome()));
             return;
         }
         self.core().add_callback(Box::new(callback));
@@ -350,6 +350,8 @@ impl<T> Future<T> {
     /// assert_eq!(shared.result().unwrap(), other.result().unwrap());
     /// ```
     pub fn share(self) -> SharedFuture<T> {
+        // SAFETY: the handle is unique. A waker that an earlier poll left goes; the clones' wakers take the slot.
+        unsafe { self.stop_observing() };
         SharedFuture::new(self)
     }
 
@@ -364,30 +366,29 @@ impl<T> Future<T> {
         CancelOnDrop::new(self)
     }
 
-    /// Whether a wait may give what a done future has: the outcome is there, or this handle has given it away.
     fn error(&self) -> Option<&TaskError> {
-        if self.taken {
-            return None;
-        }
         self.outcome().as_ref().err()
     }
 
-    /// The outcome, lent.
+    /// The outcome, lent; `Taken` if it was given away.
     ///
-    /// Callers have seen the future done, or are inside a callback of it; and it was not taken.
+    /// Callers have seen the future done, or are inside a callback of it.
     pub(crate) fn outcome(&self) -> &Outcome<T> {
-        debug_assert!(self.is_done() && !self.taken);
-        // SAFETY: done (see above), and while `self` is borrowed nobody takes the outcome.
+        debug_assert!(self.is_done());
+        if self.taken {
+            return const { &Err(TaskError::Taken) };
+        }
+        // SAFETY: done (see above), not taken, and while `self` is borrowed nobody takes the outcome.
         unsafe { self.core().outcome() }
     }
 
     fn take(&mut self) -> Outcome<T> {
         if self.taken || !self.header().is_done() {
-            return Err(TaskError::Taken(self.info()));
+            return Err(TaskError::Taken);
         }
         self.taken = true;
         // SAFETY: DONE was seen, and `&mut self` is the unique handle.
-        unsafe { self.core().take_outcome() }.unwrap_or_else(|| Err(TaskError::Taken(self.info())))
+        unsafe { self.core().take_outcome() }.unwrap_or(Err(TaskError::Taken))
     }
 
     /// Runs the task here if it waits in the queue of this very thread's pool.

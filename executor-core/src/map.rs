@@ -311,15 +311,13 @@ where
                 self.current = Some(done.buffers);
             }
             Err(error) => {
-                // The chunk as a whole did not run: its first input carries the reason, the others say the same.
+                // The chunk as a whole did not run: each of its inputs says so.
                 let mut buffers = Buffers::new();
-                let siblings = error.info().cloned();
-                buffers.outcomes.push_back(Err(error));
-                if let Some(info) = siblings {
-                    buffers
-                        .outcomes
-                        .extend((1..count).map(|_| Err(TaskError::Abandoned(info.clone()))));
+                if let Some(info) = error.info() {
+                    let siblings = (1..count).map(|_| Err(error.for_sibling(info.clone())));
+                    buffers.outcomes.extend(siblings);
                 }
+                buffers.outcomes.push_front(Err(error));
                 self.current = Some(buffers);
             }
         }
@@ -346,6 +344,11 @@ where
             Ending::Panicked(payload) => resume_unwind(payload),
             Ending::Refused(error) => Some(Err(TaskError::Refused(error))),
         }
+    }
+
+    /// Nothing is in flight and nothing is left to pull.
+    fn is_exhausted(&self) -> bool {
+        self.window.len() == 0 && matches!(self.source, Source::Ended(_))
     }
 
     fn has_expired(&self) -> bool {
@@ -400,6 +403,9 @@ where
             if let Some(outcome) = self.hand_out() {
                 return Some(outcome);
             }
+            if self.is_exhausted() {
+                return self.end();
+            }
             if self.has_expired() {
                 return self.expire();
             }
@@ -428,6 +434,9 @@ where
         loop {
             if let Some(outcome) = map.hand_out() {
                 return Poll::Ready(Some(outcome));
+            }
+            if map.is_exhausted() {
+                return Poll::Ready(map.end());
             }
             if map.poll_expired(cx) {
                 return Poll::Ready(map.expire());

@@ -384,15 +384,16 @@ impl Task {
         self.0.header().set_owner(owner)
     }
 
-    /// Takes back [`set_owner`](Self::set_owner).
+    /// Takes back [`set_owner`](Self::set_owner). False: the owner was told meanwhile that the task has left the queue.
     ///
     /// ```
     /// # use executor_core::task::Task;
     /// let (task, _future) = Task::from_closure(|| ());
-    /// task.clear_owner();
+    /// assert!(task.clear_owner());
     /// ```
-    pub fn clear_owner(&self) {
-        self.0.header().clear_owner();
+    #[must_use = "an owner that was told has counted the task"]
+    pub fn clear_owner(&self) -> bool {
+        self.0.header().clear_owner()
     }
 
     /// The clock of the task's queue limit, if it has one: start it right after the task was queued.

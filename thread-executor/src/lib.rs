@@ -28,7 +28,7 @@ mod scope;
 
 pub use builder::ThreadPoolBuilder;
 pub use executor::ThreadPoolExecutor;
-pub use scope::{Scope, ScopedError, ScopedFuture};
+pub use scope::{Scope, ScopedFuture};
 
 /// Wakes async waiters, whose wakers may be anybody's code: call it without a lock.
 fn wake_all(wakers: Vec<std::task::Waker>) {

@@ -157,7 +157,10 @@ impl Pool {
                 Ok(())
             }
             Err(task) => {
-                task.clear_owner();
+                if !task.clear_owner() {
+                    // Cancelled on its way in: counted, and its room is free again.
+                    return Ok(());
+                }
                 self.ledger.counters.take_back_submitted();
                 Err((task, self.refusal()))
             }
@@ -260,9 +263,11 @@ impl Pool {
     pub(crate) fn retire(&self, seat: usize, deque: Deque<Task>) -> Result<(), Deque<Task>> {
         let crew = self.crew.lock();
         // ORDERING: the push that comes after this announcement finds nobody to wake, and then looks at `alive` under
-        // the lock held here. One that came before it makes the announcement fail.
+        // the lock held here. One that came before it makes the announcement fail. The same for tasks in other workers'
+        // queues: who puts them there looks at `alive` after a fence (`call_help`), so either it sees one worker fewer,
+        // and waits for the lock to start another, or the tasks are seen here.
         self.alive.store(crew.alive - 1, Ordering::Relaxed);
-        if self.queue.announce_sleep() == Err(executor_core::queue::Awake::Tasks) {
+        if self.is_work_visible() || self.queue.announce_sleep() == Err(executor_core::queue::Awake::Tasks) {
             self.alive.store(crew.alive, Ordering::Relaxed);
             return Err(deque);
         }

@@ -1,14 +1,15 @@
 //! [`Scope`]: closures that borrow, all over before the scope returns.
 //!
-//! What a scoped closure captures and returns lives in the closure itself and in a slot it shares with its handle,
-//! never in the task's cell. A task that is over has dropped its closure, so once all tasks of a scope are over, nothing
-//! in the pool refers to what was borrowed.
+//! What a scoped closure captures lives in the closure itself, what it returns in a slot that it shares with its handle;
+//! neither is in the task's cell. A task that is over has dropped its closure, so once all tasks of a scope are over,
+//! nothing in the pool refers to what was borrowed.
 
 use crate::executor::ThreadPoolExecutor;
 use crate::sync::Mutex;
 use executor_core::task::Task;
-use executor_core::{SharedFuture, SubmitError};
+use executor_core::{Future, SubmitError, TaskError, TaskId};
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -29,26 +30,28 @@ use std::sync::Arc;
 /// ```
 pub struct Scope<'scope, 'env: 'scope> {
     pool: &'env ThreadPoolExecutor,
-    tasks: Mutex<Vec<SharedFuture<()>>>,
-    unasked: Unasked,
+    tasks: Arc<Tasks>,
     /// Invariant, as `std::thread::Scope` is: the borrow is exactly `'scope`.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
-/// The first panic that no handle has asked for.
-type Unasked = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
+/// The tasks of a scope whose handles have not asked for the result, by number.
+struct Tasks(Mutex<BTreeMap<TaskId, Arc<Future<()>>>>);
 
-/// Where a scoped closure leaves what it has to give; shared with its handle.
-struct Slot<T> {
-    result: Mutex<Option<Result<T, Box<dyn Any + Send>>>>,
-    unasked: Unasked,
-}
-
-impl<T> Drop for Slot<T> {
-    fn drop(&mut self) {
-        if let Some(Err(payload)) = self.result.lock().take() {
-            self.unasked.lock().get_or_insert(payload);
+impl Tasks {
+    /// Waits for all tasks, those included that are spawned meanwhile; the first panic that no handle has asked for.
+    fn join(&self) -> Option<Box<dyn Any + Send>> {
+        let mut unasked = None;
+        loop {
+            let Some((_, task)) = self.0.lock().pop_first() else {
+                return unasked;
+            };
+            task.wait();
+            // A handle that still holds it asks for itself, or was leaked.
+            if let Some(Err(TaskError::Panicked(panic))) = Arc::into_inner(task).map(Future::result) {
+                unasked.get_or_insert(panic.into_payload());
+            }
         }
     }
 }
@@ -63,45 +66,28 @@ impl<T> Drop for Slot<T> {
 /// assert_eq!(greeting, "hello Ada");
 /// # Ok::<(), executor_core::BuildError>(())
 /// ```
-#[must_use = "its result, and its panic, are lost without it"]
+#[must_use = "its result is lost without it"]
 pub struct ScopedFuture<'scope, T> {
-    task: SharedFuture<()>,
-    slot: Arc<Slot<T>>,
+    task: Arc<Future<()>>,
+    value: Arc<Mutex<Option<T>>>,
+    tasks: Arc<Tasks>,
     scope: PhantomData<&'scope ()>,
-}
-
-/// Why a scoped closure has no value.
-///
-/// ```
-/// # use thread_executor::{ScopedError, ThreadPoolExecutor};
-/// let pool = ThreadPoolExecutor::with_workers(1)?;
-/// let result = pool.scope(|scope| scope.spawn(|| -> u8 { panic!("no") }).unwrap().result());
-/// assert!(matches!(result, Err(ScopedError::Panicked(_))));
-/// # Ok::<(), executor_core::BuildError>(())
-/// ```
-#[non_exhaustive]
-pub enum ScopedError {
-    /// It panicked; the payload, as `std::thread::ScopedJoinHandle::join` gives it.
-    Panicked(Box<dyn Any + Send>),
-    /// It was cancelled before it began.
-    Cancelled,
 }
 
 pub(crate) fn run<'env, F, R>(pool: &'env ThreadPoolExecutor, f: F) -> R
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
+    let tasks = Arc::new(Tasks(Mutex::new(BTreeMap::new())));
     let scope = Scope {
         pool,
-        tasks: Mutex::new(Vec::new()),
-        unasked: Arc::new(Mutex::new(None)),
+        tasks,
         scope: PhantomData,
         env: PhantomData,
     };
     // Unwind safety: the panic goes on below.
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    scope.join();
-    let unasked = scope.unasked.lock().take();
+    let unasked = scope.tasks.join();
     match (result, unasked) {
         (Err(payload), _) | (Ok(_), Some(payload)) => resume_unwind(payload),
         (Ok(value), None) => value,
@@ -134,38 +120,27 @@ impl<'scope> Scope<'scope, '_> {
         T: Send + 'scope,
         F: FnOnce() -> T + Send + 'scope,
     {
-        let slot = Arc::new(Slot {
-            result: Mutex::new(None),
-            unasked: self.unasked.clone(),
-        });
+        let value = Arc::new(Mutex::new(None));
         let work = {
-            let slot = slot.clone();
+            let value = value.clone();
             move || {
-                *slot.result.lock() = Some(catch_unwind(AssertUnwindSafe(f)));
+                let result = f();
+                *value.lock() = Some(result);
             }
         };
         let work: Box<dyn FnOnce() + Send + 'scope> = Box::new(work);
         // SAFETY: only the lifetime changes. `run` returns, by value or by panic, after `join` has seen every task over,
         // and a task that is over has dropped its closure; so the closure does not outlive `'scope`. The task's own
-        // result is `()`.
+        // result is `()`. A handle takes its task off the list only after having seen it over.
         let work: Box<dyn FnOnce() + Send + 'static> = unsafe { std::mem::transmute(work) };
-        let task = Task::spawn_on(self.pool, None, work)?.share();
-        self.tasks.lock().push(task.clone());
+        let task = Arc::new(Task::spawn_on(self.pool, None, work)?);
+        self.tasks.0.lock().insert(task.id(), task.clone());
         Ok(ScopedFuture {
             task,
-            slot,
+            value,
+            tasks: self.tasks.clone(),
             scope: PhantomData,
         })
-    }
-
-    /// Waits for all closures, those included that are spawned meanwhile.
-    fn join(&self) {
-        loop {
-            let Some(task) = self.tasks.lock().pop() else {
-                return;
-            };
-            task.wait();
-        }
     }
 }
 
@@ -174,7 +149,7 @@ impl<T> ScopedFuture<'_, T> {
     ///
     /// # Errors
     ///
-    /// It panicked or was cancelled.
+    /// As for [`Future::result`](executor_core::Future::result).
     ///
     /// ```
     /// # use thread_executor::ThreadPoolExecutor;
@@ -182,12 +157,16 @@ impl<T> ScopedFuture<'_, T> {
     /// assert_eq!(pool.scope(|scope| scope.spawn(|| 7).unwrap().result().unwrap()), 7);
     /// # Ok::<(), executor_core::BuildError>(())
     /// ```
-    pub fn result(self) -> Result<T, ScopedError> {
+    pub fn result(self) -> Result<T, TaskError> {
         self.task.wait();
-        match self.slot.result.lock().take() {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(payload)) => Err(ScopedError::Panicked(payload)),
-            None => Err(ScopedError::Cancelled),
+        drop(self.tasks.0.lock().remove(&self.task.id()));
+        if let Some(value) = self.value.lock().take() {
+            return Ok(value);
+        }
+        match Arc::into_inner(self.task).map(Future::result) {
+            Some(Err(error)) => Err(error),
+            // Only if the scope is being joined at this very moment, by a thread that holds the task, too.
+            _ => Err(TaskError::Taken),
         }
     }
 
@@ -229,34 +208,6 @@ impl<T> ScopedFuture<'_, T> {
         self.task.is_done()
     }
 }
-
-impl fmt::Display for ScopedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Panicked(payload) => {
-                let text = payload.downcast_ref::<&'static str>().copied();
-                let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-                write!(
-                    f,
-                    "the scoped closure panicked: {}",
-                    text.unwrap_or("a payload that is not text")
-                )
-            }
-            Self::Cancelled => f.write_str("the scoped closure was cancelled before it began"),
-        }
-    }
-}
-
-impl fmt::Debug for ScopedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Panicked(_) => f.write_str("Panicked(..)"),
-            Self::Cancelled => f.write_str("Cancelled"),
-        }
-    }
-}
-
-impl std::error::Error for ScopedError {}
 
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

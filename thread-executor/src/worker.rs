@@ -142,7 +142,8 @@ impl Worker<'_> {
 
     fn steal(&self, deque: &Deque<Task>) -> Option<Task> {
         let task = self.pool.steal(self.seat, deque)?;
-        if !deque.is_empty() {
+        // Here or where it was stolen from: what is left wants another pair of hands.
+        if self.pool.is_work_visible() {
             self.pool.call_help();
         }
         Some(task)
