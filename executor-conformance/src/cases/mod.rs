@@ -1,0 +1,45 @@
+//! The cases by theme. Each file's `CASES` is its table of contents; the functions follow in the same order.
+
+mod async_use;
+mod callback_place;
+mod callbacks;
+mod cancel;
+mod completed;
+mod failure;
+mod future;
+mod map_end;
+mod mapping;
+mod nested;
+mod outcome;
+mod room;
+mod shutdown;
+mod shutdown_race;
+mod stop;
+mod submit;
+mod support;
+mod waiting;
+mod workers;
+
+use crate::case::Case;
+
+/// Every theme, from what needs no executor to what needs all of one.
+pub(crate) const THEMES: &[&[Case]] = &[
+    future::CASES,
+    outcome::CASES,
+    cancel::CASES,
+    stop::CASES,
+    callbacks::CASES,
+    callback_place::CASES,
+    waiting::CASES,
+    completed::CASES,
+    submit::CASES,
+    failure::CASES,
+    room::CASES,
+    mapping::CASES,
+    map_end::CASES,
+    workers::CASES,
+    nested::CASES,
+    shutdown::CASES,
+    shutdown_race::CASES,
+    async_use::CASES,
+];
