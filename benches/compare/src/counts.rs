@@ -1,0 +1,269 @@
+//! The rows that are counted: allocations, futex calls, idle processor time and bytes for a pending task.
+//!
+//! Each runs in a process of its own, this same binary with a hidden subcommand, so that the counting allocator and
+//! `strace` disturb no timed row and no other pool's threads are counted.
+
+use std::hint::black_box;
+use std::io;
+use std::process::{Command, Output};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use clap::ValueEnum;
+use executor_core::{ExecutorExt, Future, MapOptions};
+
+use crate::allocator;
+use crate::peers::{WORKERS, expected_sum, noop, ours};
+use crate::rows::scaled;
+
+/// What can be counted; the names are those of the rows.
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Counted {
+    /// Heap allocations by all threads for one submit, run and result.
+    AllocationsPerSubmit,
+    /// Heap allocations by all threads for one chunk of a `map`, once it is under way.
+    AllocationsPerMapChunk,
+    /// System calls on futexes for one task while the workers always have work and nobody waits for a result.
+    FutexPerTask,
+    /// Milliseconds of processor time of a process whose pool has nothing to do for five seconds.
+    IdleCpuMs,
+    /// Heap bytes of a task that waits for its turn, its arguments not counted.
+    BytesPerPendingTask,
+}
+
+/// A row by name, and what it is to stay at or under.
+pub(crate) struct Spec {
+    pub(crate) name: &'static str,
+    pub(crate) target: f64,
+    what: Counted,
+}
+
+/// All counted rows, in the order in which they run.
+pub(crate) const COUNTS: &[Spec] = &[
+    Spec {
+        name: "allocations_per_submit",
+        target: 1.0,
+        what: Counted::AllocationsPerSubmit,
+    },
+    Spec {
+        name: "allocations_per_map_chunk",
+        target: 2.0,
+        what: Counted::AllocationsPerMapChunk,
+    },
+    Spec {
+        name: "futex_per_task",
+        target: 0.01,
+        what: Counted::FutexPerTask,
+    },
+    Spec {
+        name: "idle_cpu_ms",
+        target: 5.0,
+        what: Counted::IdleCpuMs,
+    },
+    Spec {
+        name: "bytes_per_pending_task",
+        target: 192.0,
+        what: Counted::BytesPerPendingTask,
+    },
+];
+
+impl Spec {
+    /// Counts in a child process, to thousandths: what is done once for all tasks is not to decide about one of them.
+    /// The error says why counting was not possible.
+    pub(crate) fn run(&self, scale: f64) -> Result<f64, String> {
+        self.exact(scale).map(|value| (value * 1e3).round() / 1e3)
+    }
+
+    fn exact(&self, scale: f64) -> Result<f64, String> {
+        let program = env::current_exe().map_err(|error| error.to_string())?;
+        let name = self.what.to_possible_value().expect("no variant is skipped");
+        let arguments = [
+            "count".to_owned(),
+            name.get_name().to_owned(),
+            "--scale".to_owned(),
+            scale.to_string(),
+        ];
+        if matches!(self.what, Counted::FutexPerTask) {
+            let mut command = Command::new("strace");
+            command
+                .args(["-f", "-c", "-e", "trace=futex"])
+                .arg(program)
+                .args(arguments);
+            return futex_calls(&mut command).map(|calls| calls as f64 / saturated_tasks(scale) as f64);
+        }
+        let output = Command::new(program)
+            .args(arguments)
+            .output()
+            .map_err(|error| error.to_string())?;
+        let output = succeeded(output)?;
+        String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse()
+            .map_err(|_| "the count is no number".to_owned())
+    }
+}
+
+/// What the child process does; returns what it counted.
+pub(crate) fn in_child(what: Counted, scale: f64) -> f64 {
+    match what {
+        Counted::AllocationsPerSubmit => allocations_per_submit(scale),
+        Counted::AllocationsPerMapChunk => allocations_per_map_chunk(scale),
+        Counted::FutexPerTask => saturated(saturated_tasks(scale)),
+        Counted::IdleCpuMs => idle_cpu_ms(),
+        Counted::BytesPerPendingTask => bytes_per_pending_task(scale),
+    }
+}
+
+fn futex_calls(strace: &mut Command) -> Result<u64, String> {
+    let output = match strace.output() {
+        Ok(output) => succeeded(output)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err("strace not installed".to_owned()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let report = String::from_utf8_lossy(&output.stderr);
+    let row = report.lines().find(|line| line.ends_with(" futex"));
+    // Columns: % time, seconds, usecs/call, calls, errors (when there were any), syscall. No row: no call.
+    let calls = row.map_or(Some("0"), |row| row.split_whitespace().nth(3));
+    calls
+        .and_then(|calls| calls.parse().ok())
+        .ok_or_else(|| format!("strace's report is not understood: {row:?}"))
+}
+
+fn succeeded(output: Output) -> Result<Output, String> {
+    if output.status.success() {
+        return Ok(output);
+    }
+    let report = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "{}: {}",
+        output.status,
+        report.lines().last().unwrap_or_default()
+    ))
+}
+
+/// The list that holds the futures is allocated before counting, and a first run as long as the counted one lets the
+/// pool's queues grow to the size they then keep.
+fn allocations_per_submit(scale: f64) -> f64 {
+    let count = scaled(100_000, scale);
+    let pool = ours::pool(WORKERS);
+    let mut futures: Vec<Future<u64>> = Vec::with_capacity(count as usize);
+    let mut run = || {
+        futures.extend((0..count).map(|input| pool.submit(noop, black_box(input)).expect("the pool is open")));
+        let results = futures
+            .drain(..)
+            .map(|future| future.result().expect("the task returns"));
+        assert_eq!(results.fold(0, u64::wrapping_add), expected_sum(count));
+    };
+    run();
+    allocator::count(run).allocations as f64 / count as f64
+}
+
+/// The difference of a long and a short map, so that what one call of `map` allocates for itself cancels out.
+fn allocations_per_map_chunk(scale: f64) -> f64 {
+    const CHUNK: u64 = 1_000;
+    let short = scaled(1_000, scale);
+    let pool = ours::pool(WORKERS);
+    let run = |chunks: u64| {
+        let options = MapOptions::new().chunk_size(CHUNK as usize);
+        let results = pool
+            .map_with(options, noop, 0..chunks * CHUNK)
+            .map(|result| result.expect("the task returns"));
+        assert_eq!(results.fold(0, u64::wrapping_add), expected_sum(chunks * CHUNK));
+    };
+    run(3 * short);
+    let few = allocator::count(|| run(short)).allocations;
+    let many = allocator::count(|| run(3 * short)).allocations;
+    (many as f64 - few as f64) / (2 * short) as f64
+}
+
+fn saturated_tasks(scale: f64) -> u64 {
+    scaled(200_000, scale)
+}
+
+/// Submits faster than two workers can work, so that none of them ever runs dry: a task takes some microseconds, a
+/// submit much less. Nobody waits: the results are summed by the tasks, and dropping the pool runs what is queued.
+fn saturated(tasks: u64) -> f64 {
+    static SUM: AtomicU64 = AtomicU64::new(0);
+    fn task(input: u64) {
+        let steps = (0..4_000_u64).fold(0, |steps, step| black_box(steps + black_box(step) % 2));
+        assert_eq!(steps, 2_000);
+        SUM.fetch_add(input, Ordering::Relaxed);
+    }
+    let pool = ours::pool(WORKERS);
+    for input in 0..tasks {
+        drop(pool.submit(task, input).expect("the pool is open"));
+    }
+    drop(pool);
+    assert_eq!(SUM.load(Ordering::Relaxed), expected_sum(tasks));
+    tasks as f64
+}
+
+/// A pool that has worked before is the honest case: its workers have to find out that there is nothing left to do.
+fn idle_cpu_ms() -> f64 {
+    const IDLE: Duration = Duration::from_secs(5);
+    let pool = ours::pool(WORKERS);
+    for input in 0..1_000 {
+        assert_eq!(
+            pool.submit(noop, input)
+                .expect("the pool is open")
+                .result()
+                .expect("the task returns"),
+            input
+        );
+    }
+    let before = cpu_nanoseconds();
+    thread::sleep(IDLE);
+    let spent = cpu_nanoseconds() - before;
+    drop(pool);
+    spent as f64 / 1e6
+}
+
+/// Time on the processor of all threads of this process; the scheduler's own statistics count nanoseconds, where
+/// `times` and its relatives round to ticks that are longer than the whole allowance.
+fn cpu_nanoseconds() -> u64 {
+    let threads = fs::read_dir("/proc/self/task").expect("this row needs Linux");
+    threads
+        .map(|thread| {
+            thread
+                .expect("the list of threads can be read")
+                .path()
+                .join("schedstat")
+        })
+        .map(|path| fs::read_to_string(path).expect("the kernel keeps scheduler statistics"))
+        .map(|text| {
+            text.split(' ')
+                .next()
+                .and_then(|field| field.parse::<u64>().ok())
+                .expect("a number comes first")
+        })
+        .sum()
+}
+
+/// A blocked worker keeps everything pending while it is counted. The list that holds the handles is the caller's own
+/// and allocated before; what the handles point at is counted, and the queue with whatever it keeps in reserve.
+fn bytes_per_pending_task(scale: f64) -> f64 {
+    static GATE: Barrier = Barrier::new(2);
+    fn blocker((): ()) {
+        GATE.wait();
+    }
+    let count = scaled(100_000, scale);
+    let pool = ours::pool(1);
+    let blocker = pool.submit(blocker, ()).expect("the pool is open");
+    while !blocker.is_running() {
+        thread::yield_now();
+    }
+    let mut futures: Vec<Future<u64>> = Vec::with_capacity(count as usize);
+    let tally = allocator::count(|| {
+        futures.extend((0..count).map(|input| pool.submit(noop, black_box(input)).expect("the pool is open")));
+    });
+    GATE.wait();
+    blocker.result().expect("the blocker returns");
+    let results = futures
+        .into_iter()
+        .map(|future| future.result().expect("the task returns"));
+    assert_eq!(results.fold(0, u64::wrapping_add), expected_sum(count));
+    tally.live_bytes as f64 / count as f64 - size_of::<u64>() as f64
+}

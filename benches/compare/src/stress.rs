@@ -1,0 +1,108 @@
+//! Random use of a thread pool from many threads, round after round, and a check of the books after each.
+//!
+//! Every future must resolve, every task must run or be dropped exactly once, every value must be dropped exactly
+//! once, and every callback must be called exactly once. The operations come from a seed: `--seed` repeats them, and
+//! the seed that a failure names begins with the failing round. How the threads interleave is not repeated.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "reporting is what this program is for"
+)]
+
+#[path = "stress/actor.rs"]
+mod actor;
+#[path = "stress/ledger.rs"]
+mod ledger;
+#[path = "stress/mapping.rs"]
+mod mapping;
+#[path = "stress/round.rs"]
+mod round;
+#[path = "stress/sets.rs"]
+mod sets;
+#[path = "stress/tasks.rs"]
+mod tasks;
+#[path = "stress/watchdog.rs"]
+mod watchdog;
+
+use std::panic;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+
+use ledger::{Settled, Value};
+use round::Plan;
+use tasks::StrayPanic;
+use watchdog::Watchdog;
+
+/// Uses a thread pool in random ways and checks that nothing is lost, doubled or stuck.
+#[derive(Parser)]
+struct CommandLine {
+    /// For how long new rounds begin.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// The first round's seed, each next one's is one more; random when not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// At most so many rounds.
+    #[arg(long, default_value_t = u64::MAX)]
+    rounds: u64,
+    /// A round that takes longer hangs: the program says what it did and aborts.
+    #[arg(long, default_value_t = 60)]
+    hang_after: u64,
+}
+
+/// What all rounds together did.
+#[derive(Default)]
+struct Totals {
+    rounds: u64,
+    tasks: u64,
+    runs: u64,
+    callbacks: u64,
+}
+
+impl Totals {
+    fn add(&mut self, settled: &Settled) {
+        self.tasks += 1;
+        self.runs += u64::from(settled.runs);
+        self.callbacks += u64::from(settled.callbacks);
+    }
+}
+
+fn main() -> ExitCode {
+    let options = CommandLine::parse();
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    println!("stress: seed {seed}");
+    silence_expected_panics();
+    let watchdog = Watchdog::start(Duration::from_secs(options.hang_after), &actor::NAMES);
+    let begin = Instant::now();
+    let mut totals = Totals::default();
+    while begin.elapsed() < Duration::from_secs(options.seconds) && totals.rounds < options.rounds {
+        let plan = Plan::new(seed.wrapping_add(totals.rounds));
+        let round = panic::catch_unwind(panic::AssertUnwindSafe(|| round::run(&plan, &watchdog, &mut totals)));
+        if round.is_err() {
+            eprintln!("stress: FAILED in {plan}");
+            return ExitCode::FAILURE;
+        }
+    }
+    println!(
+        "stress: {} rounds, {} tasks, {} ran, {} refused or ended before they began, {} callbacks, in {:.1} s: no invariant broken",
+        totals.rounds,
+        totals.tasks,
+        totals.runs,
+        totals.tasks - totals.runs,
+        totals.callbacks,
+        begin.elapsed().as_secs_f64()
+    );
+    ExitCode::SUCCESS
+}
+
+/// The panics of tasks, callbacks and inputs are part of the program; only others are news.
+fn silence_expected_panics() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if !panic.payload().is::<Value>() && !panic.payload().is::<StrayPanic>() {
+            report(panic);
+        }
+    }));
+}

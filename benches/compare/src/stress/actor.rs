@@ -1,0 +1,348 @@
+//! One thread of a round: random operations on the pool and on the futures it holds.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use executor_core::{AsyncExecutorExt, ExecutorExt, Future, SubmitError, TaskOptions, TrySubmitError};
+use fastrand::Rng;
+use futures::FutureExt;
+use futures::executor::block_on;
+
+use crate::ledger::{Argument, Entry, Value};
+use crate::round::{Plan, Shared};
+use crate::tasks::{Aftermath, Held, Work, call_back, finish, task};
+use crate::watchdog::{Board, STEPS, step};
+use crate::{mapping, sets};
+
+/// One kind of step, and how often it comes up against the others.
+type Operation = (&'static str, u32, fn(&mut Actor));
+
+const OPERATIONS: &[Operation] = &[
+    ("submit", 20, Actor::submit),
+    ("submit_with limits", 4, Actor::submit_with),
+    ("try_submit", 8, Actor::try_submit),
+    ("submit_async", 4, Actor::submit_async),
+    ("submit_async dropped", 2, Actor::submit_async_dropped),
+    ("spawn", 8, Actor::spawn),
+    ("submit nested", 3, Actor::submit_nested),
+    ("result", 6, Actor::result),
+    ("result_timeout", 4, Actor::result_timeout),
+    ("await", 3, Actor::await_result),
+    ("exception", 2, Actor::exception),
+    ("cancel", 6, Actor::cancel),
+    ("stop", 3, Actor::stop),
+    ("add_done_callback", 8, Actor::add_done_callback),
+    ("drop", 5, Actor::drop_future),
+    ("share", 3, Actor::share),
+    ("cancel_on_drop", 2, Actor::cancel_on_drop),
+    ("swap", 4, Actor::swap),
+    ("as_completed", 2, sets::as_completed_all),
+    ("as_completed left midway", 2, sets::as_completed_midway),
+    ("wait", 3, sets::wait_some),
+    ("map", 1, mapping::whole),
+    ("map dropped midway", 1, mapping::midway),
+    ("map with limits", 1, mapping::limited),
+    ("map whose input panics", 1, mapping::panicking_input),
+    ("stats", 1, Actor::stats),
+    ("rest", 1, Actor::rest),
+];
+
+/// The names of the operations, in the order of their numbers on the board.
+pub(crate) static NAMES: [&str; OPERATIONS.len()] = {
+    let mut names = [""; OPERATIONS.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = OPERATIONS[index].0;
+        index += 1;
+    }
+    names
+};
+
+/// A thread of a round.
+pub(crate) struct Actor {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) rng: Rng,
+    pub(crate) held: Vec<Held>,
+    entries: Vec<Arc<Entry>>,
+    board: Arc<Board>,
+    lane: usize,
+    nested: bool,
+}
+
+impl Actor {
+    pub(crate) fn new(plan: &Plan, shared: &Arc<Shared>, board: &Arc<Board>, lane: usize, rng: Rng) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            rng,
+            held: Vec::new(),
+            entries: Vec::new(),
+            board: Arc::clone(board),
+            lane,
+            nested: plan.nested,
+        }
+    }
+
+    /// So many random operations; then takes most of what is left, drops the rest, and hands over the books.
+    pub(crate) fn act(mut self, operations: usize) -> Vec<Arc<Entry>> {
+        let weights: u32 = OPERATIONS.iter().map(|(_, weight, _)| weight).sum();
+        for _ in 0..operations {
+            let mut ticket = self.rng.u32(..weights);
+            let chosen = OPERATIONS.iter().position(|(_, weight, _)| {
+                let drawn = ticket < *weight;
+                ticket = ticket.saturating_sub(*weight);
+                drawn
+            });
+            let chosen = chosen.expect("the ticket is below the sum of the weights");
+            self.board.note(self.lane, STEPS.len() + chosen);
+            OPERATIONS[chosen].2(&mut self);
+        }
+        self.board.note(self.lane, step::LEFTOVERS);
+        for (entry, future) in std::mem::take(&mut self.held) {
+            if self.rng.u8(..8) > 0 {
+                finish(&entry, future.result());
+            }
+        }
+        self.board.note(self.lane, step::FINISHED);
+        self.entries
+    }
+
+    /// New books for a task of this thread.
+    pub(crate) fn entry(&mut self, origin: &'static str) -> Arc<Entry> {
+        let entry = Entry::new(origin);
+        self.entries.push(Arc::clone(&entry));
+        entry
+    }
+
+    /// Keeps books that were made elsewhere.
+    pub(crate) fn keep(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>) {
+        self.entries.extend(entries);
+    }
+
+    /// Any of the held futures, taken out.
+    pub(crate) fn take(&mut self) -> Option<Held> {
+        if self.held.is_empty() {
+            return None;
+        }
+        let index = self.rng.usize(..self.held.len());
+        Some(self.held.swap_remove(index))
+    }
+
+    /// Some of the held futures, taken out.
+    pub(crate) fn take_some(&mut self) -> Vec<Held> {
+        let count = self.rng.usize(..=self.held.len().min(20));
+        self.held.split_off(self.held.len() - count)
+    }
+
+    /// Up to half a millisecond.
+    pub(crate) fn moment(&mut self) -> Duration {
+        Duration::from_micros(self.rng.u64(0..500))
+    }
+
+    pub(crate) fn work(&mut self) -> Work {
+        match self.rng.u8(..20) {
+            0..=9 => Work::Nothing,
+            10..=14 => Work::Spin(self.rng.u32(1..200)),
+            15 => Work::Sleep(self.rng.u64(1..300)),
+            16 => Work::UntilStopped(self.rng.u32(1..200)),
+            _ => Work::Panic,
+        }
+    }
+
+    fn hold(&mut self, entry: Arc<Entry>, submitted: Result<Future<Value>, SubmitError>) {
+        match submitted {
+            Ok(future) => self.held.push((entry, future)),
+            Err(_) => entry.refused(),
+        }
+    }
+
+    fn submit(&mut self) {
+        let entry = self.entry("submit");
+        let argument = Argument::new(&entry, self.work());
+        let submitted = self.shared.pool.submit(task, argument);
+        self.hold(entry, submitted);
+    }
+
+    fn submit_with(&mut self) {
+        let entry = self.entry("submit_with");
+        entry.limited();
+        let argument = Argument::new(&entry, self.work());
+        let mut options = TaskOptions::new().name("limited");
+        if self.rng.bool() {
+            options = options.queue_timeout(self.moment());
+        }
+        if self.rng.bool() {
+            options = options.run_timeout(self.moment());
+        }
+        let submitted = self.shared.pool.submit_with(options, task, argument);
+        self.hold(entry, submitted);
+    }
+
+    fn try_submit(&mut self) {
+        let entry = self.entry("try_submit");
+        let argument = Argument::new(&entry, self.work());
+        match self.shared.pool.try_submit(task, argument) {
+            Ok(future) => self.held.push((entry, future)),
+            Err(error) => {
+                entry.refused();
+                let refused = matches!(error, TrySubmitError::Full(_) | TrySubmitError::Refused(..));
+                assert!(refused, "an unknown reason to refuse");
+                assert!(
+                    Arc::ptr_eq(&error.into_args().entry, &entry),
+                    "the arguments of another task came back"
+                );
+            }
+        }
+    }
+
+    fn submit_async(&mut self) {
+        let entry = self.entry("submit_async");
+        let argument = Argument::new(&entry, self.work());
+        let submitted = block_on(self.shared.pool.submit_async(task, argument));
+        self.hold(entry, submitted);
+    }
+
+    /// Polled once and dropped: then either the task was submitted or its argument is dropped.
+    fn submit_async_dropped(&mut self) {
+        let entry = self.entry("submit_async dropped");
+        let argument = Argument::new(&entry, self.work());
+        match self.shared.pool.submit_async(task, argument).now_or_never() {
+            Some(submitted) => self.hold(entry, submitted),
+            None => entry.refused(),
+        }
+    }
+
+    fn spawn(&mut self) {
+        let entry = self.entry("spawn");
+        let argument = Argument::new(&entry, self.work());
+        let submitted = self.shared.pool.spawn(move || task(argument));
+        self.hold(entry, submitted);
+    }
+
+    fn submit_nested(&mut self) {
+        if !self.nested {
+            return;
+        }
+        let entry = self.entry("nested parent");
+        let work = Work::Nested(Arc::clone(&self.shared), self.rng.u8(1..6), self.rng.u8(0..3));
+        let submitted = self.shared.pool.submit(task, Argument::new(&entry, work));
+        self.hold(entry, submitted);
+    }
+
+    fn result(&mut self) {
+        if let Some((entry, future)) = self.take() {
+            finish(&entry, future.result());
+        }
+    }
+
+    fn result_timeout(&mut self) {
+        let Some((entry, future)) = self.take() else { return };
+        match future.result_timeout(self.moment()) {
+            Ok(outcome) => finish(&entry, outcome),
+            Err(future) => self.held.push((entry, future)),
+        }
+    }
+
+    fn await_result(&mut self) {
+        if let Some((entry, future)) = self.take() {
+            finish(&entry, block_on(future));
+        }
+    }
+
+    fn exception(&mut self) {
+        let Some((entry, future)) = self.take() else { return };
+        if let Some(error) = future.exception() {
+            entry.note_error(error);
+        }
+        assert!(future.is_done(), "a future that gave its exception is done");
+        self.held.push((entry, future));
+    }
+
+    fn cancel(&mut self) {
+        let Some((entry, future)) = self.take() else { return };
+        entry.may_be_skipped();
+        if future.cancel() {
+            entry.cancelled();
+            assert!(future.is_cancelled() && future.is_done(), "a cancelled future says so");
+        }
+        self.held.push((entry, future));
+    }
+
+    fn stop(&mut self) {
+        let Some((entry, future)) = self.take() else { return };
+        entry.may_be_skipped();
+        if matches!(future.stop(), executor_core::Stop::Cancelled) {
+            entry.cancelled();
+        }
+        self.held.push((entry, future));
+    }
+
+    fn add_done_callback(&mut self) {
+        let Some(held) = self.take() else { return };
+        let aftermath = match self.rng.u8(..8) {
+            0 => Aftermath::Panics,
+            // The callbacks of a task whose limit passed may outlive the pool's threads, and would keep it alive.
+            1 if !held.0.is_limited() => Aftermath::Submits(Arc::clone(&self.shared)),
+            _ => Aftermath::Nothing,
+        };
+        call_back(&held, aftermath);
+        self.held.push(held);
+    }
+
+    fn drop_future(&mut self) {
+        drop(self.take());
+    }
+
+    /// Two clones, one of them in another thread: both see the one outcome.
+    fn share(&mut self) {
+        let Some((entry, future)) = self.take() else { return };
+        let shared = future.share();
+        if self.rng.u8(..4) == 0 {
+            entry.may_be_skipped();
+            if shared.cancel() {
+                entry.cancelled();
+            }
+        }
+        let clone = shared.clone();
+        thread::scope(|scope| {
+            for future in [&shared, &clone] {
+                let entry = &entry;
+                scope.spawn(move || match future.result() {
+                    Ok(value) => entry.note_value(value),
+                    Err(error) => entry.note_error(error),
+                });
+            }
+        });
+    }
+
+    fn cancel_on_drop(&mut self) {
+        let Some((entry, future)) = self.take() else { return };
+        entry.may_be_skipped();
+        let guard = future.cancel_on_drop();
+        if self.rng.bool() {
+            let _ = guard.wait_timeout(self.moment());
+        }
+        drop(guard);
+    }
+
+    /// Gives one future up and takes one that another thread gave up.
+    fn swap(&mut self) {
+        let Some(given) = self.take() else { return };
+        let mut swapped = self.shared.swapped.lock();
+        swapped.push(given);
+        let index = self.rng.usize(..swapped.len());
+        let taken = swapped.swap_remove(index);
+        drop(swapped);
+        self.held.push(taken);
+    }
+
+    /// Reading the counters must not disturb anybody.
+    fn stats(&mut self) {
+        let _ = self.shared.pool.stats();
+    }
+
+    /// Long enough for idle workers of a pool with a short keep-alive to retire.
+    fn rest(&mut self) {
+        thread::sleep(Duration::from_micros(self.rng.u64(0..3_000)));
+    }
+}
