@@ -1,0 +1,37 @@
+//! The one flag that ends the run early: Ctrl-C sets it, and so does output that nobody takes any more.
+
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::INTERRUPTED;
+
+// Nothing else is published through the flag, so `Relaxed` is enough everywhere.
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+
+/// Asks the walk and the running tasks to end.
+pub(crate) fn request() {
+    REQUESTED.store(true, Ordering::Relaxed);
+}
+
+/// Whether this process was asked to end.
+pub(crate) fn requested() -> bool {
+    REQUESTED.load(Ordering::Relaxed)
+}
+
+/// Makes Ctrl-C end the run in order, and a second Ctrl-C end it at once, for the disk that does not answer.
+pub(crate) fn at_ctrl_c() -> Result<(), String> {
+    let handler = || {
+        if REQUESTED.swap(true, Ordering::Relaxed) {
+            exit();
+        }
+    };
+    ctrlc::set_handler(handler).map_err(|error| format!("cannot install the handler of Ctrl-C: {error}"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the user insists, and the pool would wait for what does not end"
+)]
+fn exit() -> ! {
+    process::exit(INTERRUPTED.into())
+}

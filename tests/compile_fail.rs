@@ -1,0 +1,36 @@
+//! What must not compile, and what the compiler then says: the text is the only help a newcomer gets.
+//!
+//! The texts are the compiler's own, so a new compiler may word them anew: run with `TRYBUILD=overwrite`, then read the
+//! difference.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn refused_programs() {
+    trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
+}
+
+/// Each mistake a newcomer makes, and the words that show the way out of it.
+#[test]
+fn refusals_say_what_to_write_instead() {
+    let advice = [
+        ("submit_argument_without_serde", "derive it: `#[derive(serde::Serialize"),
+        (
+            "submit_argument_without_serde",
+            "goes to `ThreadPoolExecutor::spawn` or `scope`",
+        ),
+        ("submit_result_without_serde", "derive it: `#[derive(serde::Serialize"),
+        ("map_argument_without_serde", "own the data: `String`, not `&str`"),
+        // The compiler leaves no room for a word of ours here, so its own have to do.
+        ("submit_capturing_closure", "if they do not capture any variables"),
+        ("submit_borrowed_argument", "borrowed for `'static`"),
+        ("wait_for_an_unknown_condition", "`ReturnWhen` implements"),
+        ("result_read_twice", "takes ownership"),
+    ];
+    for (program, words) in advice {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/compile_fail/{program}.stderr"));
+        let text = fs::read_to_string(&file).expect("every program has its text beside it");
+        assert!(text.contains(words), "{program} should say {words:?}:\n{text}");
+    }
+}

@@ -1,0 +1,123 @@
+//! The contract, run against every executor of this library and every shape of it that changes how it works inside.
+
+use std::error::Error;
+use std::time::Duration;
+
+use concurrent_futures::{Executor, SerialExecutor, ThreadPoolBuilder, ThreadPoolExecutor};
+use executor_conformance::{Config, Subject, Traits, contract_gaps, run_all};
+
+type Built = Result<Box<dyn Executor>, Box<dyn Error>>;
+
+/// What a thread pool can do.
+const THREADS: Traits = Traits {
+    concurrent: true,
+    max_workers: usize::MAX,
+    max_queue: usize::MAX,
+    bounded: true,
+    sized: true,
+    initializer: true,
+    in_process: true,
+    time_limits: true,
+};
+
+/// A pool as the case wants it, with what its subject leaves open.
+fn thread_pool(config: &Config, workers: usize, finish: fn(ThreadPoolBuilder) -> ThreadPoolBuilder) -> Built {
+    let mut builder = finish(ThreadPoolExecutor::builder().workers(config.workers.unwrap_or(workers)));
+    if let Some(capacity) = config.queue_capacity {
+        builder = builder.queue_capacity(capacity);
+    }
+    if let Some(initializer) = config.initializer {
+        builder = builder.initializer(initializer);
+    }
+    Ok(Box::new(builder.build()?))
+}
+
+/// Runs every case that applies. The report, with what does not apply and why, is shown if one fails or on request.
+#[expect(clippy::print_stdout, reason = "the test harness keeps it back")]
+fn check(subject: &Subject) {
+    let report = run_all(subject);
+    println!("{report}");
+    report.assert_passed();
+}
+
+#[test]
+fn serial() {
+    let traits = Traits {
+        concurrent: false,
+        max_workers: 1,
+        max_queue: usize::MAX,
+        bounded: false,
+        sized: false,
+        initializer: false,
+        in_process: true,
+        time_limits: true,
+    };
+    let factory = |_: &Config| -> Built { Ok(Box::new(SerialExecutor::new())) };
+    check(&Subject {
+        name: "serial",
+        factory,
+        traits,
+    });
+}
+
+#[test]
+fn threads() {
+    let factory = |config: &Config| thread_pool(config, 3, |builder| builder);
+    check(&Subject {
+        name: "threads",
+        factory,
+        traits: THREADS,
+    });
+}
+
+/// One worker whatever a case would like: nothing may depend on a second one.
+#[test]
+fn threads_one_worker() {
+    let factory = |config: &Config| {
+        let workers = config.workers.map(|workers| workers.min(1));
+        thread_pool(&Config { workers, ..*config }, 1, |builder| builder)
+    };
+    let traits = Traits {
+        max_workers: 1,
+        ..THREADS
+    };
+    check(&Subject {
+        name: "threads, one worker",
+        factory,
+        traits,
+    });
+}
+
+/// A short queue: every burst of submissions has to wait for room.
+#[test]
+fn threads_bounded_queue() {
+    const CAPACITY: usize = 10;
+    let factory = |config: &Config| thread_pool(config, 2, |builder| builder.queue_capacity(CAPACITY));
+    let traits = Traits {
+        max_queue: CAPACITY,
+        ..THREADS
+    };
+    check(&Subject {
+        name: "threads, bounded queue",
+        factory,
+        traits,
+    });
+}
+
+/// Workers that retire as soon as they are idle: every case meets threads that end and threads that start.
+#[test]
+fn threads_keep_alive() {
+    let factory = |config: &Config| thread_pool(config, 3, |builder| builder.keep_alive(Duration::from_millis(1)));
+    check(&Subject {
+        name: "threads, keep alive",
+        factory,
+        traits: THREADS,
+    });
+}
+
+/// Each behaviour of the contract has a case, or a written reason why not.
+#[test]
+fn contract_is_covered() {
+    let gaps = contract_gaps();
+    assert!(gaps.is_empty(), "{gaps:#?}");
+}
