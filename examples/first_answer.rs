@@ -37,10 +37,7 @@ const ROUND: u32 = 1024;
 
 /// Take the first answer of eight solvers and stop the others.
 #[derive(Debug, Parser)]
-#[command(
-    version,
-    after_help = "Exit status: 0 an answer was found, 1 none was found in time, 2 wrong usage."
-)]
+#[command(version, after_help = "Exit status: 0 an answer was found, 1 none was found in time, 2 wrong usage.")]
 struct Options {
     /// Where to search: `serial`, `threads`, `threads:N`, `threads:50%`, or `threads:physical`
     #[arg(long, value_name = "EXECUTOR", default_value = "threads")]
@@ -101,12 +98,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::FAILURE);
     };
     writeln!(out, "first answer: {number}, found {solver}")?;
-    writeln!(
-        out,
-        "sha256({:?}) = {:x}",
-        format!("{}{number}", options.text),
-        hash(&options.text, number)
-    )?;
+    writeln!(out, "sha256({:?}) = {:x}", format!("{}{number}", options.text), hash(&options.text, number))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -114,12 +106,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
 fn ask(executor: &dyn Executor, options: &Options) -> Result<Vec<Solver>, SubmitError> {
     let submit = |(name, start, step)| {
         let task = TaskOptions::new().name(name).run_timeout(options.solver_timeout);
-        let search = Search {
-            text: options.text.clone(),
-            bits: options.bits,
-            start,
-            step,
-        };
+        let search = Search { text: options.text.clone(), bits: options.bits, start, step };
         Ok((name, executor.submit_with(task, solve, search)?))
     };
     SOLVERS.into_iter().map(submit).collect()
@@ -174,10 +161,7 @@ fn solve(search: Search) -> Answer {
 }
 
 fn hash(text: &str, number: u64) -> sha2::digest::Output<Sha256> {
-    Sha256::new()
-        .chain_update(text)
-        .chain_update(number.to_string())
-        .finalize()
+    Sha256::new().chain_update(text).chain_update(number.to_string()).finalize()
 }
 
 /// How many bits are zero before the first that is one.
@@ -187,8 +171,6 @@ fn zero_bits(hash: &[u8]) -> u32 {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text
-        .parse()
-        .map_err(|_| "not a number; give seconds such as `10` or `0.5`")?;
+    let seconds = text.parse().map_err(|_| "not a number; give seconds such as `10` or `0.5`")?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -12,14 +12,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use concurrent_futures::{ExecutorSpec, prelude::*};
 
-const PRIMES: [u64; 6] = [
-    112272535095293,
-    112582705942171,
-    112272535095293,
-    115280095190773,
-    115797848077099,
-    1099726899285419,
-];
+const PRIMES: [u64; 6] =
+    [112272535095293, 112582705942171, 112272535095293, 115280095190773, 115797848077099, 1099726899285419];
 
 /// Tell which of six large numbers are prime, each found out by a task of its own.
 #[derive(Debug, Parser)]

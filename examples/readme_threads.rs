@@ -6,9 +6,7 @@
 use concurrent_futures::{ExecutorSpec, prelude::*};
 
 fn count_primes(below: u64) -> u64 {
-    (2..below)
-        .filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0))
-        .count() as u64
+    (2..below).filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0)).count() as u64
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

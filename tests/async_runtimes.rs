@@ -44,15 +44,9 @@ fn held_pool() -> (ThreadPoolExecutor, Gate, Future<()>) {
 /// Runs on tokio with one thread, so that anything that blocks the thread instead of awaiting is seen to hang.
 fn on_tokio<R>(what: &'static str, body: impl std::future::Future<Output = R>) -> R {
     let _watchdog = watch(what);
-    runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("tokio starts")
-        .block_on(async {
-            timeout(LIMIT / 2, body)
-                .await
-                .unwrap_or_else(|_| panic!("not done after {:?}: {what}", LIMIT / 2))
-        })
+    runtime::Builder::new_current_thread().enable_time().build().expect("tokio starts").block_on(async {
+        timeout(LIMIT / 2, body).await.unwrap_or_else(|_| panic!("not done after {:?}: {what}", LIMIT / 2))
+    })
 }
 
 /// The same few awaits for every runtime.
@@ -60,14 +54,8 @@ async fn awaits_a_value_an_error_and_a_panic() {
     let pool = pool(2);
     assert_eq!(pool.submit(square, 7).unwrap().await.unwrap(), 49);
 
-    let fallible = pool.submit(
-        |text: String| text.parse::<u8>().map_err(|error| error.to_string()),
-        "x".to_owned(),
-    );
-    assert!(
-        fallible.unwrap().await.unwrap().is_err(),
-        "an Err that a task returns is a result"
-    );
+    let fallible = pool.submit(|text: String| text.parse::<u8>().map_err(|error| error.to_string()), "x".to_owned());
+    assert!(fallible.unwrap().await.unwrap().is_err(), "an Err that a task returns is a result");
 
     let error = pool.submit(fail, "on purpose".to_owned()).unwrap().await.unwrap_err();
     assert!(error.is_panic() && error.to_string().contains("on purpose"), "{error}");
@@ -75,10 +63,7 @@ async fn awaits_a_value_an_error_and_a_panic() {
     let (held, gate, holding) = held_pool();
     let queued = held.submit(square, 1).unwrap();
     assert!(queued.cancel());
-    assert!(
-        queued.await.unwrap_err().is_cancelled(),
-        "a cancelled future is done at once"
-    );
+    assert!(queued.await.unwrap_err().is_cancelled(), "a cancelled future is done at once");
     gate.open();
     holding.await.unwrap();
 }
@@ -91,16 +76,9 @@ fn tokio_with_one_thread() {
 #[test]
 fn tokio_with_several_threads() {
     let _watchdog = watch("awaits on tokio's threads");
-    let tokio = runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()
-        .unwrap();
+    let tokio = runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let task = tokio.spawn(awaits_a_value_an_error_and_a_panic());
-    tokio
-        .block_on(async { timeout(LIMIT / 2, task).await })
-        .expect("done in time")
-        .expect("no panic");
+    tokio.block_on(async { timeout(LIMIT / 2, task).await }).expect("done in time").expect("no panic");
 }
 
 #[test]
@@ -218,11 +196,7 @@ fn a_waker_may_drop_its_own_future() {
     while owner.1.load(Ordering::SeqCst) == 0 {
         thread::yield_now();
     }
-    assert_eq!(
-        pool.submit(square, 2).unwrap().result().unwrap(),
-        4,
-        "the worker went on"
-    );
+    assert_eq!(pool.submit(square, 2).unwrap().result().unwrap(), 4, "the worker went on");
 }
 
 /// Submits to the pool from within the wake.
@@ -261,9 +235,7 @@ fn polls_and_drops_race_with_completion() {
                 while count.get() == 0 {
                     thread::yield_now();
                 }
-                let Poll::Ready(outcome) = poll_with(&mut future, &waker) else {
-                    panic!("woken before it was done")
-                };
+                let Poll::Ready(outcome) = poll_with(&mut future, &waker) else { panic!("woken before it was done") };
                 assert_eq!(outcome.unwrap(), round * round);
             }
         }
@@ -292,21 +264,14 @@ fn select_with_a_timer() {
 fn join_set() {
     let _watchdog = watch("a JoinSet of futures");
     let pool = pool(2);
-    let tokio = runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()
-        .unwrap();
+    let tokio = runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     tokio.block_on(async {
         let mut set = JoinSet::new();
         for x in 0..200_u64 {
             set.spawn(pool.submit(square, x).unwrap());
         }
         let mut squares = BTreeSet::new();
-        while let Some(joined) = timeout(LIMIT / 2, set.join_next())
-            .await
-            .expect("all of the set finish")
-        {
+        while let Some(joined) = timeout(LIMIT / 2, set.join_next()).await.expect("all of the set finish") {
             squares.insert(joined.unwrap().unwrap());
         }
         assert_eq!(squares, (0..200).map(square).collect());
@@ -350,39 +315,23 @@ fn map_is_a_stream() {
         let pool = pool(2);
         // An iterator and a stream: where both traits are in scope, one of them must be named.
         let squares: Vec<u64> = StreamExt::map(pool.map(square, 0..500), Result::unwrap).collect().await;
-        assert_eq!(
-            squares,
-            (0..500).map(square).collect::<Vec<_>>(),
-            "in the order of the inputs"
-        );
+        assert_eq!(squares, (0..500).map(square).collect::<Vec<_>>(), "in the order of the inputs");
 
-        let first: Vec<u64> = StreamExt::take(pool.map(square, 0..), 3)
-            .map(Result::unwrap)
-            .collect()
-            .await;
+        let first: Vec<u64> = StreamExt::take(pool.map(square, 0..), 3).map(Result::unwrap).collect().await;
         assert_eq!(first, [0, 1, 4], "an infinite input is read no further than needed");
     });
 }
 
 /// A pool whose one thread is held and whose one queue place is taken.
 fn full_pool() -> (ThreadPoolExecutor, Gate, Future<u64>) {
-    let bounded = ThreadPoolExecutor::builder()
-        .workers(1)
-        .queue_capacity(1)
-        .build()
-        .expect("threads can be started");
+    let bounded = ThreadPoolExecutor::builder().workers(1).queue_capacity(1).build().expect("threads can be started");
     let (gate, closed) = Gate::new();
     let held = bounded.spawn(move || closed.pass()).expect("an open pool takes tasks");
     while !held.is_running() {
         thread::yield_now();
     }
     let queued = bounded.submit(square, 2).expect("there is room for one");
-    assert!(
-        bounded
-            .try_submit(square, 9)
-            .expect_err("there is no room for two")
-            .is_full()
-    );
+    assert!(bounded.try_submit(square, 9).expect_err("there is no room for two").is_full());
     (bounded, gate, queued)
 }
 
@@ -403,10 +352,7 @@ fn a_dyn_async_executor_waits_for_room_without_blocking() {
         assert_eq!(queued.await.unwrap(), 4);
 
         executor.shutdown_async(Shutdown::wait()).await;
-        assert!(
-            executor.submit_async(square, 4).await.is_err(),
-            "a pool that was shut down takes nothing"
-        );
+        assert!(executor.submit_async(square, 4).await.is_err(), "a pool that was shut down takes nothing");
     });
 }
 
@@ -414,11 +360,7 @@ fn a_dyn_async_executor_waits_for_room_without_blocking() {
 fn a_dropped_wait_for_room_submits_nothing() {
     on_tokio("submit_async dropped while it waits", async {
         let (bounded, gate, _queued) = full_pool();
-        assert!(
-            timeout(Duration::from_millis(5), bounded.submit_async(square, 3))
-                .await
-                .is_err()
-        );
+        assert!(timeout(Duration::from_millis(5), bounded.submit_async(square, 3)).await.is_err());
         gate.open();
         bounded.shutdown_async(Shutdown::wait()).await;
         assert_eq!(bounded.stats().completed, 2);
@@ -443,9 +385,7 @@ fn a_dropped_wait_for_room_leaves_it_to_the_next() {
     while second_woken.get() == 0 {
         thread::yield_now();
     }
-    let Poll::Ready(submitted) = poll_with(&mut second, &second_waker) else {
-        panic!("the queue is empty")
-    };
+    let Poll::Ready(submitted) = poll_with(&mut second, &second_waker) else { panic!("the queue is empty") };
     assert_eq!(submitted.unwrap().result().unwrap(), 16);
 }
 
@@ -456,10 +396,7 @@ fn a_shutdown_ends_the_wait_for_room() {
         let mut waiting = Box::pin(bounded.submit_async(square, 3));
         assert!(poll_with(&mut waiting, Waker::noop()).is_pending());
         bounded.shutdown(Shutdown::no_wait());
-        assert!(
-            waiting.await.is_err(),
-            "room that comes after a shutdown is not for new tasks"
-        );
+        assert!(waiting.await.is_err(), "room that comes after a shutdown is not for new tasks");
         gate.open();
         assert_eq!(queued.await.unwrap(), 4, "what was queued before still runs");
     });
@@ -468,13 +405,7 @@ fn a_shutdown_ends_the_wait_for_room() {
 #[test]
 fn several_waits_for_room_all_get_it() {
     on_tokio("many submit_async to a full pool", async {
-        let bounded = Arc::new(
-            ThreadPoolExecutor::builder()
-                .workers(1)
-                .queue_capacity(1)
-                .build()
-                .unwrap(),
-        );
+        let bounded = Arc::new(ThreadPoolExecutor::builder().workers(1).queue_capacity(1).build().unwrap());
         let mut set = JoinSet::new();
         for x in 0..100_u64 {
             let bounded = Arc::clone(&bounded);
@@ -508,11 +439,7 @@ fn a_shared_future_wakes_every_task() {
     let _watchdog = watch("a shared future awaited by several tasks");
     let (pool, gate, _holding) = held_pool();
     let shared: SharedFuture<u64> = pool.submit(square, 6).unwrap().share();
-    let tokio = runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()
-        .unwrap();
+    let tokio = runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     tokio.block_on(async {
         let mut set = JoinSet::new();
         for _ in 0..8 {
@@ -521,10 +448,7 @@ fn a_shared_future_wakes_every_task() {
         }
         tokio::task::yield_now().await;
         gate.open();
-        assert_eq!(
-            timeout(LIMIT / 2, set.join_all()).await.expect("every waiter is woken"),
-            [36; 8]
-        );
+        assert_eq!(timeout(LIMIT / 2, set.join_all()).await.expect("every waiter is woken"), [36; 8]);
     });
 }
 
@@ -534,10 +458,8 @@ fn cancel_on_drop_in_select() {
         let (pool, gate, holding) = held_pool();
         let ran = Arc::new(AtomicUsize::new(0));
         let mark = Arc::clone(&ran);
-        let queued: CancelOnDrop<usize> = pool
-            .spawn(move || mark.fetch_add(1, Ordering::SeqCst))
-            .unwrap()
-            .cancel_on_drop();
+        let queued: CancelOnDrop<usize> =
+            pool.spawn(move || mark.fetch_add(1, Ordering::SeqCst)).unwrap().cancel_on_drop();
         tokio::select! {
             outcome = queued => panic!("the only worker is held: {outcome:?}"),
             () = tokio::time::sleep(Duration::from_millis(5)) => {}

@@ -16,10 +16,7 @@ fn refused_programs() {
 fn refusals_say_what_to_write_instead() {
     let advice = [
         ("submit_argument_without_serde", "derive it: `#[derive(serde::Serialize"),
-        (
-            "submit_argument_without_serde",
-            "goes to `ThreadPoolExecutor::spawn` or `scope`",
-        ),
+        ("submit_argument_without_serde", "goes to `ThreadPoolExecutor::spawn` or `scope`"),
         ("submit_result_without_serde", "derive it: `#[derive(serde::Serialize"),
         ("map_argument_without_serde", "own the data: `String`, not `&str`"),
         // The compiler leaves no room for a word of ours here, so its own have to do.

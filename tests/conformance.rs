@@ -53,21 +53,13 @@ fn serial() {
         time_limits: true,
     };
     let factory = |_: &Config| -> Built { Ok(Box::new(SerialExecutor::new())) };
-    check(&Subject {
-        name: "serial",
-        factory,
-        traits,
-    });
+    check(&Subject { name: "serial", factory, traits });
 }
 
 #[test]
 fn threads() {
     let factory = |config: &Config| thread_pool(config, 3, |builder| builder);
-    check(&Subject {
-        name: "threads",
-        factory,
-        traits: THREADS,
-    });
+    check(&Subject { name: "threads", factory, traits: THREADS });
 }
 
 /// One worker whatever a case would like: nothing may depend on a second one.
@@ -77,15 +69,8 @@ fn threads_one_worker() {
         let workers = config.workers.map(|workers| workers.min(1));
         thread_pool(&Config { workers, ..*config }, 1, |builder| builder)
     };
-    let traits = Traits {
-        max_workers: 1,
-        ..THREADS
-    };
-    check(&Subject {
-        name: "threads, one worker",
-        factory,
-        traits,
-    });
+    let traits = Traits { max_workers: 1, ..THREADS };
+    check(&Subject { name: "threads, one worker", factory, traits });
 }
 
 /// A short queue: every burst of submissions has to wait for room.
@@ -93,26 +78,15 @@ fn threads_one_worker() {
 fn threads_bounded_queue() {
     const CAPACITY: usize = 10;
     let factory = |config: &Config| thread_pool(config, 2, |builder| builder.queue_capacity(CAPACITY));
-    let traits = Traits {
-        max_queue: CAPACITY,
-        ..THREADS
-    };
-    check(&Subject {
-        name: "threads, bounded queue",
-        factory,
-        traits,
-    });
+    let traits = Traits { max_queue: CAPACITY, ..THREADS };
+    check(&Subject { name: "threads, bounded queue", factory, traits });
 }
 
 /// Workers that retire as soon as they are idle: every case meets threads that end and threads that start.
 #[test]
 fn threads_keep_alive() {
     let factory = |config: &Config| thread_pool(config, 3, |builder| builder.keep_alive(Duration::from_millis(1)));
-    check(&Subject {
-        name: "threads, keep alive",
-        factory,
-        traits: THREADS,
-    });
+    check(&Subject { name: "threads, keep alive", factory, traits: THREADS });
 }
 
 /// Each behaviour of the contract has a case, or a written reason why not.

@@ -26,29 +26,16 @@ const EXECUTORS: [&str; 4] = ["serial", "threads:1", "threads:4", "threads"];
 /// Cargo builds the examples next to the tests, whenever it builds all targets.
 fn example(name: &str) -> PathBuf {
     let test = env::current_exe().expect("the test knows its own path");
-    let profile = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("tests are built in target/PROFILE/deps");
-    let path = profile
-        .join("examples")
-        .join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    assert!(
-        path.exists(),
-        "{} is not built: run `cargo test` or `cargo build --examples` first",
-        path.display()
-    );
+    let profile = test.parent().and_then(Path::parent).expect("tests are built in target/PROFILE/deps");
+    let path = profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "{} is not built: run `cargo test` or `cargo build --examples` first", path.display());
     path
 }
 
 /// An example, its output to be read by the test.
 fn command(name: &str, args: impl IntoIterator<Item: AsRef<OsStr>>) -> Command {
     let mut command = Command::new(example(name));
-    command
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // The worker count of whoever runs the tests is not that of the examples.
     command.env_remove("CONCURRENT_FUTURES_WORKERS");
     command
@@ -91,16 +78,9 @@ struct Running {
 impl Running {
     fn start(command: &mut Command) -> Self {
         let what = format!("{command:?}");
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {what}: {error}"));
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {what}: {error}"));
         let (stdout, stderr) = (lines(child.stdout.take()), lines(child.stderr.take()));
-        Self {
-            child,
-            what,
-            stdout,
-            stderr,
-        }
+        Self { child, what, stdout, stderr }
     }
 
     /// Waits for the next line on standard output.
@@ -124,11 +104,7 @@ impl Running {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                 return status;
             }
-            assert!(
-                begun.elapsed() < LIMIT,
-                "hung: {} did not end within {LIMIT:?}",
-                self.what
-            );
+            assert!(begun.elapsed() < LIMIT, "hung: {} did not end within {LIMIT:?}", self.what);
             thread::sleep(LOOK);
         }
     }
@@ -181,38 +157,20 @@ fn first_answer_is_right_and_the_others_are_accounted_for() {
         let args = ["--executor", executor, "--bits", &BITS.to_string(), "--text", "riddle "];
         let ended = run("first_answer", args).assert_code(0);
         let lines: Vec<_> = ended.stdout().lines().collect();
-        let [others, winner, proof] = lines[..] else {
-            panic!("{executor}: {ended:#?}")
-        };
-        assert_eq!(
-            numbers(others).iter().sum::<u64>(),
-            7,
-            "{executor}: eight solvers, one winner: {others}"
-        );
+        let [others, winner, proof] = lines[..] else { panic!("{executor}: {ended:#?}") };
+        assert_eq!(numbers(others).iter().sum::<u64>(), 7, "{executor}: eight solvers, one winner: {others}");
         let number = numbers(winner)[0];
         let hash = format!("{:x}", Sha256::digest(format!("riddle {number}")));
-        assert!(
-            u128::from_str_radix(&hash[..32], 16)
-                .expect("hexadecimal")
-                .leading_zeros() as usize
-                >= BITS,
-            "{hash}"
-        );
+        assert!(u128::from_str_radix(&hash[..32], 16).expect("hexadecimal").leading_zeros() as usize >= BITS, "{hash}");
         assert_eq!(proof, format!("sha256(\"riddle {number}\") = {hash}"));
     }
 }
 
 #[test]
 fn first_answer_gives_up_when_its_time_is_over() {
-    let ended = run(
-        "first_answer",
-        ["--executor", "threads:2", "--bits", "256", "--timeout", "0.1"],
-    )
-    .assert_code(1);
+    let ended = run("first_answer", ["--executor", "threads:2", "--bits", "256", "--timeout", "0.1"]).assert_code(1);
     let lines: Vec<_> = ended.stdout().lines().collect();
-    let [late, others, verdict] = lines[..] else {
-        panic!("{ended:#?}")
-    };
+    let [late, others, verdict] = lines[..] else { panic!("{ended:#?}") };
     assert_eq!(late, "8 solvers have no answer after 100ms");
     assert_eq!(numbers(others).iter().sum::<u64>(), 8, "{others}");
     assert_eq!(verdict, "no answer");
@@ -223,11 +181,7 @@ fn first_answer_limits_each_solver() {
     for executor in EXECUTORS {
         let args = ["--executor", executor, "--bits", "256", "--solver-timeout", "0.02"];
         let ended = run("first_answer", args).assert_code(1);
-        let timeouts = ended
-            .stdout()
-            .lines()
-            .filter(|line| line.contains("ran longer than its limit of 20ms"))
-            .count();
+        let timeouts = ended.stdout().lines().filter(|line| line.contains("ran longer than its limit of 20ms")).count();
         assert_eq!(timeouts, 8, "{executor}: {ended:#?}");
         assert!(ended.stdout().ends_with("no answer\n"), "{executor}: {ended:#?}");
     }
@@ -238,19 +192,14 @@ fn an_unknown_executor_is_wrong_usage() {
     for name in ["primes", "first_answer", "hash_tree"] {
         for executor in ["teams", "threads:none", "threads:0", "processes", ""] {
             let ended = run(name, ["--executor", executor]).assert_code(2);
-            assert!(
-                ended.stdout.is_empty() && ended.stderr.contains("--executor"),
-                "{name} {executor}: {ended:#?}"
-            );
+            assert!(ended.stdout.is_empty() && ended.stderr.contains("--executor"), "{name} {executor}: {ended:#?}");
         }
     }
 }
 
 /// The whole numbers in a text, in order.
 fn numbers(text: &str) -> Vec<u64> {
-    text.split(|c: char| !c.is_ascii_digit())
-        .filter_map(|digits| digits.parse().ok())
-        .collect()
+    text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
 /// `hash_tree` against `sha256sum`, and against everything that can be wrong with a tree.
@@ -287,16 +236,11 @@ mod tree {
 
     /// A file that takes hours to hash and nothing to keep.
     fn write_terabyte(path: &Path) {
-        File::create(path)
-            .and_then(|file| file.set_len(TERABYTE))
-            .expect("the file system knows sparse files");
+        File::create(path).and_then(|file| file.set_len(TERABYTE)).expect("the file system knows sparse files");
     }
 
     fn hash_tree(executor: &str, path: &Path) -> Command {
-        command(
-            "hash_tree",
-            [OsStr::new("--executor"), executor.as_ref(), path.as_os_str()],
-        )
+        command("hash_tree", [OsStr::new("--executor"), executor.as_ref(), path.as_os_str()])
     }
 
     fn hashed(executor: &str, path: &Path) -> Ended {
@@ -305,11 +249,7 @@ mod tree {
 
     /// What `sha256sum` prints for these files in this order.
     fn sha256sum(paths: impl IntoIterator<Item: AsRef<OsStr>>) -> Vec<u8> {
-        let output = Command::new("sha256sum")
-            .arg("--")
-            .args(paths)
-            .output()
-            .expect("sha256sum is installed");
+        let output = Command::new("sha256sum").arg("--").args(paths).output().expect("sha256sum is installed");
         assert!(output.status.success(), "{output:?}");
         output.stdout
     }
@@ -317,11 +257,7 @@ mod tree {
     /// What `sha256sum` prints for the regular files under a path in byte order, by the system's own tools alone.
     fn reference(path: &Path) -> Vec<u8> {
         let script = r#"find "$1" -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum --"#;
-        let output = Command::new("sh")
-            .args(["-c", script, "sh"])
-            .arg(path)
-            .output()
-            .expect("sh is installed");
+        let output = Command::new("sh").args(["-c", script, "sh"]).arg(path).output().expect("sh is installed");
         assert!(output.status.success(), "{output:?}");
         output.stdout
     }
@@ -331,10 +267,7 @@ mod tree {
         let folder = new_tree();
         let file = folder.path().join("sums");
         write(&file, sums);
-        let output = Command::new("sha256sum")
-            .args(["--check", "--strict", "--quiet"])
-            .arg(&file)
-            .output();
+        let output = Command::new("sha256sum").args(["--check", "--strict", "--quiet"]).arg(&file).output();
         let output = output.expect("sha256sum is installed");
         assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
     }
@@ -345,10 +278,7 @@ mod tree {
         let mut lines: Vec<_> = ended.stderr.lines().collect();
         let closing = lines.pop().unwrap_or_else(|| panic!("no closing line: {ended:#?}"));
         let prefix = format!("hash_tree: {}/", tree.display());
-        let relative = |line: &'a str| {
-            line.strip_prefix(&prefix)
-                .unwrap_or_else(|| panic!("odd error: {line}"))
-        };
+        let relative = |line: &'a str| line.strip_prefix(&prefix).unwrap_or_else(|| panic!("odd error: {line}"));
         (lines.into_iter().map(relative).collect(), closing)
     }
 
@@ -359,17 +289,7 @@ mod tree {
         write(root.join("empty"), "");
         write(root.join("two pieces and a bit"), vec![7; (2 << 20) + 5]);
         write(root.join("exactly one piece"), vec![8; 1 << 20]);
-        for name in [
-            "a/b",
-            "a.txt",
-            "a/b.d/c",
-            "a-b",
-            "ab",
-            "-dash",
-            ".hidden/.file",
-            "ünïcödé",
-            "two  spaces ",
-        ] {
+        for name in ["a/b", "a.txt", "a/b.d/c", "a-b", "ab", "-dash", ".hidden/.file", "ünïcödé", "two  spaces "] {
             write(root.join(name), name);
         }
         for number in 0..300 {
@@ -385,17 +305,10 @@ mod tree {
         let expected = reference(tree.path());
         for executor in EXECUTORS {
             let ended = hashed(executor, tree.path()).assert_code(0);
-            assert!(
-                ended.stdout == expected,
-                "{executor}: {}",
-                String::from_utf8_lossy(&ended.stdout)
-            );
+            assert!(ended.stdout == expected, "{executor}: {}", String::from_utf8_lossy(&ended.stdout));
             let (errors, closing) = errors_and_closing(&ended, tree.path());
             assert!(errors.is_empty(), "no errors and no progress bar in a pipe: {ended:#?}");
-            assert!(
-                closing.starts_with("312 files, 3146584 bytes, ") && closing.ends_with(" MB/s"),
-                "{closing}"
-            );
+            assert!(closing.starts_with("312 files, 3146584 bytes, ") && closing.ends_with(" MB/s"), "{closing}");
         }
         assert_checked_by_sha256sum(&expected);
     }
@@ -419,10 +332,7 @@ mod tree {
         // The hash of nothing.
         let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let names = [r"all\\of\r\nthem/\\", r"back\\slash", r"carriage\rreturn", r"new\nline"];
-        let expected: String = names
-            .iter()
-            .map(|name| format!("\\{hash}  {}/{name}\n", root.display()))
-            .collect();
+        let expected: String = names.iter().map(|name| format!("\\{hash}  {}/{name}\n", root.display())).collect();
         for executor in EXECUTORS {
             let ended = hashed(executor, root).assert_code(0);
             assert_eq!(ended.stdout(), expected, "{executor}");
@@ -444,10 +354,7 @@ mod tree {
             let ended = hashed(executor, tree.path()).assert_code(1);
             assert_eq!(ended.stdout, sha256sum([tree.path().join(&name)]), "{executor}");
             assert_checked_by_sha256sum(&ended.stdout);
-            assert!(
-                ended.stderr.contains(r#"/link\xFE": broken link to "nowhere""#),
-                "one readable line: {ended:#?}"
-            );
+            assert!(ended.stderr.contains(r#"/link\xFE": broken link to "nowhere""#), "one readable line: {ended:#?}");
         }
     }
 
@@ -458,10 +365,7 @@ mod tree {
             let ended = hashed(executor, tree.path()).assert_code(0);
             let (errors, closing) = errors_and_closing(&ended, tree.path());
             assert!(ended.stdout.is_empty() && errors.is_empty(), "{ended:#?}");
-            assert!(
-                closing.starts_with("0 files, 0 bytes, ") && closing.ends_with(" s, 0.0 MB/s"),
-                "{closing}"
-            );
+            assert!(closing.starts_with("0 files, 0 bytes, ") && closing.ends_with(" s, 0.0 MB/s"), "{closing}");
         }
     }
 
@@ -484,11 +388,7 @@ mod tree {
         write(&file, "content");
         symlink(&file, &to_file).expect("links can be made");
         symlink(&folder, &to_folder).expect("links can be made");
-        for (path, printed) in [
-            (&file, &file),
-            (&to_file, &to_file),
-            (&to_folder, &to_folder.join("file")),
-        ] {
+        for (path, printed) in [(&file, &file), (&to_file, &to_file), (&to_folder, &to_folder.join("file"))] {
             let ended = hashed("threads", path).assert_code(0);
             assert_eq!(ended.stdout, sha256sum([printed]), "{path:?}");
             assert!(ended.stderr.starts_with("1 file, 7 bytes, "), "{ended:#?}");
@@ -501,16 +401,8 @@ mod tree {
         for path in [".", "./", "a", "a/", "a/../a", "many//3"] {
             let ended = Running::start(hash_tree("threads", Path::new(path)).current_dir(tree.path())).end();
             let script = format!("find {path} -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum --");
-            let output = Command::new("sh")
-                .args(["-c", &script])
-                .current_dir(tree.path())
-                .output()
-                .expect("sh runs");
-            assert_eq!(
-                ended.assert_code(0).stdout(),
-                String::from_utf8_lossy(&output.stdout),
-                "{path}"
-            );
+            let output = Command::new("sh").args(["-c", &script]).current_dir(tree.path()).output().expect("sh runs");
+            assert_eq!(ended.assert_code(0).stdout(), String::from_utf8_lossy(&output.stdout), "{path}");
         }
     }
 
@@ -533,14 +425,8 @@ mod tree {
             let ended = hashed(executor, root).assert_code(1);
             assert_eq!(ended.stdout, sha256sum([root.join("folder/file")]), "{executor}");
             let (errors, closing) = errors_and_closing(&ended, root);
-            assert_eq!(
-                errors[0],
-                r#"broken: broken link to "nowhere": No such file or directory"#
-            );
-            assert!(
-                errors[1].starts_with(r#"folder/loop: broken link to "loop": "#),
-                "{errors:?}"
-            );
+            assert_eq!(errors[0], r#"broken: broken link to "nowhere": No such file or directory"#);
+            assert!(errors[1].starts_with(r#"folder/loop: broken link to "loop": "#), "{errors:?}");
             assert!(errors.len() == 2 && closing.ends_with(", 2 errors"), "{ended:#?}");
         }
     }
@@ -551,10 +437,7 @@ mod tree {
         let tree = new_tree();
         let root = tree.path();
         write(root.join("file"), "content");
-        let made = Command::new("mkfifo")
-            .arg(root.join("fifo"))
-            .status()
-            .expect("mkfifo is installed");
+        let made = Command::new("mkfifo").arg(root.join("fifo")).status().expect("mkfifo is installed");
         assert!(made.success());
         let _socket = UnixListener::bind(root.join("socket")).expect("the path is short enough for a socket");
         let ended = hashed("threads", root).assert_code(0);
@@ -562,20 +445,13 @@ mod tree {
         let (errors, _) = errors_and_closing(&ended, root);
         assert!(errors.is_empty(), "{ended:#?}");
         let ended = hashed("threads", &root.join("fifo")).assert_code(1);
-        assert!(
-            ended.stderr.contains("fifo: neither a directory nor a regular file"),
-            "{ended:#?}"
-        );
+        assert!(ended.stderr.contains("fifo: neither a directory nor a regular file"), "{ended:#?}");
     }
 
     /// Copies a program. Not by this process: a file open for writing, if only in another test's fork, cannot be run.
     fn install(from: &Path, to: &Path) {
-        let done = Command::new("install")
-            .args(["-m", "755"])
-            .arg(from)
-            .arg(to)
-            .status()
-            .expect("install is installed");
+        let done =
+            Command::new("install").args(["-m", "755"]).arg(from).arg(to).status().expect("install is installed");
         assert!(done.success(), "cannot copy {from:?} to {to:?}");
     }
 
@@ -597,26 +473,15 @@ mod tree {
         for executor in EXECUTORS {
             let mut command = Command::new(&program);
             command.args(["--executor", executor]).arg(root);
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .current_dir(root);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir(root);
             if is_root {
                 command.uid(NOBODY).gid(NOBODY);
             }
             let ended = Running::start(&mut command).end().assert_code(1);
-            assert_eq!(
-                ended.stdout,
-                sha256sum(["0 program", "1", "4"].map(|name| root.join(name))),
-                "{executor}"
-            );
+            assert_eq!(ended.stdout, sha256sum(["0 program", "1", "4"].map(|name| root.join(name))), "{executor}");
             let (errors, closing) = errors_and_closing(&ended, root);
             assert_eq!(errors, ["2 secret: Permission denied", "3 secret/: Permission denied"]);
-            assert!(
-                closing.starts_with("3 files, ") && closing.ends_with(", 2 errors"),
-                "{closing}"
-            );
+            assert!(closing.starts_with("3 files, ") && closing.ends_with(", 2 errors"), "{closing}");
         }
         fs::set_permissions(root.join("3 secret"), Permissions::from_mode(0o700)).expect("it is ours");
     }
@@ -628,12 +493,7 @@ mod tree {
         for executor in EXECUTORS {
             let ended = hashed(executor, Path::new("/proc/self/mem")).assert_code(1);
             assert!(ended.stdout.is_empty(), "{ended:#?}");
-            assert!(
-                ended
-                    .stderr
-                    .starts_with("hash_tree: /proc/self/mem: Input/output error\n"),
-                "{ended:#?}"
-            );
+            assert!(ended.stderr.starts_with("hash_tree: /proc/self/mem: Input/output error\n"), "{ended:#?}");
         }
     }
 
@@ -653,25 +513,14 @@ mod tree {
         let running = Running::start(&mut hash_tree("threads:1", root));
         let first = running.line();
         fs::remove_file(root.join("3 vanishes")).expect("it is ours");
-        File::options()
-            .write(true)
-            .open(&endless)
-            .and_then(|file| file.set_len(0))
-            .expect("it is ours");
+        File::options().write(true).open(&endless).and_then(|file| file.set_len(0)).expect("it is ours");
         let ended = running.end().assert_code(1);
         fs::remove_file(&endless).expect("it is ours");
         assert_eq!(first, sha256sum([root.join("1 first")]));
         let (errors, closing) = errors_and_closing(&ended, root);
         assert_eq!(errors, ["3 vanishes: No such file or directory"]);
-        assert!(
-            closing.starts_with("4 files, ") && closing.ends_with(", 1 error"),
-            "{closing}"
-        );
-        let ends: Vec<_> = ended
-            .stdout()
-            .lines()
-            .map(|line| line.rsplit('/').next().unwrap_or(line))
-            .collect();
+        assert!(closing.starts_with("4 files, ") && closing.ends_with(", 1 error"), "{closing}");
+        let ends: Vec<_> = ended.stdout().lines().map(|line| line.rsplit('/').next().unwrap_or(line)).collect();
         assert_eq!(ends, ["2 endless", "inside", "5 stays"]);
     }
 
@@ -689,10 +538,7 @@ mod tree {
             interrupt(&running.child);
             let ended = running.end().assert_code(130);
             assert_eq!(first, sha256sum([root.join("0")]), "{executor}");
-            assert!(
-                ended.stdout.is_empty(),
-                "nothing but the first file was hashed: {ended:#?}"
-            );
+            assert!(ended.stdout.is_empty(), "nothing but the first file was hashed: {ended:#?}");
             let (errors, closing) = errors_and_closing(&ended, root);
             assert!(errors.is_empty(), "what was stopped is no error: {ended:#?}");
             assert!(closing.starts_with("interrupted: 1 file, 5 bytes, "), "{closing}");
@@ -710,17 +556,11 @@ mod tree {
         wait_until_open(&running, &endless);
         interrupt(&running.child);
         let ended = running.end().assert_code(130);
-        assert!(
-            ended.stdout.is_empty() && ended.stderr.starts_with("interrupted: 0 files, 0 bytes, "),
-            "{ended:#?}"
-        );
+        assert!(ended.stdout.is_empty() && ended.stderr.starts_with("interrupted: 0 files, 0 bytes, "), "{ended:#?}");
     }
 
     fn interrupt(child: &Child) {
-        let sent = Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
-            .status()
-            .expect("kill is installed");
+        let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is installed");
         assert!(sent.success(), "{sent}");
     }
 
@@ -729,18 +569,12 @@ mod tree {
         let begun = Instant::now();
         let descriptors = PathBuf::from(format!("/proc/{}/fd", running.child.id()));
         let is_open = || {
-            let open: BTreeSet<_> = fs::read_dir(&descriptors)?
-                .flatten()
-                .flat_map(|fd| fs::read_link(fd.path()))
-                .collect();
+            let open: BTreeSet<_> =
+                fs::read_dir(&descriptors)?.flatten().flat_map(|fd| fs::read_link(fd.path())).collect();
             io::Result::Ok(open.contains(file))
         };
         while !is_open().unwrap_or(false) {
-            assert!(
-                begun.elapsed() < LIMIT,
-                "hung: {} did not open {file:?} within {LIMIT:?}",
-                running.what
-            );
+            assert!(begun.elapsed() < LIMIT, "hung: {} did not open {file:?} within {LIMIT:?}", running.what);
             thread::sleep(LOOK);
         }
     }
@@ -756,9 +590,7 @@ mod tree {
         for executor in ["threads:1", "threads:4"] {
             let (reader, writer) = io::pipe().expect("pipes can be made");
             drop(reader);
-            let ended = Running::start(hash_tree(executor, tree.path()).stdout(writer))
-                .end()
-                .assert_code(0);
+            let ended = Running::start(hash_tree(executor, tree.path()).stdout(writer)).end().assert_code(0);
             assert_eq!(ended.stderr, "", "{executor}");
         }
     }
@@ -767,17 +599,9 @@ mod tree {
     #[cfg(target_os = "linux")]
     fn output_that_cannot_be_written_is_an_error() {
         let tree = sound_tree();
-        let full = File::options()
-            .write(true)
-            .open("/dev/full")
-            .expect("Linux has this device");
-        let ended = Running::start(hash_tree("threads", tree.path()).stdout(full))
-            .end()
-            .assert_code(1);
-        assert_eq!(
-            ended.stderr,
-            "hash_tree: standard output: cannot write the digests: No space left on device\n"
-        );
+        let full = File::options().write(true).open("/dev/full").expect("Linux has this device");
+        let ended = Running::start(hash_tree("threads", tree.path()).stdout(full)).end().assert_code(1);
+        assert_eq!(ended.stderr, "hash_tree: standard output: cannot write the digests: No space left on device\n");
     }
 
     /// A `rustc` of the test's own names the folder.
@@ -787,19 +611,13 @@ mod tree {
         let root = tree.path();
         write(root.join("lib/libstd.so"), "library");
         write(root.join("not/hashed"), "");
-        write(
-            root.join("bin/script"),
-            format!("#!/bin/sh\necho '{}'\n", root.display()),
-        );
+        write(root.join("bin/script"), format!("#!/bin/sh\necho '{}'\n", root.display()));
         install(&root.join("bin/script"), &root.join("bin/rustc"));
         let run = |path: &Path| Running::start(command("hash_tree", [""; 0]).env("PATH", path)).end();
         let ended = run(&root.join("bin")).assert_code(0);
         assert_eq!(ended.stdout, sha256sum([root.join("lib/libstd.so")]));
         let ended = run(&root.join("not")).assert_code(1);
-        assert!(
-            ended.stderr.contains("cannot run `rustc --print sysroot`"),
-            "{ended:#?}"
-        );
+        assert!(ended.stderr.contains("cannot run `rustc --print sysroot`"), "{ended:#?}");
         assert!(ended.stderr.contains("name the directory to hash"), "{ended:#?}");
     }
 
@@ -814,10 +632,7 @@ mod tree {
         }
         for workers in ["0", "0%", "-1", "some", ""] {
             let ended = run("hash_tree", [&format!("--workers={workers}")]).assert_code(2);
-            assert!(
-                ended.stdout.is_empty() && ended.stderr.contains("--workers"),
-                "{workers}: {ended:#?}"
-            );
+            assert!(ended.stdout.is_empty() && ended.stderr.contains("--workers"), "{workers}: {ended:#?}");
         }
     }
 }

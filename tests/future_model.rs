@@ -116,11 +116,7 @@ fn some_error() -> TaskError {
     fn fail((): ()) {
         std::panic::resume_unwind(Box::new("on purpose, and silently"));
     }
-    SerialExecutor::new()
-        .submit(fail, ())
-        .expect("a new executor accepts")
-        .result()
-        .expect_err("it panics")
+    SerialExecutor::new().submit(fail, ()).expect("a new executor accepts").result().expect_err("it panics")
 }
 
 /// Whoever holds the consumer's side.
@@ -180,11 +176,7 @@ impl Shape {
 
 impl Model {
     fn new() -> Self {
-        Self {
-            promised: true,
-            armed: vec![None],
-            ..Self::default()
-        }
+        Self { promised: true, armed: vec![None], ..Self::default() }
     }
 
     /// To done: callbacks in order, then the wakers; a value that nobody can read goes at once.
@@ -374,11 +366,7 @@ fn poll(real: &mut Real, model: &mut Model, index: usize) -> Step {
         *model.armed.last_mut().expect("a handle was polled") = Some(index);
         return Ok(());
     };
-    let expected = if model.shape.is_taken() {
-        Outcome::Taken
-    } else {
-        outcome
-    };
+    let expected = if model.shape.is_taken() { Outcome::Taken } else { outcome };
     prop_assert_eq!(ready, Poll::Ready(expected));
     match model.shape {
         Shape::Unique => model.shape = Shape::Taken,
@@ -405,11 +393,7 @@ fn result_now(real: &mut Real, model: &mut Model) -> Step {
                 real.handle = Handle::Unique(future);
             }
             Ok(outcome) => {
-                let expected = if model.shape.is_taken() {
-                    Some(Outcome::Taken)
-                } else {
-                    model.outcome
-                };
+                let expected = if model.shape.is_taken() { Some(Outcome::Taken) } else { model.outcome };
                 prop_assert_eq!(Some(outcome_of(&outcome)), expected);
                 model.let_go();
             }
@@ -452,19 +436,11 @@ fn change_shape(real: &mut Real, model: &mut Model, op: Op) {
             Handle::Gone
         }
         (Op::CancelOnDrop, Handle::Unique(future)) => {
-            model.shape = if model.shape.is_taken() {
-                Shape::TakenGuard
-            } else {
-                Shape::Guard
-            };
+            model.shape = if model.shape.is_taken() { Shape::TakenGuard } else { Shape::Guard };
             Handle::Guard(future.cancel_on_drop())
         }
         (Op::Detach, Handle::Guard(guard)) => {
-            model.shape = if model.shape.is_taken() {
-                Shape::Taken
-            } else {
-                Shape::Unique
-            };
+            model.shape = if model.shape.is_taken() { Shape::Taken } else { Shape::Unique };
             Handle::Unique(guard.detach())
         }
         (_, handle) => handle,
@@ -473,25 +449,12 @@ fn change_shape(real: &mut Real, model: &mut Model, op: Op) {
 
 /// Everything that can be seen from outside.
 fn compare(real: &Real, model: &Model) -> Step {
-    prop_assert_eq!(
-        &*real.fired.lock(),
-        &model.fired,
-        "callbacks, in order, with what they saw"
-    );
+    prop_assert_eq!(&*real.fired.lock(), &model.fired, "callbacks, in order, with what they saw");
     prop_assert_eq!(real.drops.load(Relaxed), model.dropped, "values dropped");
-    prop_assert_eq!(
-        Arc::strong_count(&real.callback_probe) - 1,
-        model.waiting.len(),
-        "callbacks kept"
-    );
+    prop_assert_eq!(Arc::strong_count(&real.callback_probe) - 1, model.waiting.len(), "callbacks kept");
     for (index, waker) in real.wakers.iter().enumerate() {
         prop_assert_eq!(waker.0.load(Relaxed), model.woken[index], "wake-ups of waker {}", index);
-        prop_assert_eq!(
-            Arc::strong_count(waker) - 1,
-            model.holders(index),
-            "places that keep waker {}",
-            index
-        );
+        prop_assert_eq!(Arc::strong_count(waker) - 1, model.holders(index), "places that keep waker {}", index);
     }
     if let Some(promise) = &real.promise {
         prop_assert_eq!(promise.is_cancelled(), model.outcome == Some(Outcome::Cancelled));
@@ -506,10 +469,7 @@ fn compare_handle(real: &Real, model: &Model) -> Step {
     });
     if let Some(state) = state {
         let done = model.outcome.is_some();
-        prop_assert_eq!(
-            state,
-            (done, model.running, model.outcome == Some(Outcome::Cancelled), done)
-        );
+        prop_assert_eq!(state, (done, model.running, model.outcome == Some(Outcome::Cancelled), done));
     }
     let unique = match &real.handle {
         Handle::Unique(future) => Some(future),
@@ -517,13 +477,8 @@ fn compare_handle(real: &Real, model: &Model) -> Step {
         _ => None,
     };
     if let Some(future) = unique {
-        let seen = future
-            .exception_timeout(Duration::ZERO)
-            .map(|error| error.map(outcome_of_error))
-            .ok();
-        let expected = model
-            .outcome
-            .map(|outcome| (outcome != Outcome::Value).then_some(outcome));
+        let seen = future.exception_timeout(Duration::ZERO).map(|error| error.map(outcome_of_error)).ok();
+        let expected = model.outcome.map(|outcome| (outcome != Outcome::Value).then_some(outcome));
         if !model.shape.is_taken() {
             prop_assert_eq!(seen, expected);
         }

@@ -51,12 +51,7 @@ const HEAD: [&str; 7] = ["Send", "Sync", "Unpin", "UnwindSafe", "RefUnwindSafe",
 
 /// What is and what should be, as text.
 fn row(has: [bool; 7], expected: &[&str]) -> (String, String) {
-    let actual: Vec<&str> = HEAD
-        .iter()
-        .zip(has)
-        .filter(|(_, has)| *has)
-        .map(|(name, _)| *name)
-        .collect();
+    let actual: Vec<&str> = HEAD.iter().zip(has).filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     (actual.join(" "), expected.join(" "))
 }
 
@@ -66,12 +61,7 @@ fn check(table: &[(&str, (String, String))]) {
         .filter(|(_, (actual, expected))| actual != expected)
         .map(|(name, (actual, expected))| format!("{name}\n  is      {actual}\n  must be {expected}"))
         .collect();
-    assert!(
-        faults.is_empty(),
-        "{} types differ:\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    assert!(faults.is_empty(), "{} types differ:\n{}", faults.len(), faults.join("\n"));
 }
 
 #[test]
@@ -103,18 +93,9 @@ fn futures() {
 #[test]
 fn a_shared_result_must_be_shareable() {
     assert!(has!(SharedFuture<String>: Sync));
-    assert!(
-        !has!(SharedFuture<Movable>: Send),
-        "clones on two threads would both lend the same cell"
-    );
-    assert!(
-        !has!(SharedFuture<Movable>: Sync),
-        "two threads would both lend the same cell"
-    );
-    assert!(
-        !has!(Future<std::rc::Rc<u8>>: Send),
-        "the result would be dropped on another thread"
-    );
+    assert!(!has!(SharedFuture<Movable>: Send), "clones on two threads would both lend the same cell");
+    assert!(!has!(SharedFuture<Movable>: Sync), "two threads would both lend the same cell");
+    assert!(!has!(Future<std::rc::Rc<u8>>: Send), "the result would be dropped on another thread");
 }
 
 #[test]
@@ -146,10 +127,7 @@ fn options_and_figures() {
         TaskId => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
         TaskInfo => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
     });
-    assert!(
-        has!(TaskId: Hash) && has!(TaskId: Eq) && has!(TaskId: Copy),
-        "a key for maps from future to input"
-    );
+    assert!(has!(TaskId: Hash) && has!(TaskId: Eq) && has!(TaskId: Copy), "a key for maps from future to input");
 }
 
 #[test]

@@ -12,71 +12,26 @@ const LONG_FILES: &[(&str, &str)] = &[];
 
 /// The modules that may contain `unsafe`, each with its reason.
 const UNSAFE_MODULES: &[(&str, &str)] = &[
-    (
-        "executor-core/tests/loom.rs",
-        "models of an executor, which names itself as the owner of a task",
-    ),
-    (
-        "executor-core/src/callback.rs",
-        "the callbacks' list, linked by hand so that adding one takes no lock",
-    ),
-    (
-        "executor-core/src/cell.rs",
-        "the allocation shared by a task, its future and its waiters",
-    ),
+    ("executor-core/tests/loom.rs", "models of an executor, which names itself as the owner of a task"),
+    ("executor-core/src/callback.rs", "the callbacks' list, linked by hand so that adding one takes no lock"),
+    ("executor-core/src/cell.rs", "the allocation shared by a task, its future and its waiters"),
     ("executor-core/src/clock.rs", "deadlines that refer to a cell"),
-    (
-        "executor-core/src/completion.rs",
-        "done members of a set, linked through their cells",
-    ),
-    (
-        "executor-core/src/current.rs",
-        "what a thread is doing, by pointers into its own stack",
-    ),
-    (
-        "executor-core/src/executor.rs",
-        "arguments taken back out of a task that was not accepted",
-    ),
+    ("executor-core/src/completion.rs", "done members of a set, linked through their cells"),
+    ("executor-core/src/current.rs", "what a thread is doing, by pointers into its own stack"),
+    ("executor-core/src/executor.rs", "arguments taken back out of a task that was not accepted"),
     ("executor-core/src/future.rs", "the unique handle of a cell"),
-    (
-        "executor-core/src/map.rs",
-        "arguments taken back out of a task that was not accepted",
-    ),
-    (
-        "executor-core/src/observer.rs",
-        "the slot through which a cell tells who waits",
-    ),
+    ("executor-core/src/map.rs", "arguments taken back out of a task that was not accepted"),
+    ("executor-core/src/observer.rs", "the slot through which a cell tells who waits"),
     ("executor-core/src/promise.rs", "the producer's handle of a cell"),
     ("executor-core/src/queue.rs", "intrusive queue of tasks"),
-    (
-        "executor-core/src/shared_future.rs",
-        "lends the outcome of a cell to several threads",
-    ),
-    (
-        "executor-core/src/sync.rs",
-        "parking by address, and the cell that a model checker replaces",
-    ),
+    ("executor-core/src/shared_future.rs", "lends the outcome of a cell to several threads"),
+    ("executor-core/src/sync.rs", "parking by address, and the cell that a model checker replaces"),
     ("executor-core/src/task.rs", "the executor's handle of a cell"),
-    (
-        "executor-core/src/waiting.rs",
-        "helps and sleeps on a cell by its address",
-    ),
-    (
-        "thread-executor/src/pool.rs",
-        "names the pool as the owner of the tasks in its queue",
-    ),
-    (
-        "thread-executor/src/scope.rs",
-        "tasks that borrow from the stack of the caller",
-    ),
-    (
-        "thread-executor/src/sync.rs",
-        "parking by address, and the cell that a model checker replaces",
-    ),
-    (
-        "benches/compare/src/allocator.rs",
-        "counts allocations as the global allocator",
-    ),
+    ("executor-core/src/waiting.rs", "helps and sleeps on a cell by its address"),
+    ("thread-executor/src/pool.rs", "names the pool as the owner of the tasks in its queue"),
+    ("thread-executor/src/scope.rs", "tasks that borrow from the stack of the caller"),
+    ("thread-executor/src/sync.rs", "parking by address, and the cell that a model checker replaces"),
+    ("benches/compare/src/allocator.rs", "counts allocations as the global allocator"),
 ];
 
 /// Which crates of ours a crate may use; dev-dependencies are looked at apart.
@@ -89,38 +44,21 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What only tests may use, on top of [`ARROWS`].
-const TEST_ARROWS: &[(&str, &[&str])] = &[
-    ("concurrent-futures", &["executor-conformance"]),
-    ("thread-executor", &["executor-conformance"]),
-];
+const TEST_ARROWS: &[(&str, &[&str])] =
+    &[("concurrent-futures", &["executor-conformance"]), ("thread-executor", &["executor-conformance"])];
 
 /// Text that has no place in the sources, in pieces so that this file does not find itself.
 const UNFINISHED: &[(&[&str], &str)] = &[
-    (
-        &["todo", "!("],
-        "write it, or return an error that says it is not there",
-    ),
-    (
-        &["unimplemented", "!("],
-        "write it, or return an error that says it is not there",
-    ),
+    (&["todo", "!("], "write it, or return an error that says it is not there"),
+    (&["unimplemented", "!("], "write it, or return an error that says it is not there"),
     (&["dbg", "!("], "a leftover of debugging"),
-    (
-        &["#[ig", "nore"],
-        "a test that never runs protects nothing; delete it or make it fast",
-    ),
+    (&["#[ig", "nore"], "a test that never runs protects nothing; delete it or make it fast"),
 ];
 
 /// Text that has no place in library code, in pieces for the same reason.
 const NOT_IN_LIBRARIES: &[(&[&str], &str)] = &[
-    (
-        &["thread::sp", "awn("],
-        "panics when the system refuses a thread; use thread::Builder and report the error",
-    ),
-    (
-        &["thread::sl", "eep("],
-        "sleeping is not synchronisation; wait for the event",
-    ),
+    (&["thread::sp", "awn("], "panics when the system refuses a thread; use thread::Builder and report the error"),
+    (&["thread::sl", "eep("], "sleeping is not synchronisation; wait for the event"),
 ];
 
 /// Text that says more about a workplace than about the project: paths of one machine, hosts of one registry.
@@ -154,11 +92,7 @@ fn files_fit_in_a_head() {
         let allowed = LONG_FILES.iter().any(|(path, _)| *path == file.path);
         let lines = file.text.lines().count();
         if lines > MAX_LINES && !allowed {
-            faults.add(
-                &file,
-                MAX_LINES,
-                &format!("{lines} lines; split it at a noun, {MAX_LINES} are allowed"),
-            );
+            faults.add(&file, MAX_LINES, &format!("{lines} lines; split it at a noun, {MAX_LINES} are allowed"));
         }
     }
     faults.check();
@@ -189,10 +123,7 @@ fn crates_depend_only_along_the_arrows() {
         seen.push(name);
     }
     for member in members {
-        assert!(
-            seen.iter().any(|name| name == member),
-            "ARROWS names {member}, which has no Cargo.toml"
-        );
+        assert!(seen.iter().any(|name| name == member), "ARROWS names {member}, which has no Cargo.toml");
     }
 }
 
@@ -200,17 +131,10 @@ fn crates_depend_only_along_the_arrows() {
 fn unsafe_stays_in_its_modules() {
     let word = ["uns", "afe"].concat();
     let mut faults = Faults::default();
-    for file in sources()
-        .iter()
-        .filter(|file| !UNSAFE_MODULES.iter().any(|(path, _)| *path == file.path))
-    {
+    for file in sources().iter().filter(|file| !UNSAFE_MODULES.iter().any(|(path, _)| *path == file.path)) {
         for (number, code) in file.code_lines() {
             if words(code).any(|found| found == word) {
-                faults.add(
-                    file,
-                    number,
-                    &format!("{word} code outside the modules of UNSAFE_MODULES"),
-                );
+                faults.add(file, number, &format!("{word} code outside the modules of UNSAFE_MODULES"));
             }
         }
     }
@@ -258,11 +182,7 @@ fn the_project_speaks_of_itself_alone() {
             for text in texts.iter().filter(|text| line.to_lowercase().contains(text.as_str())) {
                 faults.add(file, number, &format!("says `{text}`"));
             }
-            let prose = if file.path.ends_with(".rs") {
-                comment_of(line)
-            } else {
-                line
-            };
+            let prose = if file.path.ends_with(".rs") { comment_of(line) } else { line };
             for word in words(&prose.to_lowercase()).filter(|word| banned.iter().any(|banned| banned == word)) {
                 faults.add(file, number, &format!("says `{word}`"));
             }
@@ -276,23 +196,13 @@ fn the_readme_shows_the_compiled_example() {
     let readme = read("README.md");
     let example = read("examples/readme_threads.rs");
     let blocks = code_blocks(&readme, "rust");
-    assert_eq!(
-        blocks.len(),
-        1,
-        "README.md has one block of Rust; give a new one an example and a check here"
-    );
+    assert_eq!(blocks.len(), 1, "README.md has one block of Rust; give a new one an example and a check here");
     let body = between(&example, "// README:begin\n", "// README:end");
     assert_eq!(blocks[0], body, "README.md and examples/readme_threads.rs differ");
 
     let switch = code_blocks(&readme, "diff").concat();
-    let old = switch
-        .lines()
-        .find_map(|line| line.strip_prefix('-'))
-        .expect("README.md shows the switch as a diff");
-    assert!(
-        body.lines().any(|line| line == old),
-        "the README's diff removes a line that the example does not have"
-    );
+    let old = switch.lines().find_map(|line| line.strip_prefix('-')).expect("README.md shows the switch as a diff");
+    assert!(body.lines().any(|line| line == old), "the README's diff removes a line that the example does not have");
 }
 
 #[test]
@@ -307,10 +217,7 @@ fn the_readme_and_the_gate_run_the_same_tests() {
     let gate = read(".ci/run");
     let in_gate = between(&gate, "test_command=\"", "\"");
     assert_eq!(in_readme, in_gate, "README.md and .ci/run run different tests");
-    assert!(
-        gate.contains("$test_command\n"),
-        ".ci/run no longer runs its test command"
-    );
+    assert!(gate.contains("$test_command\n"), ".ci/run no longer runs its test command");
 }
 
 #[test]
@@ -327,10 +234,7 @@ fn the_changelog_names_the_version() {
 #[test]
 fn the_lists_of_this_file_are_current() {
     for (path, reason) in LONG_FILES.iter().chain(UNSAFE_MODULES) {
-        assert!(
-            root().join(path).is_file(),
-            "{path} ({reason}) does not exist; take it off the list"
-        );
+        assert!(root().join(path).is_file(), "{path} ({reason}) does not exist; take it off the list");
     }
 }
 
@@ -349,9 +253,7 @@ impl TextFile {
 
     /// Code that users link; model checkers' stand-ins and tests inside it are few and held to the same rules.
     fn is_library(&self) -> bool {
-        ["src/", "executor-core/src/", "thread-executor/src/"]
-            .iter()
-            .any(|folder| self.path.starts_with(folder))
+        ["src/", "executor-core/src/", "thread-executor/src/"].iter().any(|folder| self.path.starts_with(folder))
     }
 
     fn numbered(&self) -> impl Iterator<Item = (usize, &str)> {
@@ -360,8 +262,7 @@ impl TextFile {
 
     /// The lines without their comments; good enough for words that do not occur in strings.
     fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.numbered()
-            .map(|(number, line)| (number, line.split("//").next().unwrap_or_default()))
+        self.numbered().map(|(number, line)| (number, line.split("//").next().unwrap_or_default()))
     }
 }
 
@@ -407,9 +308,7 @@ fn targets<'a>(arrows: &[(&str, &'a [&'a str])], name: &str) -> &'a [&'a str] {
 
 fn manifest_name(manifest: &str) -> Option<String> {
     let package = manifest.split("[package]\n").nth(1)?;
-    package
-        .lines()
-        .find_map(|line| Some(line.strip_prefix("name = \"")?.trim_end_matches('"').to_owned()))
+    package.lines().find_map(|line| Some(line.strip_prefix("name = \"")?.trim_end_matches('"').to_owned()))
 }
 
 /// Every dependency with the section that names it; the workspace's own table only gives versions, so it does not count.
@@ -420,9 +319,7 @@ fn dependencies(manifest: &str) -> Vec<(String, String)> {
         if let Some(name) = line.strip_prefix('[') {
             section = name.trim_end_matches(']').to_owned();
             // `[dependencies.name]`, a table of its own for one dependency.
-            if let Some((table, name)) = section
-                .split_once("dependencies.")
-                .filter(|_| !section.contains("workspace"))
+            if let Some((table, name)) = section.split_once("dependencies.").filter(|_| !section.contains("workspace"))
             {
                 found.push((format!("{table}dependencies"), name.to_owned()));
             }
@@ -441,22 +338,14 @@ fn code_blocks(markdown: &str, language: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut lines = markdown.lines();
     while lines.by_ref().any(|line| line == fence) {
-        blocks.push(
-            lines
-                .by_ref()
-                .take_while(|line| *line != "```")
-                .map(|line| format!("{line}\n"))
-                .collect(),
-        );
+        blocks.push(lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect());
     }
     blocks
 }
 
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     let from = text.find(begin).unwrap_or_else(|| panic!("no `{begin}`")) + begin.len();
-    let length = text[from..]
-        .find(end)
-        .unwrap_or_else(|| panic!("no `{end}` after `{begin}`"));
+    let length = text[from..].find(end).unwrap_or_else(|| panic!("no `{end}` after `{begin}`"));
     &text[from..from + length]
 }
 
@@ -465,8 +354,7 @@ fn comment_of(line: &str) -> &str {
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
-        .filter(|word| !word.is_empty())
+    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').filter(|word| !word.is_empty())
 }
 
 // --- report ---------------------------------------------------------------------------------------------------------

@@ -38,10 +38,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(path: impl Into<OsString>, reason: String) -> Self {
-        Self {
-            path: path.into(),
-            reason,
-        }
+        Self { path: path.into(), reason }
     }
 }
 

@@ -72,10 +72,7 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let root = options.path.map_or_else(toolchain_library, Ok)?;
-    let executor = options
-        .workers
-        .map_or(options.executor, |count| options.executor.with_workers(count))
-        .build()?;
+    let executor = options.workers.map_or(options.executor, |count| options.executor.with_workers(count)).build()?;
     stop::at_ctrl_c()?;
     let mut report = Report::new(&root);
     let written = hash_all(&*executor, &root, &mut report);
@@ -105,11 +102,7 @@ fn hash_all(executor: &dyn Executor, root: &Path, report: &mut Report) -> io::Re
 /// of the one to be printed that the other workers go on while one is busy with a large file.
 fn in_flight(workers: usize) -> MapOptions {
     let options = MapOptions::new().chunk_size(1);
-    if workers > 1 {
-        options.buffer(workers.saturating_mul(AHEAD))
-    } else {
-        options
-    }
+    if workers > 1 { options.buffer(workers.saturating_mul(AHEAD)) } else { options }
 }
 
 /// The closing line and the exit status.
@@ -126,11 +119,7 @@ fn conclude(written: io::Result<()>, report: &Report) -> Result<ExitCode, Box<dy
         }
         Ok(()) => report.close(""),
     }
-    Ok(if report.errors() == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Some hundred megabytes in files of all sizes, present wherever this example can be built.

@@ -33,22 +33,13 @@ pub(crate) struct Report {
 impl Report {
     /// The clock starts here. The bar is drawn only if standard error is a terminal.
     pub(crate) fn new(root: &Path) -> Self {
-        let bar = ProgressBar::new(0)
-            .with_style(style(COUNTING))
-            .with_message(count(0, "file"));
+        let bar = ProgressBar::new(0).with_style(style(COUNTING)).with_message(count(0, "file"));
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(100));
             count_ahead(root.to_owned(), bar.clone());
         }
         let shares_terminal = !bar.is_hidden() && io::stdout().is_terminal();
-        Self {
-            begun: Instant::now(),
-            files: 0,
-            bytes: 0,
-            errors: 0,
-            bar,
-            shares_terminal,
-        }
+        Self { begun: Instant::now(), files: 0, bytes: 0, errors: 0, bar, shares_terminal }
     }
 
     /// Prints a digest; an error is one of standard output.
@@ -123,11 +114,7 @@ fn style(template: &str) -> ProgressStyle {
 
 /// The time left, unknown until the first file is done.
 fn left(state: &ProgressState, out: &mut dyn fmt::Write) {
-    let _ = if state.pos() == 0 {
-        write!(out, "? s")
-    } else {
-        write!(out, "{:#}", HumanDuration(state.eta()))
-    };
+    let _ = if state.pos() == 0 { write!(out, "? s") } else { write!(out, "{:#}", HumanDuration(state.eta())) };
 }
 
 /// Walks the tree a second time, reading sizes only, so that the bar knows how much there is.
@@ -188,9 +175,5 @@ fn shown(path: &OsStr) -> Cow<'_, str> {
 }
 
 fn count(number: u64, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
-    }
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

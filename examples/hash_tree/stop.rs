@@ -28,10 +28,7 @@ pub(crate) fn at_ctrl_c() -> Result<(), String> {
     ctrlc::set_handler(handler).map_err(|error| format!("cannot install the handler of Ctrl-C: {error}"))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the user insists, and the pool would wait for what does not end"
-)]
+#[expect(clippy::disallowed_methods, reason = "the user insists, and the pool would wait for what does not end")]
 fn exit() -> ! {
     process::exit(INTERRUPTED.into())
 }

@@ -50,16 +50,8 @@ impl Walk {
             Ok(_) => Kind::Faulty("neither a directory nor a regular file".to_owned()),
             Err(error) => Kind::Faulty(reason(&error)),
         };
-        let entry = Entry {
-            name: root.into(),
-            kind,
-        };
-        Self {
-            levels: vec![Level {
-                directory: PathBuf::new(),
-                entries: vec![entry].into_iter(),
-            }],
-        }
+        let entry = Entry { name: root.into(), kind };
+        Self { levels: vec![Level { directory: PathBuf::new(), entries: vec![entry].into_iter() }] }
     }
 }
 
@@ -78,10 +70,7 @@ impl Iterator for Walk {
                 Kind::File => return Some(Ok(path.into())),
                 Kind::Faulty(reason) => return Some(Err(Failure::new(path, reason))),
                 Kind::Directory => match list(&path) {
-                    Ok(entries) => self.levels.push(Level {
-                        directory: path,
-                        entries,
-                    }),
+                    Ok(entries) => self.levels.push(Level { directory: path, entries }),
                     Err(error) => return Some(Err(Failure::new(path, reason(&error)))),
                 },
             }
@@ -97,10 +86,7 @@ fn list(directory: &Path) -> io::Result<vec::IntoIter<Entry>> {
         entries.extend(match entry {
             Ok(entry) => examine(&entry),
             // The listing ends here. With no name of its own the error is the directory's.
-            Err(error) => Some(Entry {
-                name: OsString::new(),
-                kind: Kind::Faulty(reason(&error)),
-            }),
+            Err(error) => Some(Entry { name: OsString::new(), kind: Kind::Faulty(reason(&error)) }),
         });
     }
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));

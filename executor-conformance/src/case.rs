@@ -31,12 +31,7 @@ impl Case {
         needs: Needs,
         run: fn(&Subject),
     ) -> Self {
-        Self {
-            name,
-            contract,
-            needs,
-            run,
-        }
+        Self { name, contract, needs, run }
     }
 }
 
@@ -67,10 +62,7 @@ impl Needs {
     };
 
     /// A task can be pending or running while the case looks at it.
-    pub(crate) const CONCURRENT: Self = Self {
-        concurrent: true,
-        ..Self::ANY
-    };
+    pub(crate) const CONCURRENT: Self = Self { concurrent: true, ..Self::ANY };
 
     /// Tasks that must run at the same time.
     pub(crate) const fn workers(self, workers: usize) -> Self {
@@ -94,43 +86,30 @@ impl Needs {
 
     /// Workers run an initializer.
     pub(crate) const fn initializer(self) -> Self {
-        Self {
-            initializer: true,
-            ..self
-        }
+        Self { initializer: true, ..self }
     }
 
     /// Tasks share memory with the case.
     pub(crate) const fn in_process(self) -> Self {
-        Self {
-            in_process: true,
-            ..self
-        }
+        Self { in_process: true, ..self }
     }
 
     /// Time limits of single tasks are enforced.
     pub(crate) const fn time_limits(self) -> Self {
-        Self {
-            time_limits: true,
-            ..self
-        }
+        Self { time_limits: true, ..self }
     }
 
     /// Why an executor with these traits cannot run the case, if it cannot.
     fn unmet(&self, traits: &Traits) -> Option<String> {
         let wanted = |need: bool, has: bool, text: &str| (need && !has).then(|| text.to_owned());
-        wanted(
-            self.concurrent,
-            traits.concurrent,
-            "a task runs at submit, so none can be pending",
-        )
-        .or_else(|| self.too_few(self.workers, traits.max_workers, "runs", "tasks at once"))
-        .or_else(|| self.too_few(self.queue, traits.max_queue, "queues", "tasks"))
-        .or_else(|| wanted(self.bounded, traits.bounded, "the queue's capacity cannot be chosen"))
-        .or_else(|| wanted(self.sized, traits.sized, "the number of workers cannot be chosen"))
-        .or_else(|| wanted(self.initializer, traits.initializer, "workers run no initializer"))
-        .or_else(|| wanted(self.in_process, traits.in_process, "tasks run in another process"))
-        .or_else(|| wanted(self.time_limits, traits.time_limits, "a task has no time limit"))
+        wanted(self.concurrent, traits.concurrent, "a task runs at submit, so none can be pending")
+            .or_else(|| self.too_few(self.workers, traits.max_workers, "runs", "tasks at once"))
+            .or_else(|| self.too_few(self.queue, traits.max_queue, "queues", "tasks"))
+            .or_else(|| wanted(self.bounded, traits.bounded, "the queue's capacity cannot be chosen"))
+            .or_else(|| wanted(self.sized, traits.sized, "the number of workers cannot be chosen"))
+            .or_else(|| wanted(self.initializer, traits.initializer, "workers run no initializer"))
+            .or_else(|| wanted(self.in_process, traits.in_process, "tasks run in another process"))
+            .or_else(|| wanted(self.time_limits, traits.time_limits, "a task has no time limit"))
     }
 
     fn too_few(&self, need: usize, has: usize, verb: &str, what: &str) -> Option<String> {
@@ -147,12 +126,8 @@ pub fn cases() -> &'static [Case] {
 /// Runs every applicable case against `subject`, each under the watchdog.
 pub fn run_all(subject: &Subject) -> Report {
     let filter = std::env::var(FILTER).unwrap_or_default();
-    let mut report = Report {
-        subject: subject.name,
-        passed: Vec::new(),
-        failed: Vec::new(),
-        not_applicable: Vec::new(),
-    };
+    let mut report =
+        Report { subject: subject.name, passed: Vec::new(), failed: Vec::new(), not_applicable: Vec::new() };
     for case in cases().iter().filter(|case| case.name.contains(&filter)) {
         report.add(case, subject);
     }
@@ -179,23 +154,9 @@ impl Report {
     /// # Panics
     /// If a case failed, or if none ran.
     pub fn assert_passed(&self) {
-        assert!(
-            !self.passed.is_empty() || !self.failed.is_empty(),
-            "no case ran for {}",
-            self.subject
-        );
-        let names: Vec<_> = self
-            .failed
-            .iter()
-            .map(|(case, text)| format!("{}: {text}", case.name))
-            .collect();
-        assert!(
-            names.is_empty(),
-            "{} failed {} cases:\n  {}",
-            self.subject,
-            names.len(),
-            names.join("\n  ")
-        );
+        assert!(!self.passed.is_empty() || !self.failed.is_empty(), "no case ran for {}", self.subject);
+        let names: Vec<_> = self.failed.iter().map(|(case, text)| format!("{}: {text}", case.name)).collect();
+        assert!(names.is_empty(), "{} failed {} cases:\n  {}", self.subject, names.len(), names.join("\n  "));
     }
 
     fn add(&mut self, case: &'static Case, subject: &Subject) {
@@ -203,9 +164,7 @@ impl Report {
             self.not_applicable.push((case.name, reason));
             return;
         }
-        let ran = catch_unwind(AssertUnwindSafe(|| {
-            watchdog::guard(subject.name, case.name, || (case.run)(subject))
-        }));
+        let ran = catch_unwind(AssertUnwindSafe(|| watchdog::guard(subject.name, case.name, || (case.run)(subject))));
         match ran {
             Ok(()) => self.passed.push(case.name),
             Err(payload) => self.failed.push((case, panic_text(payload.as_ref()))),
@@ -216,11 +175,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (passed, failed, skipped) = (self.passed.len(), self.failed.len(), self.not_applicable.len());
-        writeln!(
-            f,
-            "{}: {passed} cases passed, {failed} failed, {skipped} not applicable",
-            self.subject
-        )?;
+        writeln!(f, "{}: {passed} cases passed, {failed} failed, {skipped} not applicable", self.subject)?;
         for (case, text) in &self.failed {
             writeln!(f, "  FAILED {} {:?}: {text}", case.name, case.contract)?;
         }
@@ -235,8 +190,5 @@ fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&str>() {
         return (*text).to_owned();
     }
-    payload
-        .downcast_ref::<String>()
-        .cloned()
-        .unwrap_or_else(|| "a panic without text".to_owned())
+    payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic without text".to_owned())
 }

@@ -5,16 +5,7 @@ use std::collections::BTreeSet;
 use crate::case::cases;
 
 /// The parts of the contract that an in-process executor has, with the highest number of each.
-const PARTS: &[(&str, u32)] = &[
-    ("F", 30),
-    ("W", 15),
-    ("A", 10),
-    ("E", 7),
-    ("M", 23),
-    ("S", 19),
-    ("T", 10),
-    ("I", 7),
-];
+const PARTS: &[(&str, u32)] = &[("F", 30), ("W", 15), ("A", 10), ("E", 7), ("M", 23), ("S", 19), ("T", 10), ("I", 7)];
 
 /// The hard lessons are advice, so not each must be cited; but a citation must name one that exists.
 const LESSONS: (&str, u32) = ("H", 70);
@@ -33,35 +24,17 @@ const fn exempt(number: &'static str, reason: &'static str) -> Exemption {
 }
 
 const EXEMPTIONS: &[Exemption] = &[
-    exempt(
-        "W12",
-        "the condition is an enum or a closure: an unknown one does not compile",
-    ),
-    exempt(
-        "M23",
-        "the map borrows its executor: dropping the executor first does not compile",
-    ),
+    exempt("W12", "the condition is an enum or a closure: an unknown one does not compile"),
+    exempt("M23", "the map borrows its executor: dropping the executor first does not compile"),
     exempt(
         "S11",
         "no exit hooks: an executor ends when it is dropped, and `main` returning drops nothing that is leaked",
     ),
-    exempt(
-        "S13",
-        "no exit hooks: nothing marks the process as ending, so nothing refuses work for it",
-    ),
-    exempt(
-        "S16",
-        "workers are not replaced after a number of tasks; returns with worker processes",
-    ),
-    exempt(
-        "T3",
-        "thread names are no part of the Executor trait; thread-executor's own tests hold them",
-    ),
+    exempt("S13", "no exit hooks: nothing marks the process as ending, so nothing refuses work for it"),
+    exempt("S16", "workers are not replaced after a number of tasks; returns with worker processes"),
+    exempt("T3", "thread names are no part of the Executor trait; thread-executor's own tests hold them"),
     exempt("T7", "the library never forks, and Rust has no safe fork to survive"),
-    exempt(
-        "I3",
-        "an initializer is a function by its type: anything else does not compile",
-    ),
+    exempt("I3", "an initializer is a function by its type: anything else does not compile"),
     exempt("I4", "threads own no named resources; returns with worker processes"),
     exempt("I7", "managers and sub-interpreters are no part of this library"),
 ];
@@ -89,10 +62,7 @@ pub fn contract_gaps() -> Vec<String> {
     }
     let known = |number: &str| all.contains(number) || lessons.contains(number);
     gaps.extend(
-        cited
-            .union(&exempted)
-            .filter(|number| !known(number))
-            .map(|number| format!("{number} does not exist")),
+        cited.union(&exempted).filter(|number| !known(number)).map(|number| format!("{number} does not exist")),
     );
     gaps.extend(duplicate_names().map(|name| format!("{name} names two cases")));
     gaps
@@ -104,8 +74,5 @@ fn numbers((part, highest): (&str, u32)) -> impl Iterator<Item = String> {
 
 fn duplicate_names() -> impl Iterator<Item = &'static str> {
     let mut seen = BTreeSet::new();
-    cases()
-        .iter()
-        .map(|case| case.name)
-        .filter(move |name| !seen.insert(*name))
+    cases().iter().map(|case| case.name).filter(move |name| !seen.insert(*name))
 }

@@ -33,17 +33,12 @@ impl Gates {
 
     /// A closed gate. The same name gives the same gate.
     pub fn gate(&self, name: &str) -> Gate {
-        Gate {
-            folder: self.folder.clone(),
-            name: name.to_owned(),
-        }
+        Gate { folder: self.folder.clone(), name: name.to_owned() }
     }
 
     /// An empty log. The same name gives the same log.
     pub fn log(&self, name: &str) -> Log {
-        Log {
-            file: self.folder.join(format!("{name}.log")),
-        }
+        Log { file: self.folder.join(format!("{name}.log")) }
     }
 }
 
@@ -80,11 +75,7 @@ impl Gate {
 
     /// Announces the arrival only.
     pub fn arrive(&self) {
-        create(
-            &self
-                .folder
-                .join(format!("{}.arrival-{}-{}", self.name, process::id(), next_number())),
-        );
+        create(&self.folder.join(format!("{}.arrival-{}-{}", self.name, process::id(), next_number())));
     }
 
     /// Blocks until the gate is open, unannounced.
@@ -105,10 +96,7 @@ impl Gate {
         let Ok(entries) = fs::read_dir(&self.folder) else {
             return 0;
         };
-        entries
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
-            .count()
+        entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count()
     }
 
     /// Blocks until there have been `count` arrivals.
@@ -117,10 +105,7 @@ impl Gate {
         while arrived.is_none_or(|arrived| arrived < count) {
             let now = self.arrivals();
             if arrived != Some(now) {
-                crate::step(format!(
-                    "waiting at gate {:?}, where {now} of {count} have arrived",
-                    self.name
-                ));
+                crate::step(format!("waiting at gate {:?}, where {now} of {count} have arrived", self.name));
                 arrived = Some(now);
             } else {
                 thread::sleep(POLL);

@@ -20,21 +20,12 @@ impl Stage {
 
     /// An executor with what the case asks for.
     pub(crate) fn with(subject: &Subject, config: Config) -> Self {
-        Self {
-            gates: Gates::new(),
-            pool: Some(subject.build(&config)),
-        }
+        Self { gates: Gates::new(), pool: Some(subject.build(&config)) }
     }
 
     /// An executor with this many workers.
     pub(crate) fn workers(subject: &Subject, workers: usize) -> Self {
-        Self::with(
-            subject,
-            Config {
-                workers: Some(workers),
-                ..Config::default()
-            },
-        )
+        Self::with(subject, Config { workers: Some(workers), ..Config::default() })
     }
 
     pub(crate) fn pool(&self) -> &dyn Executor {
@@ -60,11 +51,7 @@ impl Stage {
         let (gate, workers) = (self.gate("occupied"), self.pool().workers());
         let mut blockers = Vec::new();
         for begun in 1..=workers {
-            blockers.push(
-                self.pool()
-                    .submit(tasks::pass, gate.clone())
-                    .expect("a fresh executor accepts tasks"),
-            );
+            blockers.push(self.pool().submit(tasks::pass, gate.clone()).expect("a fresh executor accepts tasks"));
             // One after the other: the queue may be shorter than the number of workers.
             gate.wait_arrivals(begun);
         }

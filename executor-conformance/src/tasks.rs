@@ -68,11 +68,7 @@ pub(crate) fn double_even(number: u64) -> u64 {
 
 /// Fails with a value of its own for odd numbers.
 pub(crate) fn checked_double(number: u64) -> Result<u64, String> {
-    if number.is_multiple_of(2) {
-        Ok(number * 2)
-    } else {
-        Err(format!("{number} is odd"))
-    }
+    if number.is_multiple_of(2) { Ok(number * 2) } else { Err(format!("{number} is odd")) }
 }
 
 /// Waits at a gate, then fails with a value of its own.
@@ -133,10 +129,7 @@ pub(crate) struct Tracked {
 impl Tracked {
     /// A tracked number, to be watched through `probe`.
     pub(crate) fn new(probe: &Arc<()>, number: u64) -> Self {
-        Self {
-            probe: Some(Arc::clone(probe)),
-            number,
-        }
+        Self { probe: Some(Arc::clone(probe)), number }
     }
 }
 

@@ -39,10 +39,7 @@ pub(crate) fn guard(subject: &'static str, case: &'static str, body: impl FnOnce
     // Dropping the sender, also by a panic of the case, ends the watch.
     let (alive, ended) = channel::<()>();
     let watch = thread::spawn(move || watch(&ended, subject, case, &last));
-    let cleanup = Cleanup {
-        alive: Some(alive),
-        watch: Some(watch),
-    };
+    let cleanup = Cleanup { alive: Some(alive), watch: Some(watch) };
     body();
     drop(cleanup);
 }
@@ -84,16 +81,8 @@ fn threads() -> String {
     let line = |path: std::path::PathBuf| {
         let read = |name: &str| fs::read_to_string(path.join(name)).unwrap_or_default();
         let status = read("status");
-        let state = status
-            .lines()
-            .find(|line| line.starts_with("State:"))
-            .unwrap_or("State: unknown");
-        format!(
-            "  thread {}: {}, in {}\n",
-            read("comm").trim(),
-            state.trim(),
-            read("wchan")
-        )
+        let state = status.lines().find(|line| line.starts_with("State:")).unwrap_or("State: unknown");
+        format!("  thread {}: {}, in {}\n", read("comm").trim(), state.trim(), read("wchan"))
     };
     tasks.flatten().map(|task| line(task.path())).collect()
 }

@@ -71,9 +71,7 @@ impl<M: Member> AsCompleted<M> {
     /// assert!(AsCompleted::<Future<u8>>::new().is_empty());
     /// ```
     pub fn new() -> Self {
-        Self {
-            set: CompletionSet::new(),
-        }
+        Self { set: CompletionSet::new() }
     }
 
     /// Adds a future, also while iterating.
@@ -128,11 +126,7 @@ impl<M: Member> AsCompleted<M> {
     /// # Ok::<(), executor_core::TimedOut>(())
     /// ```
     pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<M>, TimedOut> {
-        let next = if limit.is_zero() {
-            self.set.pop()
-        } else {
-            self.set.next(waiting::deadline(limit))
-        };
+        let next = if limit.is_zero() { self.set.pop() } else { self.set.next(waiting::deadline(limit)) };
         match next {
             None if !self.is_empty() => Err(TimedOut::after(limit)),
             next => Ok(next),
@@ -154,12 +148,7 @@ impl<M: Member> AsCompleted<M> {
     pub fn timeout(self, total: Duration) -> TimedAsCompleted<M> {
         let total_count = self.len();
         let deadline = waiting::deadline(total);
-        TimedAsCompleted {
-            rest: Some(self),
-            limit: total,
-            deadline,
-            total: total_count,
-        }
+        TimedAsCompleted { rest: Some(self), limit: total, deadline, total: total_count }
     }
 
     /// Ends the iteration and gives back the futures it still holds, done or not, in the order they were added.
@@ -207,9 +196,7 @@ impl<M: Member + Unpin> Stream for AsCompleted<M> {
 
 impl<M: Member> fmt::Debug for AsCompleted<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AsCompleted")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("AsCompleted").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -246,22 +233,14 @@ impl<M: Member> Iterator for TimedAsCompleted<M> {
             return Some(Ok(member));
         }
         let rest = self.rest.take()?.into_rest();
-        let unfinished = Unfinished {
-            unfinished: rest.len(),
-            total: self.total,
-            limit: self.limit,
-            rest,
-        };
+        let unfinished = Unfinished { unfinished: rest.len(), total: self.total, limit: self.limit, rest };
         (unfinished.unfinished > 0).then_some(Err(unfinished))
     }
 }
 
 impl<M: Member> fmt::Debug for TimedAsCompleted<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TimedAsCompleted")
-            .field("rest", &self.rest)
-            .field("limit", &self.limit)
-            .finish_non_exhaustive()
+        f.debug_struct("TimedAsCompleted").field("rest", &self.rest).field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
@@ -287,11 +266,7 @@ pub struct Unfinished<M> {
 
 impl<M> fmt::Display for Unfinished<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} of {} futures unfinished after {:?}",
-            self.unfinished, self.total, self.limit
-        )
+        write!(f, "{} of {} futures unfinished after {:?}", self.unfinished, self.total, self.limit)
     }
 }
 

@@ -51,10 +51,7 @@ impl<E: Executor + ?Sized> AsyncExecutor for E {
         let mut task = task;
         loop {
             match self.submit_task(task, Admission::Try) {
-                Err(Rejected {
-                    task: back,
-                    reason: Rejection::Full,
-                }) => task = back,
+                Err(Rejected { task: back, reason: Rejection::Full }) => task = back,
                 settled => return settled,
             }
             poll_fn(|cx| self.poll_room(cx)).await;
@@ -98,14 +95,8 @@ pub trait AsyncExecutorExt: AsyncExecutor {
             let (task, future) = Task::from_work(Call { f, args }, None, location);
             match self.submit_task_async(task).await {
                 Ok(()) => Ok(future),
-                Err(Rejected {
-                    reason: Rejection::Refused(error),
-                    ..
-                }) => Err(error),
-                Err(Rejected {
-                    reason: Rejection::Full,
-                    ..
-                }) => unreachable!("full is what it waits for"),
+                Err(Rejected { reason: Rejection::Refused(error), .. }) => Err(error),
+                Err(Rejected { reason: Rejection::Full, .. }) => unreachable!("full is what it waits for"),
             }
         }
     }

@@ -19,26 +19,18 @@ struct Node<T> {
 
 impl<T> CallbackList<T> {
     pub(crate) fn new() -> Self {
-        Self {
-            head: AtomicPtr::new(ptr::null_mut()),
-        }
+        Self { head: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// Adds a callback. The caller then sets CALLBACKS, which is what gets it run.
     pub(crate) fn push(&self, callback: Callback<T>) {
-        let node = Box::into_raw(Box::new(Node {
-            next: ptr::null_mut(),
-            callback,
-        }));
+        let node = Box::into_raw(Box::new(Node { next: ptr::null_mut(), callback }));
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             // SAFETY: the node is ours until the exchange below succeeds.
             unsafe { (*node).next = head };
             // ORDERING: Release publishes the node to whoever takes the list.
-            match self
-                .head
-                .compare_exchange_weak(head, node, Ordering::Release, Ordering::Relaxed)
-            {
+            match self.head.compare_exchange_weak(head, node, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => head = now,
             }

@@ -9,59 +9,30 @@
 //!            └───────────────────────┴───────────────────────┴────────────┘
 //! ```
 //! A `Header` pointer is all the executor side knows, a `Core<T>` pointer all the handle knows; each is a prefix of the
-//! next, so one address serves them all. `state.rs` says who owns which field when; the functions here are the only
-//! ones that act on it.
+//! next, so one address serves them all. `header.rs` has the transitions of the state word; here is what happens with
+//! the typed parts: running the work, completing, lending and taking the outcome, freeing.
 //!
 //! A plain life costs two read-modify-writes of the state word (start; complete and release in one) plus what the
 //! queue needs. Nobody waits: no lock, no system call.
 
 use crate::callback::CallbackList;
 use crate::error::TaskError;
-use crate::info::{TaskId, TaskInfo};
+use crate::header::Vtable;
+use crate::header::{Header, Link};
 use crate::observer::Observer;
 use crate::options::TaskOptions;
 use crate::panic::{catch, contain};
 use crate::state::{
-    CALLBACKS, CANCELLED, COMPLETING, DONE, DRAINING, EXPOSED, LEAVING, OBSERVED, OWNED, PARKED, PENDING, PHASE,
-    REFERENCE, RUNNING, STOP, TIMED, phase, references,
+    CALLBACKS, COMPLETING, DONE, DRAINING, OBSERVED, PARKED, PHASE, REFERENCE, TIMED, phase, references,
 };
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, parking, yield_now};
-use crate::task::{Ended, Left, Owner};
+use crate::sync::{Ordering, UnsafeCell, parking};
+use crate::task::Ended;
 use crate::{clock, current};
 use std::panic::Location;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 /// What a future resolves to.
 pub(crate) type Outcome<T> = Result<T, TaskError>;
-
-/// The intrusive queue link; first in `Header`, so that a link pointer is a header pointer.
-#[derive(Debug)]
-#[repr(C, align(16))]
-pub(crate) struct Link {
-    pub(crate) next: AtomicPtr<Link>,
-}
-
-impl Link {
-    pub(crate) fn new() -> Self {
-        Self {
-            next: AtomicPtr::new(ptr::null_mut()),
-        }
-    }
-}
-
-/// All that does not depend on the types of the work and its result.
-#[repr(C)]
-pub(crate) struct Header {
-    link: Link,
-    state: AtomicUsize,
-    vtable: &'static Vtable,
-    id: TaskId,
-    location: &'static Location<'static>,
-    options: Option<Box<TaskOptions>>,
-    /// The executor whose queue holds the task.
-    owner: AtomicPtr<Owner>,
-    observer: UnsafeCell<Observer>,
-}
 
 /// A header with the outcome's type: what a handle sees.
 #[repr(C)]
@@ -75,15 +46,6 @@ pub(crate) struct Core<T> {
 struct Cell<T, W> {
     core: Core<T>,
     work: UnsafeCell<Option<W>>,
-}
-
-/// What the executor side does without knowing the types.
-struct Vtable {
-    /// Runs the started work and completes; the flag says whether the caller's reference goes with it.
-    run: unsafe fn(NonNull<Header>, &dyn Fn(Ended), bool),
-    /// Completes a claimed cell with an error, dropping the work unrun; the flag as above.
-    fail: unsafe fn(NonNull<Header>, TaskError, bool),
-    destroy: unsafe fn(NonNull<Header>),
 }
 
 /// The work of a task: called at most once, else dropped.
@@ -125,27 +87,14 @@ pub(crate) fn allocate<T: Send + 'static, W: Work<T> + Send + 'static>(
     location: &'static Location<'static>,
     exposed: bool,
 ) -> (CellRef, NonNull<Core<T>>) {
-    let timed = options.as_ref().is_some_and(|options| options.run_limit().is_some());
     let cell = Box::new(Cell {
         core: Core {
-            header: Header {
-                link: Link::new(),
-                state: AtomicUsize::new(
-                    PENDING | 2 * REFERENCE | if timed { TIMED } else { 0 } | if exposed { EXPOSED } else { 0 },
-                ),
-                vtable: const {
-                    &Vtable {
-                        run: run::<T, W>,
-                        fail: fail::<T, W>,
-                        destroy: destroy::<T, W>,
-                    }
-                },
-                id: TaskId::next(),
+            header: Header::new(
+                const { &Vtable { run: run::<T, W>, fail: fail::<T, W>, destroy: destroy::<T, W> } },
+                options,
                 location,
-                options: options.map(Box::new),
-                owner: AtomicPtr::new(ptr::null_mut()),
-                observer: UnsafeCell::new(Observer::None),
-            },
+                exposed,
+            ),
             callbacks: CallbackList::<T>::new(),
             outcome: UnsafeCell::new(None),
         },
@@ -216,13 +165,7 @@ impl CellRef {
     pub(crate) unsafe fn recover<T, W>(self) -> Option<W> {
         self.header().claim(0)?;
         // SAFETY: the caller vouches for the types; the claim left PENDING, so the work is ours.
-        unsafe {
-            self.0
-                .cast::<Cell<T, W>>()
-                .as_ref()
-                .work
-                .with_mut(|work| (*work).take())
-        }
+        unsafe { self.0.cast::<Cell<T, W>>().as_ref().work.with_mut(|work| (*work).take()) }
     }
 }
 
@@ -230,282 +173,6 @@ impl Drop for CellRef {
     fn drop(&mut self) {
         // SAFETY: this is our reference, and it goes now.
         unsafe { release_cell(self.0) }
-    }
-}
-
-impl Header {
-    pub(crate) fn id(&self) -> TaskId {
-        self.id
-    }
-
-    pub(crate) fn info(&self) -> TaskInfo {
-        TaskInfo::new(self.id, self.options.as_deref(), self.location)
-    }
-
-    pub(crate) fn options(&self) -> Option<&TaskOptions> {
-        self.options.as_deref()
-    }
-
-    /// The key of the parking lot, and of "whose callbacks run here".
-    pub(crate) fn address(&self) -> usize {
-        ptr::from_ref(self).addr()
-    }
-
-    /// The state word. Acquire: whoever sees DONE sees the outcome.
-    pub(crate) fn load(&self) -> usize {
-        self.state.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn is_done(&self) -> bool {
-        phase(self.load()) == DONE
-    }
-
-    pub(crate) fn is_pending(&self) -> bool {
-        phase(self.load()) == PENDING
-    }
-
-    /// Names the executor whose queue is about to hold the task. False: it was cancelled already, without telling.
-    pub(crate) fn set_owner(&self, owner: *const Owner) -> bool {
-        // ORDERING: OWNED publishes it; unexposed, the queue's push or the giving away of the handle does.
-        self.owner.store(owner.cast_mut(), Ordering::Relaxed);
-        let state = self.state.load(Ordering::Relaxed);
-        if state & EXPOSED == 0 {
-            self.state.store(state | OWNED, Ordering::Relaxed);
-            return true;
-        }
-        phase(self.state.fetch_or(OWNED, Ordering::Release)) == PENDING
-    }
-
-    /// Takes the executor's name back: it did not take the task after all, and may be gone any time.
-    ///
-    /// False: it was told meanwhile that the task has left.
-    pub(crate) fn clear_owner(&self) -> bool {
-        let before = self.state.fetch_and(!OWNED, Ordering::Relaxed);
-        self.wait_until_left();
-        phase(before) == PENDING
-    }
-
-    /// The executor's address, to be compared and never followed.
-    pub(crate) fn owner_address(&self) -> *const Owner {
-        self.owner.load(Ordering::Relaxed)
-    }
-
-    /// PENDING to RUNNING: the caller then runs the work. False: it was cancelled, or another runs it.
-    pub(crate) fn start(&self) -> bool {
-        let mut seen = self.state.load(Ordering::Relaxed);
-        while phase(seen) == PENDING {
-            let next = seen | RUNNING;
-            match self
-                .state
-                .compare_exchange_weak(seen, next, Ordering::Acquire, Ordering::Relaxed)
-            {
-                Ok(_) => return true,
-                Err(now) => seen = now,
-            }
-        }
-        false
-    }
-
-    /// Waits until nobody uses the owner's address any more on behalf of this task: a few instructions of one other
-    /// thread, which runs no user code meanwhile.
-    pub(crate) fn wait_until_left(&self) {
-        while self.load() & LEAVING != 0 {
-            hint::spin_loop();
-            yield_now();
-        }
-    }
-
-    /// PENDING to COMPLETING: the task will never run, and the caller writes its outcome. Gives the state before.
-    fn claim(&self, flags: usize) -> Option<usize> {
-        let mut seen = self.state.load(Ordering::Relaxed);
-        while phase(seen) == PENDING {
-            let leaving = if seen & OWNED == 0 { 0 } else { flags & LEAVING };
-            let next = seen | COMPLETING | (flags & !LEAVING) | leaving;
-            match self
-                .state
-                .compare_exchange_weak(seen, next, Ordering::Acquire, Ordering::Relaxed)
-            {
-                Ok(_) => return Some(seen),
-                Err(now) => seen = now,
-            }
-        }
-        None
-    }
-
-    /// Claims a queued task and tells its executor, whose wakers for freed room are woken once that is over.
-    fn claim_queued(&self, flags: usize, how: Left) -> bool {
-        let Some(before) = self.claim(flags | LEAVING) else {
-            return false;
-        };
-        if before & OWNED != 0 {
-            let owner = self.owner.load(Ordering::Relaxed);
-            // SAFETY: OWNED was acquired with the claim. Until LEAVING is cleared, whoever takes the task off the
-            // owner's queue waits, and the owner outlives what its queue holds (`Task::set_owner`).
-            let wakers = unsafe { &*owner }.task_left(how);
-            // ORDERING: Release: the owner may be freed by whoever sees the bit gone.
-            self.state.fetch_and(!LEAVING, Ordering::Release);
-            for waker in wakers {
-                contain(|| waker.wake());
-            }
-        }
-        true
-    }
-
-    /// Cancels a task that has not begun; true also if it was cancelled before.
-    ///
-    /// # Safety
-    /// `cell` is live for the whole call, and a pointer to the whole cell.
-    pub(crate) unsafe fn cancel(cell: NonNull<Header>) -> bool {
-        // SAFETY: by contract.
-        let header = unsafe { cell.as_ref() };
-        if !header.claim_queued(CANCELLED, Left::Cancelled) {
-            return header.load() & CANCELLED != 0;
-        }
-        clock::forget(header);
-        // SAFETY: COMPLETING is ours by the claim; the caller's handle keeps its own reference (`false`).
-        unsafe { (header.vtable.fail)(cell, TaskError::Cancelled(header.info()), false) };
-        true
-    }
-
-    /// Claims a task that has waited in the queue for too long.
-    pub(crate) fn claim_expired(&self) -> bool {
-        self.claim_queued(0, Left::Expired)
-    }
-
-    /// Claims a task that its executor gives up.
-    pub(crate) fn claim_abandoned(&self) -> bool {
-        self.claim(0).is_some()
-    }
-
-    /// RUNNING to COMPLETING, for a task with a run limit: the runner and the clock both try, one wins.
-    pub(crate) fn claim_running(&self, flags: usize) -> bool {
-        let mut seen = self.state.load(Ordering::Relaxed);
-        while phase(seen) == RUNNING {
-            let next = (seen & !PHASE) | COMPLETING | flags;
-            match self
-                .state
-                .compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Relaxed)
-            {
-                Ok(_) => return true,
-                Err(now) => seen = now,
-            }
-        }
-        false
-    }
-
-    /// Raises the cooperative flag.
-    pub(crate) fn request_stop(&self) -> usize {
-        // ORDERING: Release, with the Acquire of `is_stop_requested`: what the stopper did before is seen by the task.
-        self.state.fetch_or(STOP, Ordering::Release)
-    }
-
-    pub(crate) fn is_stop_requested(&self) -> bool {
-        self.load() & STOP != 0
-    }
-
-    /// Whether callbacks or an observer are to be told: then completing runs user code.
-    pub(crate) fn has_listeners(&self) -> bool {
-        self.load() & (CALLBACKS | OBSERVED) != 0
-    }
-
-    /// Runs the work that `start` won on behalf of a handle, which keeps its reference.
-    ///
-    /// # Safety
-    /// `cell` is live for the whole call, a pointer to the whole cell, and the caller won its `start`.
-    pub(crate) unsafe fn run_claimed(cell: NonNull<Header>, on_end: &dyn Fn(Ended)) {
-        // SAFETY: by contract; the handle keeps its reference (`false`).
-        unsafe { (cell.as_ref().vtable.run)(cell, on_end, false) }
-    }
-
-    /// Ends a started task that will not be run after all.
-    ///
-    /// # Safety
-    /// As for `run_claimed`.
-    pub(crate) unsafe fn abandon_claimed(cell: NonNull<Header>) {
-        // SAFETY: by contract.
-        let header = unsafe { cell.as_ref() };
-        clock::forget(header);
-        if header.claim_running(0) {
-            // SAFETY: COMPLETING is ours by the claim; the handle keeps its reference (`false`).
-            unsafe { (header.vtable.fail)(cell, TaskError::Abandoned(header.info()), false) }
-        }
-    }
-
-    /// Announces a sleeper; false if there is no need to sleep.
-    pub(crate) fn set_parked(&self) -> bool {
-        let mut seen = self.load();
-        while phase(seen) != DONE {
-            if seen & PARKED != 0 {
-                return true;
-            }
-            match self
-                .state
-                .compare_exchange_weak(seen, seen | PARKED, Ordering::Relaxed, Ordering::Acquire)
-            {
-                Ok(_) => return true,
-                Err(now) => seen = now,
-            }
-        }
-        false
-    }
-
-    /// Whether a sleeper may go on sleeping.
-    pub(crate) fn is_parked(&self) -> bool {
-        let seen = self.load();
-        phase(seen) != DONE && seen & PARKED != 0
-    }
-
-    /// Arms the observer slot; gives the observer back if the future is done.
-    ///
-    /// # Safety
-    /// The caller is the unique handle, and the slot is not armed.
-    pub(crate) unsafe fn observe(&self, observer: Observer) -> Result<(), Observer> {
-        if self.is_done() {
-            return Err(observer);
-        }
-        // SAFETY: not DONE with OBSERVED clear: the slot is the unique handle's, now and at a later DONE.
-        self.observer.with_mut(|slot| unsafe { *slot = observer });
-        let mut seen = self.load();
-        while phase(seen) != DONE {
-            // ORDERING: Release publishes the slot to the completer, whose transition to DONE acquires it.
-            match self
-                .state
-                .compare_exchange_weak(seen, seen | OBSERVED, Ordering::Release, Ordering::Acquire)
-            {
-                Ok(_) => return Ok(()),
-                Err(now) => seen = now,
-            }
-        }
-        // SAFETY: DONE came while OBSERVED was clear, so the completer leaves the slot to us.
-        Err(self.observer.with_mut(|slot| unsafe { std::mem::take(&mut *slot) }))
-    }
-
-    /// Disarms the observer slot; false if it was not armed or the completer has taken it.
-    ///
-    /// # Safety
-    /// The caller is the unique handle.
-    pub(crate) unsafe fn stop_observing(&self) -> bool {
-        let mut seen = self.load();
-        while seen & OBSERVED != 0 {
-            // ORDERING: Acquire: the slot is read or rewritten next.
-            match self
-                .state
-                .compare_exchange_weak(seen, seen & !OBSERVED, Ordering::Acquire, Ordering::Acquire)
-            {
-                Ok(_) => return true,
-                Err(now) => seen = now,
-            }
-        }
-        false
-    }
-
-    /// The observer slot.
-    ///
-    /// # Safety
-    /// The slot is the caller's (see `state.rs`).
-    pub(crate) unsafe fn observer_slot<R>(&self, f: impl FnOnce(&mut Observer) -> R) -> R {
-        // SAFETY: the caller vouches for exclusiveness.
-        self.observer.with_mut(|slot| f(unsafe { &mut *slot }))
     }
 }
 
@@ -520,9 +187,7 @@ impl<T> Core<T> {
     /// DONE was seen, or the caller runs this future's callbacks; and the outcome is not taken meanwhile.
     pub(crate) unsafe fn outcome(&self) -> &Outcome<T> {
         // SAFETY: no one writes the outcome after it was published, but the unique handle that takes it.
-        self.outcome
-            .with(|outcome| unsafe { (*outcome).as_ref() })
-            .expect("a done future has its outcome until taken")
+        self.outcome.with(|outcome| unsafe { (*outcome).as_ref() }).expect("a done future has its outcome until taken")
     }
 
     /// Moves the outcome out.
@@ -583,21 +248,14 @@ unsafe fn run<T, W: Work<T>>(pointer: NonNull<Header>, on_end: &dyn Fn(Ended), r
     // SAFETY: by contract.
     let cell = unsafe { pointer.cast::<Cell<T, W>>().as_ref() };
     // SAFETY: we won `start`, so the work is ours.
-    let work = cell
-        .work
-        .with_mut(|work| unsafe { (*work).take() })
-        .expect("work is taken once, by whoever starts it");
+    let work = cell.work.with_mut(|work| unsafe { (*work).take() }).expect("work is taken once, by whoever starts it");
     let header = &cell.core.header;
     // SAFETY: the cell lives throughout this call.
     unsafe { clock::begin(pointer) };
     let result = current::with_task(header, || catch(|| work.call()));
     clock::forget(header);
     let outcome = result.map_err(|caught| TaskError::Panicked(crate::panic::Panic::new(header.info(), caught)));
-    on_end(if outcome.is_ok() {
-        Ended::Completed
-    } else {
-        Ended::Failed
-    });
+    on_end(if outcome.is_ok() { Ended::Completed } else { Ended::Failed });
     let timed = header.state.load(Ordering::Relaxed) & TIMED != 0;
     if timed && !header.claim_running(0) {
         // The clock has resolved the future; what the task still returned concerns nobody.
@@ -644,10 +302,7 @@ unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
     let listeners = loop {
         if seen & CALLBACKS != 0 {
             let next = (seen & !(PHASE | CALLBACKS)) | COMPLETING;
-            match header
-                .state
-                .compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)
-            {
+            match header.state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => {
                     // SAFETY: the outcome is written and no handle takes it before DONE.
                     current::run_callbacks_of(header, || cell.callbacks.run(unsafe { cell.outcome() }));
@@ -668,10 +323,7 @@ unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
         let next = ((seen & !(PARKED | OBSERVED)) | DONE) - leaving;
         // ORDERING: Release publishes the outcome; Acquire takes over the observer slot. With no listeners the
         // reference goes in the same step: the cell may be freed at once and is not touched below.
-        match header
-            .state
-            .compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)
-        {
+        match header.state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) if listeners == 0 => return,
             Ok(_) => break listeners,
             Err(now) => seen = now,

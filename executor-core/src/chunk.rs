@@ -21,10 +21,7 @@ pub(crate) struct Buffers<A, R> {
 
 impl<A, R> Buffers<A, R> {
     pub(crate) fn new() -> Self {
-        Self {
-            inputs: Vec::new(),
-            outcomes: VecDeque::new(),
-        }
+        Self { inputs: Vec::new(), outcomes: VecDeque::new() }
     }
 }
 
@@ -55,9 +52,6 @@ impl<A, R> Work<Done<A, R>> for Chunk<A, R> {
             outcomes.push_back(Err(TaskError::Panicked(Panic::new(current::task_info(), caught))));
         }
         drop(inputs_left);
-        Done {
-            buffers,
-            elapsed: begun.elapsed(),
-        }
+        Done { buffers, elapsed: begun.elapsed() }
     }
 }

@@ -20,10 +20,7 @@ impl ChunkSize {
     pub(crate) fn new(given: Option<usize>, most: usize) -> Self {
         match given {
             Some(size) => Self::Fixed(size.min(most)),
-            None => Self::Adaptive {
-                size: 1,
-                most: most.min(MOST),
-            },
+            None => Self::Adaptive { size: 1, most: most.min(MOST) },
         }
     }
 

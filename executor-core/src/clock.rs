@@ -2,8 +2,9 @@
 //!
 //! Tasks without limits never come here.
 
-use crate::cell::{CellRef, Header};
+use crate::cell::CellRef;
 use crate::error::{Expired, TaskError};
+use crate::header::Header;
 use crate::info::TaskId;
 use crate::state::STOP;
 use parking_lot::{Condvar, Mutex};
@@ -39,10 +40,8 @@ enum Kind {
     Run,
 }
 
-static CLOCK: std::sync::LazyLock<Clock> = std::sync::LazyLock::new(|| Clock {
-    limits: Mutex::new(Limits::default()),
-    changed: Condvar::new(),
-});
+static CLOCK: std::sync::LazyLock<Clock> =
+    std::sync::LazyLock::new(|| Clock { limits: Mutex::new(Limits::default()), changed: Condvar::new() });
 
 /// The task begins: its queue limit is met, its run limit starts.
 ///
@@ -56,11 +55,7 @@ pub(crate) unsafe fn begin(cell: NonNull<Header>) {
     if let Some(limit) = options.run_limit() {
         // SAFETY: by contract.
         let cell = unsafe { CellRef::count(cell) };
-        set(Alarm {
-            cell,
-            limit,
-            kind: Kind::Run,
-        });
+        set(Alarm { cell, limit, kind: Kind::Run });
     }
 }
 
@@ -68,11 +63,7 @@ pub(crate) unsafe fn begin(cell: NonNull<Header>) {
 pub(crate) fn limit_queueing(cell: CellRef, limit: Duration) {
     let id = cell.header().id();
     let watch = cell.another();
-    set(Alarm {
-        cell,
-        limit,
-        kind: Kind::Queue,
-    });
+    set(Alarm { cell, limit, kind: Kind::Queue });
     if !watch.header().is_pending() {
         // It began before the alarm was set, and so did not find it to take it away.
         remove(id, Kind::Queue);
@@ -81,10 +72,7 @@ pub(crate) fn limit_queueing(cell: CellRef, limit: Duration) {
 
 /// The task is over, or will never begin: no limit concerns it any more.
 pub(crate) fn forget(header: &Header) {
-    if header
-        .options()
-        .is_some_and(|options| options.run_limit().is_some() || options.queue_limit().is_some())
-    {
+    if header.options().is_some_and(|options| options.run_limit().is_some() || options.queue_limit().is_some()) {
         remove_any(header.id());
     }
 }
@@ -99,15 +87,9 @@ fn set(alarm: Alarm) {
     limits.time_of.insert(id, time);
     limits.by_time.insert((time, id), alarm);
     if !limits.ticking {
-        limits.ticking = thread::Builder::new()
-            .name("task-limits".to_owned())
-            .spawn(tick)
-            .is_ok();
+        limits.ticking = thread::Builder::new().name("task-limits".to_owned()).spawn(tick).is_ok();
     }
-    let next = limits
-        .by_time
-        .first_key_value()
-        .is_some_and(|(key, _)| *key == (time, id));
+    let next = limits.by_time.first_key_value().is_some_and(|(key, _)| *key == (time, id));
     drop(limits);
     if next {
         CLOCK.changed.notify_one();
@@ -116,10 +98,7 @@ fn set(alarm: Alarm) {
 
 fn remove_any(id: TaskId) {
     let mut limits = CLOCK.limits.lock();
-    let alarm = limits
-        .time_of
-        .remove(&id)
-        .and_then(|time| limits.by_time.remove(&(time, id)));
+    let alarm = limits.time_of.remove(&id).and_then(|time| limits.by_time.remove(&(time, id)));
     drop(limits);
     drop(alarm);
 }
@@ -127,10 +106,8 @@ fn remove_any(id: TaskId) {
 fn remove(id: TaskId, kind: Kind) {
     let mut limits = CLOCK.limits.lock();
     let Some(&time) = limits.time_of.get(&id) else { return };
-    let same = limits
-        .by_time
-        .get(&(time, id))
-        .is_some_and(|alarm| matches!((alarm.kind, kind), (Kind::Queue, Kind::Queue)));
+    let same =
+        limits.by_time.get(&(time, id)).is_some_and(|alarm| matches!((alarm.kind, kind), (Kind::Queue, Kind::Queue)));
     let alarm = if same {
         limits.time_of.remove(&id);
         limits.by_time.remove(&(time, id))
@@ -197,10 +174,7 @@ fn resolve(cell: CellRef, error: TaskError) {
             }
         }
     };
-    if thread::Builder::new()
-        .name("task-expired".to_owned())
-        .spawn(fail)
-        .is_err()
+    if thread::Builder::new().name("task-expired".to_owned()).spawn(fail).is_err()
         && let Some((cell, error)) = parcel.lock().take()
     {
         cell.fail(error);

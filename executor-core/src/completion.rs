@@ -8,7 +8,7 @@
 //! The list is linked through the members' observer slots. The set owns the members' handles, so a cell on the list
 //! lives until the set is closed; after that nothing is pushed and nothing is followed.
 
-use crate::cell::Header;
+use crate::header::Header;
 use crate::member::Member;
 use crate::observer::Observer;
 use crate::panic::contain;
@@ -45,10 +45,7 @@ enum Sleeper {
 
 impl ReadyList {
     fn new() -> Self {
-        Self {
-            head: AtomicPtr::new(ptr::null_mut()),
-            sleeper: Mutex::new(None),
-        }
+        Self { head: AtomicPtr::new(ptr::null_mut()), sleeper: Mutex::new(None) }
     }
 
     fn key(&self) -> usize {
@@ -64,10 +61,7 @@ impl ReadyList {
             }
             link(if head == SLEEPING { ptr::null() } else { head });
             // ORDERING: Release publishes the link to the set's Acquire swap; Acquire sees who announced the sleep.
-            match self
-                .head
-                .compare_exchange_weak(head, cell.as_ptr(), Ordering::AcqRel, Ordering::Relaxed)
-            {
+            match self.head.compare_exchange_weak(head, cell.as_ptr(), Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(now) => head = now,
             }
@@ -97,9 +91,7 @@ impl ReadyList {
         // A waker's drop is somebody else's code, so it runs outside the lock.
         drop(before);
         // ORDERING: Release: the push that replaces the mark sees the sleeper.
-        let mark = self
-            .head
-            .compare_exchange(ptr::null_mut(), SLEEPING, Ordering::Release, Ordering::Relaxed);
+        let mark = self.head.compare_exchange(ptr::null_mut(), SLEEPING, Ordering::Release, Ordering::Relaxed);
         mark.is_ok() || mark == Err(SLEEPING)
     }
 
@@ -116,11 +108,7 @@ impl ReadyList {
     fn take_into(&self, order: &mut VecDeque<usize>) {
         let first = order.len();
         let head = self.head.swap(ptr::null_mut(), Ordering::Acquire);
-        let mut cell = if head == SLEEPING {
-            ptr::null()
-        } else {
-            head.cast_const()
-        };
+        let mut cell = if head == SLEEPING { ptr::null() } else { head.cast_const() };
         // SAFETY: members on the list are kept alive by the set, whose owner calls this.
         while let Some(header) = unsafe { cell.as_ref() } {
             // SAFETY: the push gave the slot to the set.
@@ -171,10 +159,7 @@ impl<M: Member> CompletionSet<M> {
 
     pub(crate) fn insert(&mut self, member: M) {
         let index = self.free.pop().unwrap_or(self.members.len());
-        let observer = Observer::Set {
-            ready: self.list.clone(),
-            index,
-        };
+        let observer = Observer::Set { ready: self.list.clone(), index };
         // SAFETY: the set owns the handle; what its last user left in the slot is taken out first.
         let done = unsafe {
             let future = member.future();

@@ -1,6 +1,6 @@
 //! What this thread is doing right now: which task it runs, whose callbacks it runs, which pool it works for.
 
-use crate::cell::Header;
+use crate::header::Header;
 use crate::info::TaskInfo;
 use crate::sync::local;
 use crate::task::InlineWorker;
@@ -34,10 +34,7 @@ impl<T: Copy, Set: Fn(T)> Drop for Restore<T, Set> {
 /// Runs `f` as the task of `header`.
 pub(crate) fn with_task<R>(header: &Header, f: impl FnOnce() -> R) -> R {
     let outer = TASK.with(|task| task.replace(ptr::from_ref(header)));
-    let _restore = Restore {
-        set: |outer| TASK.with(|task| task.set(outer)),
-        outer,
-    };
+    let _restore = Restore { set: |outer| TASK.with(|task| task.set(outer)), outer };
     f()
 }
 
@@ -47,23 +44,15 @@ pub(crate) fn with_task<R>(header: &Header, f: impl FnOnce() -> R) -> R {
 /// Outside a task.
 pub(crate) fn task_info() -> TaskInfo {
     // SAFETY: `with_task` is on this thread's stack, and its caller holds a reference to the cell.
-    unsafe { TASK.with(Cell::get).as_ref() }
-        .expect("asked from inside a task")
-        .info()
+    unsafe { TASK.with(Cell::get).as_ref() }.expect("asked from inside a task").info()
 }
 
 /// Runs `f`, which runs the callbacks of `header`; the worker that this thread may be is told.
 pub(crate) fn run_callbacks_of(header: &Header, f: impl FnOnce()) {
     let outer = CALLBACKS.with(Cell::get);
-    let frame = Frame {
-        address: header.address(),
-        outer,
-    };
+    let frame = Frame { address: header.address(), outer };
     CALLBACKS.with(|frames| frames.set(ptr::from_ref(&frame)));
-    let _restore = Restore {
-        set: |outer| CALLBACKS.with(|frames| frames.set(outer)),
-        outer,
-    };
+    let _restore = Restore { set: |outer| CALLBACKS.with(|frames| frames.set(outer)), outer };
     let mut f = Some(f);
     let mut once = || {
         if let Some(f) = f.take() {
@@ -94,10 +83,7 @@ pub(crate) fn with_worker<R>(worker: &dyn InlineWorker, f: impl FnOnce() -> R) -
     let erased: *const dyn InlineWorker =
         unsafe { std::mem::transmute::<*const (dyn InlineWorker + '_), *const (dyn InlineWorker + 'static)>(worker) };
     let outer = WORKER.with(|worker| worker.replace(Some(erased)));
-    let _restore = Restore {
-        set: |outer| WORKER.with(|worker| worker.set(outer)),
-        outer,
-    };
+    let _restore = Restore { set: |outer| WORKER.with(|worker| worker.set(outer)), outer };
     f()
 }
 

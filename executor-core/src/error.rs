@@ -158,19 +158,9 @@ pub struct Expired(Box<Limit>);
 
 #[derive(Debug)]
 enum Limit {
-    Queue {
-        info: TaskInfo,
-        limit: Duration,
-    },
-    Run {
-        info: TaskInfo,
-        limit: Duration,
-    },
-    Map {
-        limit: Duration,
-        delivered: u64,
-        outstanding: u64,
-    },
+    Queue { info: TaskInfo, limit: Duration },
+    Run { info: TaskInfo, limit: Duration },
+    Map { limit: Duration, delivered: u64, outstanding: u64 },
 }
 
 impl Expired {
@@ -183,11 +173,7 @@ impl Expired {
     }
 
     pub(crate) fn during_map(limit: Duration, delivered: u64, outstanding: u64) -> Self {
-        Self(Box::new(Limit::Map {
-            limit,
-            delivered,
-            outstanding,
-        }))
+        Self(Box::new(Limit::Map { limit, delivered, outstanding }))
     }
 
     /// The limit that passed.
@@ -219,20 +205,13 @@ impl fmt::Display for Expired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             Limit::Queue { info, limit } => {
-                write!(
-                    f,
-                    "{info}, waited in the queue longer than its limit of {limit:?} and was not begun"
-                )
+                write!(f, "{info}, waited in the queue longer than its limit of {limit:?} and was not begun")
             }
             Limit::Run { info, limit } => write!(
                 f,
                 "{info}, ran longer than its limit of {limit:?}; it was asked to stop (see is_stop_requested)"
             ),
-            Limit::Map {
-                limit,
-                delivered,
-                outstanding,
-            } => write!(
+            Limit::Map { limit, delivered, outstanding } => write!(
                 f,
                 "map ran longer than its limit of {limit:?}: {delivered} results delivered, {outstanding} inputs unfinished"
             ),
@@ -266,10 +245,7 @@ impl BrokenExecutor {
     /// assert!(broken.cause().is::<std::io::Error>());
     /// ```
     pub fn new(event: impl Into<String>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(Arc::new(Broken {
-            event: event.into(),
-            cause: cause.into(),
-        }))
+        Self(Arc::new(Broken { event: event.into(), cause: cause.into() }))
     }
 
     /// The error that broke the executor, for instance the initializer's own.
@@ -293,10 +269,7 @@ impl fmt::Display for BrokenExecutor {
 
 impl fmt::Debug for BrokenExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BrokenExecutor")
-            .field("event", &self.0.event)
-            .field("cause", &self.0.cause)
-            .finish()
+        f.debug_struct("BrokenExecutor").field("event", &self.0.event).field("cause", &self.0.cause).finish()
     }
 }
 

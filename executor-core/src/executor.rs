@@ -224,9 +224,7 @@ pub trait ExecutorExt: Executor {
             Err(Rejected { task, reason }) => {
                 // SAFETY: an executor hands back the very task it was given, made above with these types.
                 let call = unsafe { task.recover::<R, Call<A, R>>() };
-                let args = call
-                    .expect("a rejected task was not begun, and nobody else has its handle")
-                    .args;
+                let args = call.expect("a rejected task was not begun, and nobody else has its handle").args;
                 Err(match reason {
                     Rejection::Full => TrySubmitError::Full(args),
                     Rejection::Refused(error) => TrySubmitError::Refused(error, args),
@@ -331,8 +329,6 @@ forward!(&E, Box<E>, Arc<E>);
 
 impl fmt::Debug for dyn Executor + '_ {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("dyn Executor")
-            .field("workers", &self.workers())
-            .finish_non_exhaustive()
+        f.debug_struct("dyn Executor").field("workers", &self.workers()).finish_non_exhaustive()
     }
 }

@@ -1,9 +1,10 @@
 //! [`Future`]: the unique handle of one task.
 
 use crate::cancel_on_drop::CancelOnDrop;
-use crate::cell::{Core, Header, Outcome, release_cell};
+use crate::cell::{Core, Outcome, release_cell};
 use crate::current;
 use crate::error::{TaskError, TimedOut};
+use crate::header::Header;
 use crate::info::{TaskId, TaskInfo};
 use crate::observer::Observer;
 use crate::shared_future::SharedFuture;
@@ -77,11 +78,7 @@ impl<T> Future<T> {
     /// # Safety
     /// The caller gives up one reference to the live cell, and no other handle of it exists.
     pub(crate) unsafe fn from_core(core: NonNull<Core<T>>) -> Self {
-        Self {
-            core,
-            taken: false,
-            owns: PhantomData,
-        }
+        Self { core, taken: false, owns: PhantomData }
     }
 
     fn core(&self) -> &Core<T> {
@@ -132,10 +129,7 @@ impl<T> Future<T> {
     /// assert!(future.is_cancelled() && future.is_done());
     /// # drop(promise);
     /// ```
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "many cancel without caring whether it was in time"
-    )]
+    #[expect(clippy::must_use_candidate, reason = "many cancel without caring whether it was in time")]
     pub fn cancel(&self) -> bool {
         // SAFETY: the handle keeps the cell alive.
         unsafe { Header::cancel(self.pointer()) }
@@ -236,11 +230,7 @@ impl<T> Future<T> {
     /// # Ok::<(), executor_core::TaskError>(())
     /// ```
     pub fn result_timeout(mut self, limit: Duration) -> Result<Result<T, TaskError>, Self> {
-        if self.wait_timeout(limit) && self.header().is_done() {
-            Ok(self.take())
-        } else {
-            Err(self)
-        }
+        if self.wait_timeout(limit) && self.header().is_done() { Ok(self.take()) } else { Err(self) }
     }
 
     /// Waits until the future is done. Many threads may wait at once.
@@ -303,11 +293,7 @@ impl<T> Future<T> {
     /// # Ok::<(), executor_core::TimedOut>(())
     /// ```
     pub fn exception_timeout(&self, limit: Duration) -> Result<Option<&TaskError>, TimedOut> {
-        if self.wait_timeout(limit) {
-            Ok(self.error())
-        } else {
-            Err(TimedOut::after(limit))
-        }
+        if self.wait_timeout(limit) { Ok(self.error()) } else { Err(TimedOut::after(limit)) }
     }
 
     /// Calls `callback` with the outcome once the future is done; at once, in this thread, if it is.
@@ -443,11 +429,7 @@ impl<T> std::future::Future for Future<T> {
     /// Polled on a worker of the task's own pool, it runs the task right there if it has not begun.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let done = self.taken || self.header().is_done() || self.help() && self.header().is_done();
-        if done || !self.watch(cx) {
-            Poll::Ready(self.take())
-        } else {
-            Poll::Pending
-        }
+        if done || !self.watch(cx) { Poll::Ready(self.take()) } else { Poll::Pending }
     }
 }
 

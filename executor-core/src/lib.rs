@@ -31,6 +31,7 @@ mod callback;
 mod cell;
 mod clock;
 mod current;
+mod header;
 mod observer;
 pub mod queue;
 pub mod task;

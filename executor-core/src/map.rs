@@ -109,11 +109,7 @@ enum Chunks<A, R> {
 
 impl<A, R> Window<A, R> {
     fn new(unordered: bool) -> Self {
-        let chunks = if unordered {
-            Chunks::Unordered(CompletionSet::new())
-        } else {
-            Chunks::Ordered(VecDeque::new())
-        };
+        let chunks = if unordered { Chunks::Unordered(CompletionSet::new()) } else { Chunks::Ordered(VecDeque::new()) };
         Self { chunks, inputs: 0 }
     }
 
@@ -202,10 +198,9 @@ where
         let workers = executor.workers().max(1);
         let (room, most) = match options.buffer {
             // So that all workers have a chunk, and one is being handed out.
-            Some(inputs) => (
-                Room::Inputs(inputs),
-                options.chunk_size.unwrap_or(inputs / (2 * workers)).clamp(1, inputs),
-            ),
+            Some(inputs) => {
+                (Room::Inputs(inputs), options.chunk_size.unwrap_or(inputs / (2 * workers)).clamp(1, inputs))
+            }
             None => (Room::Chunks(workers.saturating_mul(CHUNKS_PER_WORKER)), usize::MAX),
         };
         let mut map = Self {
@@ -217,11 +212,7 @@ where
             room,
             current: None,
             spare: Vec::new(),
-            limit: options.timeout.map(|length| Limit {
-                length,
-                deadline: waiting::deadline(length),
-                alarm: None,
-            }),
+            limit: options.timeout.map(|length| Limit { length, deadline: waiting::deadline(length), alarm: None }),
             delivered: 0,
             location,
         };
@@ -259,17 +250,11 @@ where
             let (task, future) = Task::from_work(Chunk { f: self.f, buffers }, None, self.location);
             match self.executor.submit_task(task, admission) {
                 Ok(()) => self.window.push(count, future),
-                Err(Rejected {
-                    task,
-                    reason: Rejection::Full,
-                }) => {
+                Err(Rejected { task, reason: Rejection::Full }) => {
                     self.put_back(task);
                     return false;
                 }
-                Err(Rejected {
-                    reason: Rejection::Refused(error),
-                    ..
-                }) => {
+                Err(Rejected { reason: Rejection::Refused(error), .. }) => {
                     self.source = Source::Ended(Some(Ending::Refused(error)));
                 }
             }
@@ -362,11 +347,7 @@ where
         let outstanding = self.window.inputs as u64;
         self.source = Source::Ended(None);
         self.window.stop();
-        Some(Err(TaskError::TimedOut(Expired::during_map(
-            limit.length,
-            self.delivered,
-            outstanding,
-        ))))
+        Some(Err(TaskError::TimedOut(Expired::during_map(limit.length, self.delivered, outstanding))))
     }
 
     /// Whether the limit has passed, for a stream: else `cx`'s waker is told when it does.

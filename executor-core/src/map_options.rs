@@ -28,12 +28,7 @@ impl MapOptions {
     /// # let _ = options;
     /// ```
     pub const fn new() -> Self {
-        Self {
-            chunk_size: None,
-            buffer: None,
-            timeout: None,
-            unordered: false,
-        }
+        Self { chunk_size: None, buffer: None, timeout: None, unordered: false }
     }
 
     /// How many inputs travel as one task. By default this follows from how long they take: about a millisecond's
@@ -49,10 +44,7 @@ impl MapOptions {
     /// ```
     pub const fn chunk_size(self, size: usize) -> Self {
         assert!(size > 0, "chunk_size must be at least 1");
-        Self {
-            chunk_size: Some(size),
-            ..self
-        }
+        Self { chunk_size: Some(size), ..self }
     }
 
     /// How many inputs may be in flight: pulled from the input and not yet handed out as an outcome. By default a few
@@ -68,10 +60,7 @@ impl MapOptions {
     /// ```
     pub const fn buffer(self, inputs: usize) -> Self {
         assert!(inputs > 0, "buffer must be at least 1");
-        Self {
-            buffer: Some(inputs),
-            ..self
-        }
+        Self { buffer: Some(inputs), ..self }
     }
 
     /// A limit on the whole iteration, counted from the call of `map_with`. When it passes, the next outcome is one
@@ -83,10 +72,7 @@ impl MapOptions {
     /// # let _ = options;
     /// ```
     pub const fn timeout(self, limit: Duration) -> Self {
-        Self {
-            timeout: Some(limit),
-            ..self
-        }
+        Self { timeout: Some(limit), ..self }
     }
 
     /// Outcomes in the order of completion instead of the inputs' order.
@@ -96,9 +82,6 @@ impl MapOptions {
     /// # let _ = options;
     /// ```
     pub const fn unordered(self) -> Self {
-        Self {
-            unordered: true,
-            ..self
-        }
+        Self { unordered: true, ..self }
     }
 }

@@ -1,7 +1,7 @@
 //! The one slot through which a future tells its unique handle, or the set that owns the handle, that it is done.
 
-use crate::cell::Header;
 use crate::completion::ReadyList;
+use crate::header::Header;
 use crate::panic::contain;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;

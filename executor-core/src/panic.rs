@@ -41,13 +41,7 @@ impl Panic {
         let CaughtPanic { payload, heard } = caught;
         let message = payload_text(payload.as_ref());
         let Heard { location, backtrace } = heard.unwrap_or_default();
-        Self(Box::new(Inner {
-            info,
-            message,
-            location,
-            backtrace,
-            payload: Mutex::new(payload),
-        }))
+        Self(Box::new(Inner { info, message, location, backtrace, payload: Mutex::new(payload) }))
     }
 
     /// The panic's text; for a payload that is not text, a sentence that says so.
@@ -181,17 +175,10 @@ thread_local! {
 /// Runs user code and brings its panic back as a value.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, CaughtPanic> {
     install_hook();
-    let outer = LISTENING
-        .try_with(|listening| listening.replace(Some(None)))
-        .ok()
-        .flatten();
+    let outer = LISTENING.try_with(|listening| listening.replace(Some(None))).ok().flatten();
     // Unwind safety: a panicking task's captures are gone with it, and our own state is not touched by its code.
     let result = catch_unwind(AssertUnwindSafe(f));
-    let heard = LISTENING
-        .try_with(|listening| listening.replace(outer))
-        .ok()
-        .flatten()
-        .flatten();
+    let heard = LISTENING.try_with(|listening| listening.replace(outer)).ok().flatten().flatten();
     result.map_err(|payload| CaughtPanic { payload, heard })
 }
 
@@ -213,10 +200,7 @@ pub(crate) fn contain_with_text<R>(f: impl FnOnce() -> R) -> Result<R, String> {
 }
 
 /// Drops a payload; should its destructor panic, the second payload is leaked: there is no end to that otherwise.
-#[expect(
-    clippy::mem_forget,
-    reason = "the destructor of a payload's payload is not run, on purpose"
-)]
+#[expect(clippy::mem_forget, reason = "the destructor of a payload's payload is not run, on purpose")]
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);

@@ -44,10 +44,7 @@ impl<T: Send + 'static> Promise<T> {
     #[must_use]
     pub fn new() -> (Self, Future<T>) {
         let (cell, core) = allocate(NoWork, None, Location::caller(), true);
-        let promise = Self {
-            cell: ManuallyDrop::new(cell),
-            value: PhantomData,
-        };
+        let promise = Self { cell: ManuallyDrop::new(cell), value: PhantomData };
         // SAFETY: `allocate` counted one reference for the handle.
         (promise, unsafe { Future::from_core(core) })
     }

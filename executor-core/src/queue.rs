@@ -13,7 +13,7 @@
 //!   system call.
 //! - CLOSED: set once. A push on a closed queue fails, in the same atomic step; so no task enters after it.
 
-use crate::cell::Link;
+use crate::header::Link;
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::task::Task;
 use std::fmt;
@@ -82,11 +82,7 @@ impl TaskQueue {
     pub fn new() -> Self {
         let stub = Box::new(Link::new());
         let first = ptr::from_ref(&*stub).cast_mut();
-        Self {
-            tail: Padded(AtomicPtr::new(first)),
-            head: Padded(Mutex::new(Head(first))),
-            stub,
-        }
+        Self { tail: Padded(AtomicPtr::new(first)), head: Padded(Mutex::new(Head(first))), stub }
     }
 
     fn stub(&self) -> *mut Link {
@@ -118,11 +114,7 @@ impl TaskQueue {
                 return Err(unsafe { Task::from_link(link) });
             }
             // ORDERING: Release publishes the node; Acquire sees what a sleeper did before it announced itself.
-            match self
-                .tail
-                .0
-                .compare_exchange_weak(tail, node, Ordering::AcqRel, Ordering::Relaxed)
-            {
+            match self.tail.0.compare_exchange_weak(tail, node, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(now) => tail = now,
             }
@@ -131,11 +123,7 @@ impl TaskQueue {
         // ORDERING: Release: a consumer that follows the link sees the node.
         // SAFETY: a node whose next is null is the newest one the consumers know, and they do not let go of it.
         unsafe { (*before).next.store(node, Ordering::Release) };
-        Ok(if tail.addr() & SLEEPERS == 0 {
-            Pushed::Quiet
-        } else {
-            Pushed::WakeOne
-        })
+        Ok(if tail.addr() & SLEEPERS == 0 { Pushed::Quiet } else { Pushed::WakeOne })
     }
 
     /// Takes up to `most` tasks, oldest first, and gives how many it took. Zero does not mean empty: a push may be half
@@ -195,11 +183,7 @@ impl TaskQueue {
         while tail.map_addr(|addr| addr & !FLAGS) == last {
             let new = stub.map_addr(|addr| addr | (tail.addr() & CLOSED));
             // ORDERING: Release publishes the stub's empty link to the next push.
-            match self
-                .tail
-                .0
-                .compare_exchange_weak(tail, new, Ordering::AcqRel, Ordering::Relaxed)
-            {
+            match self.tail.0.compare_exchange_weak(tail, new, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => {
                     // SAFETY: `last` is still the queue's.
                     unsafe { (*last).next.store(stub, Ordering::Relaxed) };
@@ -250,11 +234,7 @@ impl TaskQueue {
             // ORDERING: Release: the push that sees the flag sees the sleeper in its list. Also when the flag is set
             // already: it must be this sleeper's registration that the push sees, too. Acquire: a worker that finds
             // the queue closed sees all that the closer did before.
-            match self
-                .tail
-                .0
-                .compare_exchange_weak(tail, new, Ordering::AcqRel, Ordering::Acquire)
-            {
+            match self.tail.0.compare_exchange_weak(tail, new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Ok(()),
                 Err(now) => tail = now,
             }
@@ -272,11 +252,7 @@ impl TaskQueue {
         let mut tail = self.tail.0.load(Ordering::Relaxed);
         while tail.addr() & CLOSED == 0 {
             let new = tail.map_addr(|addr| addr | CLOSED);
-            match self
-                .tail
-                .0
-                .compare_exchange_weak(tail, new, Ordering::AcqRel, Ordering::Relaxed)
-            {
+            match self.tail.0.compare_exchange_weak(tail, new, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(now) => tail = now,
             }

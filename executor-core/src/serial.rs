@@ -37,9 +37,7 @@ impl SerialExecutor {
     /// ```
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            shut_down: AtomicBool::new(false),
-        }
+        Self { shut_down: AtomicBool::new(false) }
     }
 }
 
@@ -47,10 +45,7 @@ impl Executor for SerialExecutor {
     fn submit_task(&self, task: Task, _admission: Admission) -> Result<(), Rejected> {
         // ORDERING: SeqCst: a submit after a shutdown, in whatever order threads agree on, is refused.
         if self.shut_down.load(Ordering::SeqCst) {
-            return Err(Rejected {
-                task,
-                reason: Rejection::Refused(SubmitError::ShutDown),
-            });
+            return Err(Rejected { task, reason: Rejection::Refused(SubmitError::ShutDown) });
         }
         task.run(&|| {}, &|_| {});
         Ok(())

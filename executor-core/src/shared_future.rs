@@ -70,10 +70,7 @@ unsafe impl<T: Send + Sync> Sync for SharedFuture<T> {}
 impl<T> SharedFuture<T> {
     pub(crate) fn new(future: Future<T>) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                future,
-                wakers: Arc::new(Wakers(Mutex::new(Waiting::default()))),
-            }),
+            shared: Arc::new(Shared { future, wakers: Arc::new(Wakers(Mutex::new(Waiting::default()))) }),
             place: None,
         }
     }
@@ -106,11 +103,7 @@ impl<T> SharedFuture<T> {
     /// assert!(future.share().result_timeout(std::time::Duration::ZERO).is_err());
     /// ```
     pub fn result_timeout(&self, limit: Duration) -> Result<Result<&T, &TaskError>, TimedOut> {
-        if self.wait_timeout(limit) {
-            Ok(self.outcome().as_ref())
-        } else {
-            Err(TimedOut::after(limit))
-        }
+        if self.wait_timeout(limit) { Ok(self.outcome().as_ref()) } else { Err(TimedOut::after(limit)) }
     }
 
     fn outcome(&self) -> &Outcome<T> {
@@ -169,10 +162,7 @@ impl<T> SharedFuture<T> {
     /// let (_promise, future) = executor_core::Promise::<u8>::new();
     /// assert!(future.share().cancel());
     /// ```
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "many cancel without caring whether it was in time"
-    )]
+    #[expect(clippy::must_use_candidate, reason = "many cancel without caring whether it was in time")]
     pub fn cancel(&self) -> bool {
         self.shared.future.cancel()
     }
@@ -279,20 +269,13 @@ impl<T> std::future::Future for SharedFuture<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self> {
         let done = self.is_done() || self.shared.future.help() && self.is_done();
-        if done || !self.watch(cx) {
-            Poll::Ready(self.clone())
-        } else {
-            Poll::Pending
-        }
+        if done || !self.watch(cx) { Poll::Ready(self.clone()) } else { Poll::Pending }
     }
 }
 
 impl<T> Clone for SharedFuture<T> {
     fn clone(&self) -> Self {
-        Self {
-            shared: self.shared.clone(),
-            place: None,
-        }
+        Self { shared: self.shared.clone(), place: None }
     }
 }
 

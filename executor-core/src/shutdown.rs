@@ -22,10 +22,7 @@ impl Shutdown {
     /// assert!(executor_core::Shutdown::wait().waits());
     /// ```
     pub const fn wait() -> Self {
-        Self {
-            wait: true,
-            cancel: false,
-        }
+        Self { wait: true, cancel: false }
     }
 
     /// Return at once; accepted tasks still run, and the workers end after them.
@@ -34,10 +31,7 @@ impl Shutdown {
     /// assert!(!executor_core::Shutdown::no_wait().waits());
     /// ```
     pub const fn no_wait() -> Self {
-        Self {
-            wait: false,
-            cancel: false,
-        }
+        Self { wait: false, cancel: false }
     }
 
     /// Cancel what has not begun.

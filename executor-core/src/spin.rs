@@ -52,22 +52,13 @@ pub(crate) fn look(mut found: impl FnMut() -> bool) -> bool {
 }
 
 fn longer(look: Look) -> Look {
-    Look {
-        budget: (look.budget * 2).min(MOST),
-        failures: 0,
-    }
+    Look { budget: (look.budget * 2).min(MOST), failures: 0 }
 }
 
 fn shorter(look: Look) -> Look {
     if look.failures + 1 == RETRY {
-        Look {
-            budget: MOST,
-            failures: 0,
-        }
+        Look { budget: MOST, failures: 0 }
     } else {
-        Look {
-            budget: (look.budget / 2).max(LEAST),
-            failures: look.failures + 1,
-        }
+        Look { budget: (look.budget / 2).max(LEAST), failures: look.failures + 1 }
     }
 }

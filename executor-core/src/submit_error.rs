@@ -132,10 +132,6 @@ impl BuildError {
     /// assert_eq!(error.to_string(), "queue_capacity: \"0\" is not valid; use a number from 1 up");
     /// ```
     pub fn invalid(what: impl Into<String>, found: impl Into<String>, expected: &'static str) -> Self {
-        Self::Invalid {
-            what: what.into(),
-            found: found.into(),
-            expected,
-        }
+        Self::Invalid { what: what.into(), found: found.into(), expected }
     }
 }

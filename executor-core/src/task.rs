@@ -2,10 +2,11 @@
 //!
 //! Only those who write an executor need this module; [`ExecutorExt`](crate::ExecutorExt) is what users call.
 
-use crate::cell::{CellRef, Closure, Core, Header, Link, Work, allocate};
+use crate::cell::{CellRef, Closure, Core, Work, allocate};
 use crate::error::{BrokenExecutor, TaskError};
 use crate::executor::{Admission, Executor, refusal};
 use crate::future::Future;
+use crate::header::{Header, Link};
 use crate::info::TaskInfo;
 use crate::options::TaskOptions;
 use crate::submit_error::SubmitError;
@@ -186,10 +187,7 @@ pub(crate) unsafe fn help(cell: NonNull<Header>) -> bool {
         if !ours || !header.start() {
             return false;
         }
-        worker.run_inline(Claimed {
-            cell,
-            handle: PhantomData,
-        });
+        worker.run_inline(Claimed { cell, handle: PhantomData });
         true
     });
     helped.unwrap_or(false)
@@ -406,10 +404,7 @@ impl Task {
     #[must_use]
     pub fn queue_clock(&self) -> Option<QueueClock> {
         let limit = self.0.header().options()?.queue_limit()?;
-        Some(QueueClock {
-            cell: self.0.another(),
-            limit,
-        })
+        Some(QueueClock { cell: self.0.another(), limit })
     }
 
     /// Begins and runs the task, unless it was cancelled or begun elsewhere, and ends its future. False if there was
@@ -538,8 +533,6 @@ impl QueueClock {
 
 impl fmt::Debug for QueueClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueClock")
-            .field("limit", &self.limit)
-            .finish_non_exhaustive()
+        f.debug_struct("QueueClock").field("limit", &self.limit).finish_non_exhaustive()
     }
 }

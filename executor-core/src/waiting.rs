@@ -1,6 +1,6 @@
 //! Blocking until one future is done: help, then look, then sleep.
 
-use crate::cell::Header;
+use crate::header::Header;
 use crate::spin;
 use crate::sync::parking;
 use crate::{current, task};

@@ -119,10 +119,7 @@ mod tests {
 
     #[test]
     fn shares_round_to_the_nearest_and_never_to_zero() {
-        assert_eq!(
-            [share_of(8, 50), share_of(3, 50), share_of(1, 10), share_of(2, 200)],
-            [4, 2, 1, 4]
-        );
+        assert_eq!([share_of(8, 50), share_of(3, 50), share_of(1, 10), share_of(2, 200)], [4, 2, 1, 4]);
     }
 
     #[test]

@@ -278,9 +278,7 @@ fn await_against_finish() {
 fn a_changed_waker_is_the_one_that_is_woken() {
     loom::model(|| {
         let (promise, mut future) = Promise::new();
-        let ready = Pin::new(&mut future)
-            .poll(&mut Context::from_waker(Waker::noop()))
-            .is_ready();
+        let ready = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop())).is_ready();
         assert!(!ready);
         let producer = thread::spawn(move || promise.set_result(7).unwrap());
         assert_eq!(block_on(&mut future).unwrap(), 7);
@@ -293,11 +291,7 @@ fn a_polled_handle_dropped_against_a_finish() {
     loom::model(|| {
         let drops = counter();
         let (promise, mut future) = Promise::new();
-        assert!(
-            Pin::new(&mut future)
-                .poll(&mut Context::from_waker(Waker::noop()))
-                .is_pending()
-        );
+        assert!(Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop())).is_pending());
         let value = Counted(drops.clone());
         let producer = thread::spawn(move || promise.set_result(value).is_ok());
         drop(future);

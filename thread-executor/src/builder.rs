@@ -177,11 +177,7 @@ impl ThreadPoolBuilder {
         }
         let prefix = self.thread_name_prefix;
         if let Some(name) = prefix.as_ref().filter(|name| name.contains('\0')) {
-            return Err(BuildError::invalid(
-                "thread_name_prefix",
-                name,
-                "text without NUL characters",
-            ));
+            return Err(BuildError::invalid("thread_name_prefix", name, "text without NUL characters"));
         }
         let workers = match self.workers {
             Some(count) => count,

@@ -78,12 +78,7 @@ impl Counters {
 impl WorkerCounters {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self {
-            started: zero(),
-            completed: zero(),
-            failed: zero(),
-            in_callbacks: zero(),
-        }
+        Self { started: zero(), completed: zero(), failed: zero(), in_callbacks: zero() }
     }
 
     pub(crate) fn add_started(&self) {
@@ -98,8 +93,7 @@ impl WorkerCounters {
     }
 
     pub(crate) fn set_in_callbacks(&self, depth: impl FnOnce(u64) -> u64) {
-        self.in_callbacks
-            .store(depth(self.in_callbacks.load(Ordering::Relaxed)), Ordering::Relaxed);
+        self.in_callbacks.store(depth(self.in_callbacks.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 
     pub(crate) fn started(&self) -> u64 {

@@ -47,15 +47,8 @@ impl DeepStack {
             }
         };
         std::thread::scope(|scope| {
-            let builder = std::thread::Builder::new()
-                .name(self.name.to_string())
-                .stack_size(self.size);
-            let fresh = builder.spawn_scoped(scope, || {
-                open(Self {
-                    base: address_of_frame(),
-                    ..self.clone()
-                })
-            });
+            let builder = std::thread::Builder::new().name(self.name.to_string()).stack_size(self.size);
+            let fresh = builder.spawn_scoped(scope, || open(Self { base: address_of_frame(), ..self.clone() }));
             if fresh.is_err() {
                 open(self.clone());
             }

@@ -81,9 +81,7 @@ impl ThreadPoolExecutor {
     }
 
     pub(crate) fn with_settings(settings: Settings) -> Self {
-        Self {
-            pool: Pool::new(settings),
-        }
+        Self { pool: Pool::new(settings) }
     }
 
     /// Hands a closure to the pool: what `submit` does for plain functions with portable arguments, this does for

@@ -31,10 +31,7 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) fn new() -> Self {
-        Self {
-            called: Mutex::new(false),
-            call: Condvar::new(),
-        }
+        Self { called: Mutex::new(false), call: Condvar::new() }
     }
 
     /// Sleeps until called, or `deadline`; whether it was called.
@@ -61,11 +58,7 @@ impl Bed {
 
 impl Idle {
     pub(crate) fn new() -> Self {
-        Self {
-            sleepers: Mutex::new(Vec::new()),
-            asleep: AtomicUsize::new(0),
-            looking: AtomicUsize::new(0),
-        }
+        Self { sleepers: Mutex::new(Vec::new()), asleep: AtomicUsize::new(0), looking: AtomicUsize::new(0) }
     }
 
     /// Enters the list.
@@ -116,11 +109,7 @@ impl Idle {
 
     /// Runs `look` unless another worker is looking already.
     pub(crate) fn look(&self, look: impl FnOnce() -> bool) -> bool {
-        if self
-            .looking
-            .compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed)
-            .is_err()
-        {
+        if self.looking.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return false;
         }
         let found = look();

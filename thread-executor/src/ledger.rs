@@ -14,10 +14,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn new(queue_capacity: Option<usize>) -> Self {
-        Self {
-            counters: Counters::new(),
-            room: queue_capacity.map(Room::new),
-        }
+        Self { counters: Counters::new(), room: queue_capacity.map(Room::new) }
     }
 
     /// A place in the queue is free.

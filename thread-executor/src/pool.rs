@@ -57,12 +57,7 @@ impl Pool {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         let workers = settings.workers;
         let ledger = Arc::new(Ledger::new(settings.queue_capacity));
-        let crew = Crew {
-            free: (0..workers).rev().collect(),
-            alive: 0,
-            threads: Vec::new(),
-            wakers: Vec::new(),
-        };
+        let crew = Crew { free: (0..workers).rev().collect(), alive: 0, threads: Vec::new(), wakers: Vec::new() };
         Arc::new(Self {
             owner: Owner::new(ledger.clone()),
             ledger,
@@ -108,16 +103,10 @@ impl Pool {
             match room.acquire(admission, self.is_own_worker()) {
                 Ok(()) => {}
                 Err(NoRoom::Full) => {
-                    return Err(Rejected {
-                        task,
-                        reason: Rejection::Full,
-                    });
+                    return Err(Rejected { task, reason: Rejection::Full });
                 }
                 Err(NoRoom::Closed) => {
-                    return Err(Rejected {
-                        task,
-                        reason: Rejection::Refused(self.refusal()),
-                    });
+                    return Err(Rejected { task, reason: Rejection::Refused(self.refusal()) });
                 }
             }
         }
@@ -125,10 +114,7 @@ impl Pool {
             Ok(()) => Ok(()),
             Err((task, error)) => {
                 self.ledger.release_room();
-                Err(Rejected {
-                    task,
-                    reason: Rejection::Refused(error),
-                })
+                Err(Rejected { task, reason: Rejection::Refused(error) })
             }
         }
     }
@@ -396,16 +382,8 @@ impl Pool {
 
     pub(crate) fn shutdown_timeout(self: &Arc<Self>, limit: Duration) -> Result<(), TimedOut> {
         self.begin_shutdown(Shutdown::wait());
-        let deadline = if self.is_own_worker() {
-            Some(Instant::now())
-        } else {
-            Instant::now().checked_add(limit)
-        };
-        if self.wait_for_end(deadline) {
-            Ok(())
-        } else {
-            Err(TimedOut::after(limit))
-        }
+        let deadline = if self.is_own_worker() { Some(Instant::now()) } else { Instant::now().checked_add(limit) };
+        if self.wait_for_end(deadline) { Ok(()) } else { Err(TimedOut::after(limit)) }
     }
 
     pub(crate) fn poll_shutdown(self: &Arc<Self>, how: Shutdown, cx: &Context<'_>) -> Poll<()> {
@@ -459,11 +437,7 @@ impl Pool {
 
     /// Workers that will look for a task without anything else having to happen first.
     fn free_workers(&self, alive: usize) -> usize {
-        let busy: u64 = self
-            .seats
-            .iter()
-            .map(|seat| seat.counters.running() + seat.counters.in_callbacks())
-            .sum();
+        let busy: u64 = self.seats.iter().map(|seat| seat.counters.running() + seat.counters.in_callbacks()).sum();
         alive.saturating_sub(to_count(busy))
     }
 
@@ -478,10 +452,7 @@ impl Pool {
         stats.failed += self.ledger.counters.expired();
         stats.cancelled = self.ledger.counters.cancelled();
         stats.queued = to_count(
-            self.ledger
-                .counters
-                .submitted()
-                .saturating_sub(started + stats.cancelled + self.ledger.counters.expired()),
+            self.ledger.counters.submitted().saturating_sub(started + stats.cancelled + self.ledger.counters.expired()),
         );
         stats.running = to_count(started.saturating_sub(over));
         stats.workers = self.alive.load(Ordering::Relaxed);
@@ -493,11 +464,7 @@ impl Pool {
 impl Seat {
     fn new() -> Self {
         let deque = Deque::new_fifo();
-        Self {
-            stealer: deque.stealer(),
-            deque: Mutex::new(Some(deque)),
-            counters: WorkerCounters::new(),
-        }
+        Self { stealer: deque.stealer(), deque: Mutex::new(Some(deque)), counters: WorkerCounters::new() }
     }
 }
 
@@ -507,9 +474,7 @@ fn to_count(number: u64) -> usize {
 
 #[cfg(not(any(loom, shuttle)))]
 fn thread_builder(settings: &Settings, seat: usize) -> thread::Builder {
-    thread::Builder::new()
-        .name(settings.thread_name(seat))
-        .stack_size(settings.stack_size)
+    thread::Builder::new().name(settings.thread_name(seat)).stack_size(settings.stack_size)
 }
 
 #[cfg(any(loom, shuttle))]

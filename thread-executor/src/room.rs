@@ -26,16 +26,8 @@ pub(crate) enum NoRoom {
 
 impl Room {
     pub(crate) fn new(capacity: usize) -> Self {
-        let state = State {
-            used: 0,
-            closed: false,
-            wakers: Vec::new(),
-        };
-        Self {
-            capacity,
-            state: Mutex::new(state),
-            freed: Condvar::new(),
-        }
+        let state = State { used: 0, closed: false, wakers: Vec::new() };
+        Self { capacity, state: Mutex::new(state), freed: Condvar::new() }
     }
 
     /// Takes a permit. `own_worker` is let in over the limit: it may be the one that has to make the room.

@@ -79,12 +79,7 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
     let tasks = Arc::new(Tasks(Mutex::new(BTreeMap::new())));
-    let scope = Scope {
-        pool,
-        tasks,
-        scope: PhantomData,
-        env: PhantomData,
-    };
+    let scope = Scope { pool, tasks, scope: PhantomData, env: PhantomData };
     // Unwind safety: the panic goes on below.
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     let unasked = scope.tasks.join();
@@ -135,12 +130,7 @@ impl<'scope> Scope<'scope, '_> {
         let work: Box<dyn FnOnce() + Send + 'static> = unsafe { std::mem::transmute(work) };
         let task = Arc::new(Task::spawn_on(self.pool, None, work)?);
         self.tasks.0.lock().insert(task.id(), task.clone());
-        Ok(ScopedFuture {
-            task,
-            value,
-            tasks: self.tasks.clone(),
-            scope: PhantomData,
-        })
+        Ok(ScopedFuture { task, value, tasks: self.tasks.clone(), scope: PhantomData })
     }
 }
 
@@ -182,10 +172,7 @@ impl<T> ScopedFuture<'_, T> {
     /// });
     /// # Ok::<(), executor_core::BuildError>(())
     /// ```
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "many cancel without caring whether it was in time"
-    )]
+    #[expect(clippy::must_use_candidate, reason = "many cancel without caring whether it was in time")]
     pub fn cancel(&self) -> bool {
         self.task.cancel()
     }
@@ -211,9 +198,7 @@ impl<T> ScopedFuture<'_, T> {
 
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope")
-            .field("pool", &self.pool)
-            .finish_non_exhaustive()
+        f.debug_struct("Scope").field("pool", &self.pool).finish_non_exhaustive()
     }
 }
 

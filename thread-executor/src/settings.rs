@@ -34,10 +34,7 @@ impl Settings {
 pub(crate) fn default_prefix() -> String {
     // Not the shim's atomic: a plain counter that no model needs to explore.
     static POOLS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-    format!(
-        "ThreadPoolExecutor-{}",
-        POOLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-    )
+    format!("ThreadPoolExecutor-{}", POOLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
 }
 
 impl fmt::Debug for Settings {

@@ -42,10 +42,7 @@ macro_rules! model {
 
                 pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
                     let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                    MutexGuard {
-                        mutex: self,
-                        inner: Some(inner),
-                    }
+                    MutexGuard { mutex: self, inner: Some(inner) }
                 }
             }
 

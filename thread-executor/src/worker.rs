@@ -22,24 +22,14 @@ const POOL_FIRST: u32 = 61;
 
 /// A worker thread's whole life.
 pub(crate) fn run(pool: Arc<Pool>, seat: usize, deque: Deque<Task>) {
-    let context = Context {
-        pool: &pool,
-        seat,
-        stack: DeepStack::here(pool.settings()),
-    };
+    let context = Context { pool: &pool, seat, stack: DeepStack::here(pool.settings()) };
     with_worker(&context, || {
         if let Err(broken) = initialize(pool.settings(), seat) {
             pool.break_down(broken);
             pool.quit(seat, deque);
             return;
         }
-        let mut worker = Worker {
-            pool: &pool,
-            seat,
-            bed: Arc::new(Bed::new()),
-            owes: false,
-            tick: 0,
-        };
+        let mut worker = Worker { pool: &pool, seat, bed: Arc::new(Bed::new()), owes: false, tick: 0 };
         let left = worker.work(deque);
         if let Some(hook) = &pool.settings().on_worker_exit {
             // Reported by the panic hook if it panics; the worker is on its way out anyway.
@@ -58,14 +48,8 @@ fn initialize(settings: &Settings, seat: usize) -> Result<(), BrokenExecutor> {
     let name = settings.thread_name(seat);
     match contain(initializer) {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(BrokenExecutor::new(
-            format!("the initializer of worker {name} failed"),
-            error,
-        )),
-        Err(message) => Err(BrokenExecutor::new(
-            format!("the initializer of worker {name} panicked"),
-            message,
-        )),
+        Ok(Err(error)) => Err(BrokenExecutor::new(format!("the initializer of worker {name} failed"), error)),
+        Err(message) => Err(BrokenExecutor::new(format!("the initializer of worker {name} panicked"), message)),
     }
 }
 
@@ -115,10 +99,7 @@ impl Worker<'_> {
         {
             return Some(task);
         }
-        deque
-            .pop()
-            .or_else(|| self.take_batch(deque, BATCH))
-            .or_else(|| self.steal(deque))
+        deque.pop().or_else(|| self.take_batch(deque, BATCH)).or_else(|| self.steal(deque))
     }
 
     /// The oldest task of the pool's queue; up to `most - 1` others move to the own queue.
@@ -163,11 +144,7 @@ impl Worker<'_> {
             return Rest::Again;
         }
         idle.enter(&self.bed);
-        let announced = if pool.is_work_visible() {
-            Err(Awake::Tasks)
-        } else {
-            pool.queue().announce_sleep()
-        };
+        let announced = if pool.is_work_visible() { Err(Awake::Tasks) } else { pool.queue().announce_sleep() };
         match announced {
             Ok(()) => self.sleep(),
             Err(reason) => {
@@ -231,11 +208,7 @@ impl InlineWorker for Context<'_> {
             return task.run(&end);
         }
         self.stack.run_on_another(task, |task, stack| {
-            let context = Context {
-                pool: self.pool,
-                seat: self.seat,
-                stack,
-            };
+            let context = Context { pool: self.pool, seat: self.seat, stack };
             with_worker(&context, || task.run(&end));
         });
     }

@@ -55,11 +55,7 @@ fn a_submit_against_a_shutdown() {
 #[test]
 fn a_submit_against_a_retiring_worker() {
     model_with_one_preemption(|| {
-        let pool = ThreadPoolExecutor::builder()
-            .workers(1)
-            .keep_alive(Duration::ZERO)
-            .build()
-            .unwrap();
+        let pool = ThreadPoolExecutor::builder().workers(1).keep_alive(Duration::ZERO).build().unwrap();
         for n in 1..=2 {
             assert_eq!(pool.submit(|n: u32| n, n).unwrap().result().unwrap(), n);
         }
@@ -82,9 +78,7 @@ fn a_task_that_waits_for_another() {
     loom::model(|| {
         let pool = Arc::new(pool());
         let inner = pool.clone();
-        let outer = pool
-            .spawn(move || inner.submit(|n: u32| n, 7).unwrap().result().unwrap())
-            .unwrap();
+        let outer = pool.spawn(move || inner.submit(|n: u32| n, 7).unwrap().result().unwrap()).unwrap();
         assert_eq!(outer.result().unwrap(), 7);
     });
 }

@@ -115,10 +115,7 @@ fn tasks_that_wait_for_each_others_children() {
                 pool.spawn(parent).unwrap()
             })
             .collect();
-        assert_eq!(
-            parents.into_iter().map(|parent| parent.result().unwrap()).sum::<u32>(),
-            6
-        );
+        assert_eq!(parents.into_iter().map(|parent| parent.result().unwrap()).sum::<u32>(), 6);
     });
 }
 
@@ -129,10 +126,7 @@ fn cancel_races_with_everything() {
         let pool = pool(2);
         let futures: Vec<_> = (0..3).map(|_| spawn_life(&pool, &lives).unwrap()).collect();
         let canceller = thread::spawn(move || {
-            futures
-                .into_iter()
-                .filter_map(|future| (!future.cancel()).then(|| future.result().unwrap()))
-                .count()
+            futures.into_iter().filter_map(|future| (!future.cancel()).then(|| future.result().unwrap())).count()
         });
         let ran = canceller.join().unwrap();
         drop(pool);
@@ -145,10 +139,7 @@ fn cancel_races_with_everything() {
 fn panics_cost_one_task_each() {
     check(|| {
         let pool = pool(2);
-        let bad = [
-            pool.spawn(|| -> u32 { quiet_panic() }).unwrap(),
-            pool.spawn(|| -> u32 { quiet_panic() }).unwrap(),
-        ];
+        let bad = [pool.spawn(|| -> u32 { quiet_panic() }).unwrap(), pool.spawn(|| -> u32 { quiet_panic() }).unwrap()];
         let good = pool.submit(|n: u32| n, 7).unwrap();
         assert!(bad.into_iter().all(|future| future.result().unwrap_err().is_panic()));
         assert_eq!(good.result().unwrap(), 7);
@@ -167,11 +158,7 @@ fn submit_races_with_shutdown() {
                 accepted.into_iter().map(|future| future.result().unwrap()).count()
             })
         };
-        pool.shutdown(if thread_rng().r#gen() {
-            Shutdown::wait()
-        } else {
-            Shutdown::no_wait()
-        });
+        pool.shutdown(if thread_rng().r#gen() { Shutdown::wait() } else { Shutdown::no_wait() });
         let accepted = submitter.join().unwrap();
         pool.shutdown(Shutdown::wait());
         assert_eq!(lives.runs.load(Ordering::SeqCst), accepted);
@@ -246,11 +233,7 @@ fn a_pool_dropped_by_its_own_worker() {
 #[test]
 fn workers_retire_while_tasks_come() {
     check(|| {
-        let pool = ThreadPoolExecutor::builder()
-            .workers(2)
-            .keep_alive(Duration::ZERO)
-            .build()
-            .unwrap();
+        let pool = ThreadPoolExecutor::builder().workers(2).keep_alive(Duration::ZERO).build().unwrap();
         for n in 0..3_u32 {
             assert_eq!(pool.submit(|n: u32| n, n).unwrap().result().unwrap(), n);
         }
@@ -262,13 +245,7 @@ fn workers_retire_while_tasks_come() {
 #[test]
 fn a_bounded_queue_lets_everybody_in_at_last() {
     check(|| {
-        let pool = Arc::new(
-            ThreadPoolExecutor::builder()
-                .workers(1)
-                .queue_capacity(1)
-                .build()
-                .unwrap(),
-        );
+        let pool = Arc::new(ThreadPoolExecutor::builder().workers(1).queue_capacity(1).build().unwrap());
         let submitters: Vec<_> = (0..2)
             .map(|_| {
                 let pool = pool.clone();
@@ -287,13 +264,7 @@ fn a_bounded_queue_lets_everybody_in_at_last() {
 #[test]
 fn a_cancel_makes_room() {
     check(|| {
-        let pool = Arc::new(
-            ThreadPoolExecutor::builder()
-                .workers(1)
-                .queue_capacity(1)
-                .build()
-                .unwrap(),
-        );
+        let pool = Arc::new(ThreadPoolExecutor::builder().workers(1).queue_capacity(1).build().unwrap());
         let first = pool.submit(|n: u32| n, 1).unwrap();
         let other = {
             let pool = pool.clone();
@@ -308,20 +279,10 @@ fn a_cancel_makes_room() {
 #[test]
 fn shutdown_releases_those_who_wait_for_room() {
     check(|| {
-        let pool = Arc::new(
-            ThreadPoolExecutor::builder()
-                .workers(1)
-                .queue_capacity(1)
-                .build()
-                .unwrap(),
-        );
+        let pool = Arc::new(ThreadPoolExecutor::builder().workers(1).queue_capacity(1).build().unwrap());
         let submitter = {
             let pool = pool.clone();
-            thread::spawn(move || {
-                (0..3_u32)
-                    .filter_map(|n| pool.submit(|n: u32| n, n).ok())
-                    .collect::<Vec<_>>()
-            })
+            thread::spawn(move || (0..3_u32).filter_map(|n| pool.submit(|n: u32| n, n).ok()).collect::<Vec<_>>())
         };
         pool.shutdown(Shutdown::no_wait());
         for future in submitter.join().unwrap() {
@@ -334,9 +295,7 @@ fn shutdown_releases_those_who_wait_for_room() {
 fn a_failing_initializer_resolves_every_future() {
     check(|| {
         let lives = Arc::new(Lives::default());
-        let builder = ThreadPoolExecutor::builder()
-            .workers(2)
-            .initializer(|| Err("no database"));
+        let builder = ThreadPoolExecutor::builder().workers(2).initializer(|| Err("no database"));
         let pool = builder.build().unwrap();
         let futures: Vec<_> = (0..3).filter_map(|_| spawn_life(&pool, &lives).ok()).collect();
         for future in futures {

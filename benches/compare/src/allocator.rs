@@ -30,17 +30,11 @@ pub(crate) fn count(work: impl FnOnce()) -> Tally {
     work();
     ENABLED.store(false, Ordering::SeqCst);
     let after = read();
-    Tally {
-        allocations: after.allocations - before.allocations,
-        live_bytes: after.live_bytes - before.live_bytes,
-    }
+    Tally { allocations: after.allocations - before.allocations, live_bytes: after.live_bytes - before.live_bytes }
 }
 
 fn read() -> Tally {
-    Tally {
-        allocations: ALLOCATIONS.load(Ordering::SeqCst),
-        live_bytes: LIVE_BYTES.load(Ordering::SeqCst),
-    }
+    Tally { allocations: ALLOCATIONS.load(Ordering::SeqCst), live_bytes: LIVE_BYTES.load(Ordering::SeqCst) }
 }
 
 fn note(allocations: u64, bytes: i64) {

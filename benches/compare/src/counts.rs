@@ -43,31 +43,11 @@ pub(crate) struct Spec {
 
 /// All counted rows, in the order in which they run.
 pub(crate) const COUNTS: &[Spec] = &[
-    Spec {
-        name: "allocations_per_submit",
-        target: 1.0,
-        what: Counted::AllocationsPerSubmit,
-    },
-    Spec {
-        name: "allocations_per_map_chunk",
-        target: 2.0,
-        what: Counted::AllocationsPerMapChunk,
-    },
-    Spec {
-        name: "futex_per_task",
-        target: 0.01,
-        what: Counted::FutexPerTask,
-    },
-    Spec {
-        name: "idle_cpu_ms",
-        target: 5.0,
-        what: Counted::IdleCpuMs,
-    },
-    Spec {
-        name: "bytes_per_pending_task",
-        target: 192.0,
-        what: Counted::BytesPerPendingTask,
-    },
+    Spec { name: "allocations_per_submit", target: 1.0, what: Counted::AllocationsPerSubmit },
+    Spec { name: "allocations_per_map_chunk", target: 2.0, what: Counted::AllocationsPerMapChunk },
+    Spec { name: "futex_per_task", target: 0.01, what: Counted::FutexPerTask },
+    Spec { name: "idle_cpu_ms", target: 5.0, what: Counted::IdleCpuMs },
+    Spec { name: "bytes_per_pending_task", target: 192.0, what: Counted::BytesPerPendingTask },
 ];
 
 impl Spec {
@@ -80,29 +60,15 @@ impl Spec {
     fn exact(&self, scale: f64) -> Result<f64, String> {
         let program = env::current_exe().map_err(|error| error.to_string())?;
         let name = self.what.to_possible_value().expect("no variant is skipped");
-        let arguments = [
-            "count".to_owned(),
-            name.get_name().to_owned(),
-            "--scale".to_owned(),
-            scale.to_string(),
-        ];
+        let arguments = ["count".to_owned(), name.get_name().to_owned(), "--scale".to_owned(), scale.to_string()];
         if matches!(self.what, Counted::FutexPerTask) {
             let mut command = Command::new("strace");
-            command
-                .args(["-f", "-c", "-e", "trace=futex"])
-                .arg(program)
-                .args(arguments);
+            command.args(["-f", "-c", "-e", "trace=futex"]).arg(program).args(arguments);
             return futex_calls(&mut command).map(|calls| calls as f64 / saturated_tasks(scale) as f64);
         }
-        let output = Command::new(program)
-            .args(arguments)
-            .output()
-            .map_err(|error| error.to_string())?;
+        let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
         let output = succeeded(output)?;
-        String::from_utf8_lossy(&output.stdout)
-            .trim()
-            .parse()
-            .map_err(|_| "the count is no number".to_owned())
+        String::from_utf8_lossy(&output.stdout).trim().parse().map_err(|_| "the count is no number".to_owned())
     }
 }
 
@@ -127,9 +93,7 @@ fn futex_calls(strace: &mut Command) -> Result<u64, String> {
     let row = report.lines().find(|line| line.ends_with(" futex"));
     // Columns: % time, seconds, usecs/call, calls, errors (when there were any), syscall. No row: no call.
     let calls = row.map_or(Some("0"), |row| row.split_whitespace().nth(3));
-    calls
-        .and_then(|calls| calls.parse().ok())
-        .ok_or_else(|| format!("strace's report is not understood: {row:?}"))
+    calls.and_then(|calls| calls.parse().ok()).ok_or_else(|| format!("strace's report is not understood: {row:?}"))
 }
 
 fn succeeded(output: Output) -> Result<Output, String> {
@@ -137,11 +101,7 @@ fn succeeded(output: Output) -> Result<Output, String> {
         return Ok(output);
     }
     let report = String::from_utf8_lossy(&output.stderr);
-    Err(format!(
-        "{}: {}",
-        output.status,
-        report.lines().last().unwrap_or_default()
-    ))
+    Err(format!("{}: {}", output.status, report.lines().last().unwrap_or_default()))
 }
 
 /// The list that holds the futures is allocated before counting, and a first run as long as the counted one lets the
@@ -152,9 +112,7 @@ fn allocations_per_submit(scale: f64) -> f64 {
     let mut futures: Vec<Future<u64>> = Vec::with_capacity(count as usize);
     let mut run = || {
         futures.extend((0..count).map(|input| pool.submit(noop, black_box(input)).expect("the pool is open")));
-        let results = futures
-            .drain(..)
-            .map(|future| future.result().expect("the task returns"));
+        let results = futures.drain(..).map(|future| future.result().expect("the task returns"));
         assert_eq!(results.fold(0, u64::wrapping_add), expected_sum(count));
     };
     run();
@@ -168,9 +126,7 @@ fn allocations_per_map_chunk(scale: f64) -> f64 {
     let pool = ours::pool(WORKERS);
     let run = |chunks: u64| {
         let options = MapOptions::new().chunk_size(CHUNK as usize);
-        let results = pool
-            .map_with(options, noop, 0..chunks * CHUNK)
-            .map(|result| result.expect("the task returns"));
+        let results = pool.map_with(options, noop, 0..chunks * CHUNK).map(|result| result.expect("the task returns"));
         assert_eq!(results.fold(0, u64::wrapping_add), expected_sum(chunks * CHUNK));
     };
     run(3 * short);
@@ -206,13 +162,7 @@ fn idle_cpu_ms() -> f64 {
     const IDLE: Duration = Duration::from_secs(5);
     let pool = ours::pool(WORKERS);
     for input in 0..1_000 {
-        assert_eq!(
-            pool.submit(noop, input)
-                .expect("the pool is open")
-                .result()
-                .expect("the task returns"),
-            input
-        );
+        assert_eq!(pool.submit(noop, input).expect("the pool is open").result().expect("the task returns"), input);
     }
     let before = cpu_nanoseconds();
     thread::sleep(IDLE);
@@ -226,19 +176,9 @@ fn idle_cpu_ms() -> f64 {
 fn cpu_nanoseconds() -> u64 {
     let threads = fs::read_dir("/proc/self/task").expect("this row needs Linux");
     threads
-        .map(|thread| {
-            thread
-                .expect("the list of threads can be read")
-                .path()
-                .join("schedstat")
-        })
+        .map(|thread| thread.expect("the list of threads can be read").path().join("schedstat"))
         .map(|path| fs::read_to_string(path).expect("the kernel keeps scheduler statistics"))
-        .map(|text| {
-            text.split(' ')
-                .next()
-                .and_then(|field| field.parse::<u64>().ok())
-                .expect("a number comes first")
-        })
+        .map(|text| text.split(' ').next().and_then(|field| field.parse::<u64>().ok()).expect("a number comes first"))
         .sum()
 }
 
@@ -261,9 +201,7 @@ fn bytes_per_pending_task(scale: f64) -> f64 {
     });
     GATE.wait();
     blocker.result().expect("the blocker returns");
-    let results = futures
-        .into_iter()
-        .map(|future| future.result().expect("the task returns"));
+    let results = futures.into_iter().map(|future| future.result().expect("the task returns"));
     assert_eq!(results.fold(0, u64::wrapping_add), expected_sum(count));
     tally.live_bytes as f64 / count as f64 - size_of::<u64>() as f64
 }

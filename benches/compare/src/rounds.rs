@@ -10,10 +10,7 @@ pub(crate) struct Contender {
 
 impl Contender {
     pub(crate) fn new(name: &'static str, run: impl FnMut() -> Duration + 'static) -> Self {
-        Self {
-            name,
-            run: Box::new(run),
-        }
+        Self { name, run: Box::new(run) }
     }
 }
 
@@ -43,21 +40,12 @@ pub(crate) fn measure(contenders: &mut [Contender], rounds: usize, tasks: u64) -
             samples[index].push(elapsed.as_secs_f64() * 1e9 / tasks as f64);
         }
     }
-    contenders
-        .iter()
-        .zip(samples)
-        .map(|(contender, samples)| figure(contender.name, samples))
-        .collect()
+    contenders.iter().zip(samples).map(|(contender, samples)| figure(contender.name, samples)).collect()
 }
 
 fn figure(name: &'static str, mut samples: Vec<f64>) -> Figure {
     samples.sort_by(f64::total_cmp);
-    Figure {
-        name,
-        median: median(&samples),
-        least: samples[0],
-        most: samples[samples.len() - 1],
-    }
+    Figure { name, median: median(&samples), least: samples[0], most: samples[samples.len() - 1] }
 }
 
 /// The middle of a sorted list; of an even number, the mean of the two in the middle.

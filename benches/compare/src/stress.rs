@@ -3,11 +3,7 @@
 //! Every future must resolve, every task must run or be dropped exactly once, every value must be dropped exactly
 //! once, and every callback must be called exactly once. The operations come from a seed: `--seed` repeats them, and
 //! the seed that a failure names begins with the failing round. How the threads interleave is not repeated.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "reporting is what this program is for"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "reporting is what this program is for")]
 
 #[path = "stress/actor.rs"]
 mod actor;

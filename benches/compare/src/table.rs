@@ -37,10 +37,7 @@ pub(crate) fn timed(style: Style, spec: &rows::Spec, figures: &[Figure]) {
         Style::Tsv => {
             for peer in peers {
                 let ratio = ours.median / peer.median;
-                println!(
-                    "{}\t{:.1}\t{}\t{:.1}\t{ratio:.3}",
-                    spec.name, ours.median, peer.name, peer.median
-                );
+                println!("{}\t{:.1}\t{}\t{:.1}\t{ratio:.3}", spec.name, ours.median, peer.name, peer.median);
             }
         }
     }
@@ -65,10 +62,7 @@ fn verdict(spec: &rows::Spec, ours: &Figure, fastest: &Figure) {
 
 /// Least and most of the rounds show how quiet the machine was.
 fn detail(figure: &Figure) {
-    println!(
-        "    {:<26} {:>10.1}  ({:.1} to {:.1})",
-        figure.name, figure.median, figure.least, figure.most
-    );
+    println!("    {:<26} {:>10.1}  ({:.1} to {:.1})", figure.name, figure.median, figure.least, figure.most);
 }
 
 /// The headings of the counted rows.
@@ -83,21 +77,11 @@ pub(crate) fn counted_head(style: Style) {
 pub(crate) fn counted(style: Style, spec: &counts::Spec, value: Result<f64, String>) {
     match (style, value) {
         (Style::Table, Ok(value)) => {
-            println!(
-                "{:<28} {value:>10.3}  {:>8.2}  {}",
-                spec.name,
-                spec.target,
-                yes_or_no(value <= spec.target)
-            );
+            println!("{:<28} {value:>10.3}  {:>8.2}  {}", spec.name, spec.target, yes_or_no(value <= spec.target));
         }
         (Style::Table, Err(reason)) => println!("{:<28} {:>10}  {:>8.2}  {reason}", spec.name, "-", spec.target),
         (Style::Tsv, Ok(value)) => {
-            println!(
-                "{}\t{value:.3}\ttarget\t{:.2}\t{:.3}",
-                spec.name,
-                spec.target,
-                value / spec.target
-            );
+            println!("{}\t{value:.3}\ttarget\t{:.2}\t{:.3}", spec.name, spec.target, value / spec.target);
         }
         // A line without a figure would only look like one.
         (Style::Tsv, Err(_)) => {}

@@ -24,92 +24,27 @@ const BOUNDED: Needs = Needs::CONCURRENT.bounded();
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("async_use.await_a_promise", &["F11"], Needs::ANY, await_a_promise),
-    Case::new(
-        "async_use.await_what_is_done",
-        &["F8", "F9"],
-        Needs::ANY,
-        await_what_is_done,
-    ),
+    Case::new("async_use.await_what_is_done", &["F8", "F9"], Needs::ANY, await_what_is_done),
     Case::new("async_use.await_a_task", &["E1", "E7"], Needs::ANY, await_a_task),
     Case::new("async_use.await_many", &["W2"], Needs::ANY, await_many),
-    Case::new(
-        "async_use.wakes_the_newest_waker",
-        &["F11"],
-        Needs::ANY,
-        wakes_the_newest_waker,
-    ),
-    Case::new(
-        "async_use.keeps_no_old_waker",
-        &["W14", "A7"],
-        Needs::ANY,
-        keeps_no_old_waker,
-    ),
+    Case::new("async_use.wakes_the_newest_waker", &["F11"], Needs::ANY, wakes_the_newest_waker),
+    Case::new("async_use.keeps_no_old_waker", &["W14", "A7"], Needs::ANY, keeps_no_old_waker),
     Case::new("async_use.waker_that_panics", &["H11"], Needs::ANY, waker_that_panics),
-    Case::new(
-        "async_use.wakes_by_cancel_and_abandon",
-        &["F12", "H1", "H55"],
-        Needs::ANY,
-        wakes_by_cancel_and_abandon,
-    ),
+    Case::new("async_use.wakes_by_cancel_and_abandon", &["F12", "H1", "H55"], Needs::ANY, wakes_by_cancel_and_abandon),
     Case::new("async_use.polled_then_read", &["F11"], Needs::ANY, polled_then_read),
-    Case::new(
-        "async_use.lost_race_leaves_the_task",
-        &["E5"],
-        Needs::CONCURRENT,
-        lost_race_leaves_the_task,
-    ),
+    Case::new("async_use.lost_race_leaves_the_task", &["E5"], Needs::CONCURRENT, lost_race_leaves_the_task),
     Case::new("async_use.shared", &["F6", "F13"], Needs::ANY, shared),
-    Case::new(
-        "async_use.cancel_on_drop",
-        &[],
-        Needs::CONCURRENT.queue(1),
-        cancel_on_drop,
-    ),
+    Case::new("async_use.cancel_on_drop", &[], Needs::CONCURRENT.queue(1), cancel_on_drop),
     Case::new("async_use.submit", &["E1"], Needs::ANY, submit),
-    Case::new(
-        "async_use.submit_after_shutdown",
-        &["S1"],
-        Needs::ANY,
-        submit_after_shutdown,
-    ),
-    Case::new(
-        "async_use.submit_waits_for_room",
-        &["H48"],
-        BOUNDED,
-        submit_waits_for_room,
-    ),
-    Case::new(
-        "async_use.given_up_submit_takes_no_room",
-        &["H48", "H55"],
-        BOUNDED,
-        given_up_submit_takes_no_room,
-    ),
-    Case::new(
-        "async_use.given_up_submit_takes_no_turn",
-        &["H48", "H55"],
-        BOUNDED,
-        given_up_submit_takes_no_turn,
-    ),
-    Case::new(
-        "async_use.waiting_submit_is_refused",
-        &["H30", "H55"],
-        BOUNDED,
-        waiting_submit_is_refused,
-    ),
+    Case::new("async_use.submit_after_shutdown", &["S1"], Needs::ANY, submit_after_shutdown),
+    Case::new("async_use.submit_waits_for_room", &["H48"], BOUNDED, submit_waits_for_room),
+    Case::new("async_use.given_up_submit_takes_no_room", &["H48", "H55"], BOUNDED, given_up_submit_takes_no_room),
+    Case::new("async_use.given_up_submit_takes_no_turn", &["H48", "H55"], BOUNDED, given_up_submit_takes_no_turn),
+    Case::new("async_use.waiting_submit_is_refused", &["H30", "H55"], BOUNDED, waiting_submit_is_refused),
     Case::new("async_use.shutdown", &["S3"], Needs::CONCURRENT, shutdown),
-    Case::new(
-        "async_use.shutdown_is_not_undone",
-        &["S4"],
-        Needs::CONCURRENT,
-        shutdown_is_not_undone,
-    ),
+    Case::new("async_use.shutdown_is_not_undone", &["S4"], Needs::CONCURRENT, shutdown_is_not_undone),
     Case::new("async_use.as_an_object", &[], Needs::ANY, as_an_object),
-    Case::new(
-        "async_use.polled_then_shared",
-        &["F11", "F13"],
-        Needs::ANY,
-        polled_then_shared,
-    ),
+    Case::new("async_use.polled_then_shared", &["F11", "F13"], Needs::ANY, polled_then_shared),
     Case::new("async_use.awaited_then_used", &["H55"], Needs::ANY, awaited_then_used),
 ];
 
@@ -148,11 +83,7 @@ fn await_what_is_done(_: &Subject) {
 fn await_a_task(subject: &Subject) {
     let stage = Stage::new(subject);
     assert_eq!(block_on(stage.pool().submit(tasks::double, 3).unwrap()).unwrap(), 6);
-    assert!(
-        block_on(stage.pool().submit(tasks::panic_with, "text".to_owned()).unwrap())
-            .unwrap_err()
-            .is_panic()
-    );
+    assert!(block_on(stage.pool().submit(tasks::panic_with, "text".to_owned()).unwrap()).unwrap_err().is_panic());
 }
 
 fn await_many(subject: &Subject) {
@@ -181,10 +112,7 @@ fn keeps_no_old_waker(_: &Subject) {
         assert!(poll_with(&mut future, &waker(Arc::clone(waker_of))).is_pending());
     }
     let (last, old) = wakers.split_last().expect("ten wakers");
-    assert!(
-        old.iter().all(|waker_of| Arc::strong_count(waker_of) == 1),
-        "replaced ones are freed"
-    );
+    assert!(old.iter().all(|waker_of| Arc::strong_count(waker_of) == 1), "replaced ones are freed");
     promise.set_result(1).expect("nothing else completes it");
     assert_eq!(Arc::strong_count(last), 1, "and so is the last one, once woken");
     drop(future);
@@ -215,20 +143,14 @@ fn wakes_by_cancel_and_abandon(_: &Subject) {
     assert!(poll_with(&mut future, &counted).is_pending());
     assert!(future.cancel());
     assert_eq!(count.get(), 1);
-    assert!(matches!(
-        poll_with(&mut future, &counted),
-        Poll::Ready(Err(TaskError::Cancelled(_)))
-    ));
+    assert!(matches!(poll_with(&mut future, &counted), Poll::Ready(Err(TaskError::Cancelled(_)))));
     drop(promise);
 
     let (promise, mut future) = Promise::<u64>::new();
     assert!(poll_with(&mut future, &counted).is_pending());
     drop(promise);
     assert_eq!(count.get(), 2);
-    assert!(matches!(
-        poll_with(&mut future, &counted),
-        Poll::Ready(Err(TaskError::Abandoned(_)))
-    ));
+    assert!(matches!(poll_with(&mut future, &counted), Poll::Ready(Err(TaskError::Abandoned(_)))));
 }
 
 /// Async and blocking use mix on one handle.
@@ -267,34 +189,19 @@ fn shared(_: &Subject) {
 fn cancel_on_drop(subject: &Subject) {
     let stage = Stage::new(subject);
     let (occupied, log) = (stage.occupy(), stage.log("ran"));
-    let mut guarded = stage
-        .pool()
-        .submit(tasks::note, (log.clone(), "guarded".to_owned()))
-        .unwrap()
-        .cancel_on_drop();
+    let mut guarded = stage.pool().submit(tasks::note, (log.clone(), "guarded".to_owned())).unwrap().cancel_on_drop();
     let (counted, _count) = counting();
     assert!(poll_with(&mut guarded, &counted).is_pending());
     drop(guarded);
     occupied.release();
-    assert_eq!(
-        block_on(stage.pool().submit(tasks::double, 4).unwrap().cancel_on_drop()).unwrap(),
-        8
-    );
+    assert_eq!(block_on(stage.pool().submit(tasks::double, 4).unwrap().cancel_on_drop()).unwrap(), 8);
     stage.pool().shutdown(Shutdown::wait());
     assert_eq!(log.lines(), Vec::<String>::new());
 }
 
 fn submit(subject: &Subject) {
     let stage = Stage::new(subject);
-    let value = block_on(async {
-        stage
-            .pool()
-            .submit_async(tasks::double, 4)
-            .await
-            .unwrap()
-            .await
-            .unwrap()
-    });
+    let value = block_on(async { stage.pool().submit_async(tasks::double, 4).await.unwrap().await.unwrap() });
     assert_eq!(value, 8);
 }
 
@@ -306,13 +213,7 @@ fn submit_after_shutdown(subject: &Subject) {
 }
 
 fn full(subject: &Subject) -> (Stage, crate::stage::Occupied, Future<u64>) {
-    let stage = Stage::with(
-        subject,
-        Config {
-            queue_capacity: Some(1),
-            ..Config::default()
-        },
-    );
+    let stage = Stage::with(subject, Config { queue_capacity: Some(1), ..Config::default() });
     let occupied = stage.occupy();
     let queued = stage.pool().submit(tasks::double, 1).unwrap();
     (stage, occupied, queued)
@@ -322,12 +223,7 @@ fn submit_waits_for_room(subject: &Subject) {
     let (stage, occupied, queued) = full(subject);
     let (counted, _count) = counting();
     let mut submitting = pin!(stage.pool().submit_async(tasks::double, 2));
-    assert!(
-        submitting
-            .as_mut()
-            .poll(&mut Context::from_waker(&counted))
-            .is_pending()
-    );
+    assert!(submitting.as_mut().poll(&mut Context::from_waker(&counted)).is_pending());
     assert!(queued.cancel(), "which makes room");
     step("waiting for an async submit that has room now");
     let late = block_on(submitting).unwrap();
@@ -340,18 +236,10 @@ fn given_up_submit_takes_no_room(subject: &Subject) {
     let (counted, _count) = counting();
     for _ in 0..3 {
         let mut submitting = pin!(stage.pool().submit_async(tasks::double, 2));
-        assert!(
-            submitting
-                .as_mut()
-                .poll(&mut Context::from_waker(&counted))
-                .is_pending()
-        );
+        assert!(submitting.as_mut().poll(&mut Context::from_waker(&counted)).is_pending());
     }
     assert!(queued.cancel());
-    let next = stage
-        .pool()
-        .try_submit(tasks::double, 3)
-        .expect("those who gave up hold nothing");
+    let next = stage.pool().try_submit(tasks::double, 3).expect("those who gave up hold nothing");
     occupied.release();
     assert_eq!(next.result().unwrap(), 6);
     stage.pool().shutdown(Shutdown::wait());
@@ -384,12 +272,7 @@ fn waiting_submit_is_refused(subject: &Subject) {
     let (stage, occupied, queued) = full(subject);
     let (counted, _count) = counting();
     let mut submitting = pin!(stage.pool().submit_async(tasks::double, 2));
-    assert!(
-        submitting
-            .as_mut()
-            .poll(&mut Context::from_waker(&counted))
-            .is_pending()
-    );
+    assert!(submitting.as_mut().poll(&mut Context::from_waker(&counted)).is_pending());
     stage.pool().shutdown(Shutdown::no_wait());
     step("waiting for an async submit to be refused");
     assert!(matches!(block_on(submitting), Err(SubmitError::ShutDown)));
@@ -404,10 +287,7 @@ fn shutdown(subject: &Subject) {
     {
         let mut ending = pin!(stage.pool().shutdown_async(Shutdown::wait()));
         assert!(ending.as_mut().poll(&mut Context::from_waker(&counted)).is_pending());
-        assert!(
-            stage.pool().submit(tasks::double, 1).is_err(),
-            "the first poll has shut it down"
-        );
+        assert!(stage.pool().submit(tasks::double, 1).is_err(), "the first poll has shut it down");
         gate.open();
         step("awaiting a shutdown");
         block_on(ending);
@@ -465,11 +345,7 @@ fn awaited_then_used(_: &Subject) {
     taken().wait();
     assert!(matches!(taken().result(), Err(TaskError::Taken)));
     assert!(matches!(block_on(taken()), Err(TaskError::Taken)));
-    for when in [
-        ReturnWhen::AllCompleted,
-        ReturnWhen::FirstCompleted,
-        ReturnWhen::FirstException,
-    ] {
+    for when in [ReturnWhen::AllCompleted, ReturnWhen::FirstCompleted, ReturnWhen::FirstException] {
         assert_eq!(wait([taken()], None, when).done.len(), 1);
     }
     assert_eq!(as_completed([taken()]).count(), 1);

@@ -13,55 +13,20 @@ use crate::subject::{Config, Subject};
 use crate::{step, tasks};
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new(
-        "callback_place.every_outcome_of_a_task",
-        &["F20"],
-        Needs::ANY,
-        every_outcome_of_a_task,
-    ),
-    Case::new(
-        "callback_place.before_result_returns",
-        &["F26", "H13"],
-        Needs::ANY,
-        before_result_returns,
-    ),
-    Case::new(
-        "callback_place.panic_spares_the_worker",
-        &["F23", "H11"],
-        Needs::ANY,
-        panic_spares_the_worker,
-    ),
+    Case::new("callback_place.every_outcome_of_a_task", &["F20"], Needs::ANY, every_outcome_of_a_task),
+    Case::new("callback_place.before_result_returns", &["F26", "H13"], Needs::ANY, before_result_returns),
+    Case::new("callback_place.panic_spares_the_worker", &["F23", "H11"], Needs::ANY, panic_spares_the_worker),
     Case::new("callback_place.may_submit", &["F27", "H29"], Needs::ANY, may_submit),
-    Case::new(
-        "callback_place.may_shut_down",
-        &["S18", "H10"],
-        Needs::CONCURRENT,
-        may_shut_down,
-    ),
-    Case::new(
-        "callback_place.may_drop_the_executor",
-        &["S18", "H10"],
-        Needs::CONCURRENT,
-        may_drop_the_executor,
-    ),
+    Case::new("callback_place.may_shut_down", &["S18", "H10"], Needs::CONCURRENT, may_shut_down),
+    Case::new("callback_place.may_drop_the_executor", &["S18", "H10"], Needs::CONCURRENT, may_drop_the_executor),
     Case::new(
         "callback_place.slow_one_holds_up_nobody",
         &["H10"],
         Needs::CONCURRENT.workers(2),
         slow_one_holds_up_nobody,
     ),
-    Case::new(
-        "callback_place.of_cancelled_at_shutdown",
-        &["F20", "S5"],
-        Needs::CONCURRENT.queue(3),
-        of_cancelled,
-    ),
-    Case::new(
-        "callback_place.may_wait_for_a_task",
-        &["F27", "H10", "H32"],
-        Needs::ANY,
-        may_wait_for_a_task,
-    ),
+    Case::new("callback_place.of_cancelled_at_shutdown", &["F20", "S5"], Needs::CONCURRENT.queue(3), of_cancelled),
+    Case::new("callback_place.may_wait_for_a_task", &["F27", "H10", "H32"], Needs::ANY, may_wait_for_a_task),
 ];
 
 fn every_outcome_of_a_task(subject: &Subject) {
@@ -170,10 +135,7 @@ fn of_cancelled(subject: &Subject) {
 
 /// The only worker may be the one that runs the callback: it then runs the awaited task itself.
 fn may_wait_for_a_task(subject: &Subject) {
-    let config = Config {
-        workers: Some(1),
-        ..Config::default()
-    };
+    let config = Config { workers: Some(1), ..Config::default() };
     let pool: Arc<dyn Executor> = Arc::from(subject.build(&config));
     let (own, read) = (Arc::clone(&pool), Arc::new(Mutex::new(None)));
     let slot = Arc::clone(&read);

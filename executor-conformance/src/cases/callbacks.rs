@@ -11,105 +11,25 @@ use crate::case::{Case, Needs};
 use crate::subject::Subject;
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new(
-        "callbacks.in_order_of_registration",
-        &["F19"],
-        Needs::ANY,
-        in_order_of_registration,
-    ),
+    Case::new("callbacks.in_order_of_registration", &["F19"], Needs::ANY, in_order_of_registration),
     Case::new("callbacks.same_one_twice", &["F19"], Needs::ANY, same_one_twice),
-    Case::new(
-        "callbacks.see_every_kind_of_outcome",
-        &["F20"],
-        Needs::ANY,
-        see_every_kind_of_outcome,
-    ),
-    Case::new(
-        "callbacks.find_the_future_done",
-        &["F20"],
-        Needs::ANY,
-        find_the_future_done,
-    ),
-    Case::new(
-        "callbacks.added_late_run_at_once",
-        &["F21"],
-        Needs::ANY,
-        added_late_run_at_once,
-    ),
-    Case::new(
-        "callbacks.run_where_it_completes",
-        &["F22"],
-        Needs::ANY,
-        run_where_it_completes,
-    ),
-    Case::new(
-        "callbacks.run_where_it_is_cancelled",
-        &["F22"],
-        Needs::ANY,
-        run_where_it_is_cancelled,
-    ),
-    Case::new(
-        "callbacks.panic_is_swallowed",
-        &["F23", "F25", "H11", "H12"],
-        Needs::ANY,
-        panic_is_swallowed,
-    ),
-    Case::new(
-        "callbacks.panic_is_swallowed_late",
-        &["F24", "H14"],
-        Needs::ANY,
-        panic_is_swallowed_late,
-    ),
-    Case::new(
-        "callbacks.panic_without_text_is_swallowed",
-        &["F25", "H12"],
-        Needs::ANY,
-        panic_without_text,
-    ),
-    Case::new(
-        "callbacks.ran_before_result_returns",
-        &["F26", "H13"],
-        Needs::ANY,
-        ran_before_result_returns,
-    ),
-    Case::new(
-        "callbacks.ran_before_wait_returns",
-        &["F26", "H13"],
-        Needs::ANY,
-        ran_before_wait_returns,
-    ),
-    Case::new(
-        "callbacks.may_use_their_own_future",
-        &["F27"],
-        Needs::ANY,
-        may_use_their_own_future,
-    ),
+    Case::new("callbacks.see_every_kind_of_outcome", &["F20"], Needs::ANY, see_every_kind_of_outcome),
+    Case::new("callbacks.find_the_future_done", &["F20"], Needs::ANY, find_the_future_done),
+    Case::new("callbacks.added_late_run_at_once", &["F21"], Needs::ANY, added_late_run_at_once),
+    Case::new("callbacks.run_where_it_completes", &["F22"], Needs::ANY, run_where_it_completes),
+    Case::new("callbacks.run_where_it_is_cancelled", &["F22"], Needs::ANY, run_where_it_is_cancelled),
+    Case::new("callbacks.panic_is_swallowed", &["F23", "F25", "H11", "H12"], Needs::ANY, panic_is_swallowed),
+    Case::new("callbacks.panic_is_swallowed_late", &["F24", "H14"], Needs::ANY, panic_is_swallowed_late),
+    Case::new("callbacks.panic_without_text_is_swallowed", &["F25", "H12"], Needs::ANY, panic_without_text),
+    Case::new("callbacks.ran_before_result_returns", &["F26", "H13"], Needs::ANY, ran_before_result_returns),
+    Case::new("callbacks.ran_before_wait_returns", &["F26", "H13"], Needs::ANY, ran_before_wait_returns),
+    Case::new("callbacks.may_use_their_own_future", &["F27"], Needs::ANY, may_use_their_own_future),
     Case::new("callbacks.may_add_callbacks", &["F27"], Needs::ANY, may_add_callbacks),
-    Case::new(
-        "callbacks.may_drop_the_last_handle",
-        &["F27", "F30"],
-        Needs::ANY,
-        may_drop_the_last_handle,
-    ),
-    Case::new(
-        "callbacks.outlive_a_dropped_future",
-        &["F20", "E5"],
-        Needs::ANY,
-        outlive_a_dropped_future,
-    ),
-    Case::new(
-        "callbacks.are_freed_after_their_run",
-        &["F30"],
-        Needs::ANY,
-        are_freed_after_their_run,
-    ),
+    Case::new("callbacks.may_drop_the_last_handle", &["F27", "F30"], Needs::ANY, may_drop_the_last_handle),
+    Case::new("callbacks.outlive_a_dropped_future", &["F20", "E5"], Needs::ANY, outlive_a_dropped_future),
+    Case::new("callbacks.are_freed_after_their_run", &["F30"], Needs::ANY, are_freed_after_their_run),
     Case::new("callbacks.of_shared_handles", &["F19"], Needs::ANY, of_shared_handles),
-    Case::new(
-        "callbacks.added_in_a_race_run_once",
-        &["F19", "F21"],
-        Needs::ANY,
-        added_in_a_race_run_once,
-    ),
+    Case::new("callbacks.added_in_a_race_run_once", &["F19", "F21"], Needs::ANY, added_in_a_race_run_once),
 ];
 
 type Seen = Arc<Mutex<Vec<&'static str>>>;
@@ -194,11 +114,7 @@ fn added_late_run_at_once(_: &Subject) {
         let place = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&place);
         future.add_done_callback(move |_: &Result<u64, TaskError>| *slot.lock() = Some(thread::current().id()));
-        assert_eq!(
-            *place.lock(),
-            Some(thread::current().id()),
-            "here, before the call returns"
-        );
+        assert_eq!(*place.lock(), Some(thread::current().id()), "here, before the call returns");
     }
 }
 
@@ -323,9 +239,7 @@ fn may_drop_the_last_handle(_: &Subject) {
     let own = future.clone();
     future.add_done_callback(move |_| drop(own));
     drop(future);
-    promise
-        .set_result(Arc::clone(&probe))
-        .expect("a handle was left in the callback");
+    promise.set_result(Arc::clone(&probe)).expect("a handle was left in the callback");
     assert_eq!(Arc::strong_count(&probe), 1);
 }
 

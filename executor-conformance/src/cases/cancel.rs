@@ -17,88 +17,25 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("cancel.pending", &["F2", "F17", "H1"], Needs::ANY, pending),
     Case::new("cancel.running_or_finished", &["F3"], Needs::ANY, running_or_finished),
     Case::new("cancel.again", &["F4"], Needs::ANY, again),
-    Case::new(
-        "cancel.from_any_shared_handle",
-        &["F2", "F4"],
-        Needs::ANY,
-        from_any_shared_handle,
-    ),
-    Case::new(
-        "cancel.or_start_wins_never_both",
-        &["F2", "F16", "H2"],
-        Needs::ANY,
-        or_start_wins_never_both,
-    ),
-    Case::new(
-        "cancel.or_result_wins_never_both",
-        &["F14", "H2"],
-        Needs::ANY,
-        or_result_wins_never_both,
-    ),
-    Case::new(
-        "cancel.queued_task_never_runs",
-        &["F2", "S6", "H3"],
-        Needs::CONCURRENT.queue(8),
-        queued_task_never_runs,
-    ),
-    Case::new(
-        "cancel.running_task_is_left_alone",
-        &["F3"],
-        Needs::CONCURRENT,
-        running_task_is_left_alone,
-    ),
-    Case::new(
-        "cancel.finished_task_is_left_alone",
-        &["F3"],
-        Needs::ANY,
-        finished_task_is_left_alone,
-    ),
-    Case::new(
-        "cancel.frees_the_argument",
-        &["E3"],
-        Needs::CONCURRENT.queue(1),
-        frees_the_argument,
-    ),
-    Case::new(
-        "cancel.argument_whose_drop_panics",
-        &["H11"],
-        Needs::CONCURRENT.queue(1).in_process(),
-        argument_bomb,
-    ),
-    Case::new(
-        "cancel.spares_the_neighbours",
-        &["F2"],
-        Needs::CONCURRENT.queue(6),
-        spares_the_neighbours,
-    ),
-    Case::new(
-        "cancel.dropping_a_future_does_not",
-        &["E5"],
-        Needs::CONCURRENT.queue(1),
-        dropping_a_future_does_not,
-    ),
+    Case::new("cancel.from_any_shared_handle", &["F2", "F4"], Needs::ANY, from_any_shared_handle),
+    Case::new("cancel.or_start_wins_never_both", &["F2", "F16", "H2"], Needs::ANY, or_start_wins_never_both),
+    Case::new("cancel.or_result_wins_never_both", &["F14", "H2"], Needs::ANY, or_result_wins_never_both),
+    Case::new("cancel.queued_task_never_runs", &["F2", "S6", "H3"], Needs::CONCURRENT.queue(8), queued_task_never_runs),
+    Case::new("cancel.running_task_is_left_alone", &["F3"], Needs::CONCURRENT, running_task_is_left_alone),
+    Case::new("cancel.finished_task_is_left_alone", &["F3"], Needs::ANY, finished_task_is_left_alone),
+    Case::new("cancel.frees_the_argument", &["E3"], Needs::CONCURRENT.queue(1), frees_the_argument),
+    Case::new("cancel.argument_whose_drop_panics", &["H11"], Needs::CONCURRENT.queue(1).in_process(), argument_bomb),
+    Case::new("cancel.spares_the_neighbours", &["F2"], Needs::CONCURRENT.queue(6), spares_the_neighbours),
+    Case::new("cancel.dropping_a_future_does_not", &["E5"], Needs::CONCURRENT.queue(1), dropping_a_future_does_not),
     Case::new("cancel.on_drop", &[], Needs::CONCURRENT.queue(1), on_drop),
-    Case::new(
-        "cancel.on_drop_detached",
-        &["E5"],
-        Needs::CONCURRENT.queue(1),
-        on_drop_detached,
-    ),
-    Case::new(
-        "cancel.on_drop_spares_a_running_task",
-        &["F3"],
-        Needs::CONCURRENT,
-        on_drop_spares_a_running_task,
-    ),
+    Case::new("cancel.on_drop_detached", &["E5"], Needs::CONCURRENT.queue(1), on_drop_detached),
+    Case::new("cancel.on_drop_spares_a_running_task", &["F3"], Needs::CONCURRENT, on_drop_spares_a_running_task),
 ];
 
 fn pending(_: &Subject) {
     let (promise, future) = Promise::<u64>::new();
     assert!(future.cancel());
-    assert!(
-        future.is_done() && future.is_cancelled() && !future.is_running(),
-        "in one step"
-    );
+    assert!(future.is_done() && future.is_cancelled() && !future.is_running(), "in one step");
     assert!(promise.is_cancelled());
     assert_cancelled(future.result());
 }
@@ -171,10 +108,7 @@ fn queued_task_never_runs(subject: &Subject) {
     let (occupied, log) = (stage.occupy(), stage.log("ran"));
     let queue = |n: usize| stage.pool().submit(tasks::note, (log.clone(), n.to_string())).unwrap();
     let queued: Vec<_> = (0..8).map(queue).collect();
-    assert!(
-        queued.iter().all(Future::cancel),
-        "all of them, also those next in line"
-    );
+    assert!(queued.iter().all(Future::cancel), "all of them, also those next in line");
     assert!(queued.iter().all(Future::is_done));
     occupied.release();
     stage.pool().shutdown(Shutdown::wait());
@@ -204,10 +138,7 @@ fn finished_task_is_left_alone(subject: &Subject) {
 fn frees_the_argument(subject: &Subject) {
     let stage = Stage::new(subject);
     let (occupied, probe) = (stage.occupy(), Arc::new(()));
-    let future = stage
-        .pool()
-        .submit(tasks::echo::<Tracked>, Tracked::new(&probe, 1))
-        .unwrap();
+    let future = stage.pool().submit(tasks::echo::<Tracked>, Tracked::new(&probe, 1)).unwrap();
     assert!(future.cancel());
     occupied.release();
     stage.pool().shutdown(Shutdown::wait());
@@ -243,12 +174,7 @@ fn spares_the_neighbours(subject: &Subject) {
 fn dropping_a_future_does_not(subject: &Subject) {
     let stage = Stage::new(subject);
     let (occupied, log) = (stage.occupy(), stage.log("ran"));
-    drop(
-        stage
-            .pool()
-            .submit(tasks::note, (log.clone(), "detached".to_owned()))
-            .unwrap(),
-    );
+    drop(stage.pool().submit(tasks::note, (log.clone(), "detached".to_owned())).unwrap());
     occupied.release();
     stage.pool().shutdown(Shutdown::wait());
     assert_eq!(log.lines(), ["detached"]);
@@ -257,11 +183,7 @@ fn dropping_a_future_does_not(subject: &Subject) {
 fn on_drop(subject: &Subject) {
     let stage = Stage::new(subject);
     let (occupied, log) = (stage.occupy(), stage.log("ran"));
-    let guarded = stage
-        .pool()
-        .submit(tasks::note, (log.clone(), "guarded".to_owned()))
-        .unwrap()
-        .cancel_on_drop();
+    let guarded = stage.pool().submit(tasks::note, (log.clone(), "guarded".to_owned())).unwrap().cancel_on_drop();
     assert!(!guarded.is_done(), "the guard lends the future's methods");
     drop(guarded);
     occupied.release();
@@ -281,9 +203,7 @@ fn on_drop_detached(subject: &Subject) {
 fn on_drop_spares_a_running_task(subject: &Subject) {
     let stage = Stage::new(subject);
     let (inside, log) = (stage.gate("inside"), stage.log("ran"));
-    let guarded = stage
-        .pool()
-        .submit(tasks::note_then_pass, (log.clone(), "begun".to_owned(), inside.clone()));
+    let guarded = stage.pool().submit(tasks::note_then_pass, (log.clone(), "begun".to_owned(), inside.clone()));
     let guarded = guarded.unwrap().cancel_on_drop();
     inside.wait_arrivals(1);
     drop(guarded);

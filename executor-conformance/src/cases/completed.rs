@@ -14,80 +14,25 @@ use crate::subject::Subject;
 use crate::{step, tasks};
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new(
-        "completed.in_order_of_completion",
-        &["A1", "A8", "H7"],
-        Needs::ANY,
-        in_order_of_completion,
-    ),
+    Case::new("completed.in_order_of_completion", &["A1", "A8", "H7"], Needs::ANY, in_order_of_completion),
     Case::new("completed.done_ones_first", &["A1"], Needs::ANY, done_ones_first),
     Case::new("completed.each_once", &["A2"], Needs::ANY, each_once),
     Case::new("completed.of_nothing", &["A2"], Needs::ANY, of_nothing),
-    Case::new(
-        "completed.limit_is_for_all_together",
-        &["A3"],
-        Needs::ANY,
-        limit_is_for_all_together,
-    ),
-    Case::new(
-        "completed.limit_says_how_many",
-        &["A3"],
-        Needs::ANY,
-        limit_says_how_many,
-    ),
-    Case::new(
-        "completed.no_time_yields_the_done_ones",
-        &["A4"],
-        Needs::ANY,
-        no_time_yields_the_done_ones,
-    ),
-    Case::new(
-        "completed.limit_of_one_step",
-        &["A3", "A4"],
-        Needs::ANY,
-        limit_of_one_step,
-    ),
+    Case::new("completed.limit_is_for_all_together", &["A3"], Needs::ANY, limit_is_for_all_together),
+    Case::new("completed.limit_says_how_many", &["A3"], Needs::ANY, limit_says_how_many),
+    Case::new("completed.no_time_yields_the_done_ones", &["A4"], Needs::ANY, no_time_yields_the_done_ones),
+    Case::new("completed.limit_of_one_step", &["A3", "A4"], Needs::ANY, limit_of_one_step),
     Case::new("completed.yielded_is_let_go", &["A5"], Needs::ANY, yielded_is_let_go),
-    Case::new(
-        "completed.failures_are_yielded",
-        &["A6"],
-        Needs::ANY,
-        failures_are_yielded,
-    ),
-    Case::new(
-        "completed.cancelled_are_yielded",
-        &["A9", "H1"],
-        Needs::CONCURRENT.queue(3),
-        cancelled_are_yielded,
-    ),
+    Case::new("completed.failures_are_yielded", &["A6"], Needs::ANY, failures_are_yielded),
+    Case::new("completed.cancelled_are_yielded", &["A9", "H1"], Needs::CONCURRENT.queue(3), cancelled_are_yielded),
     Case::new("completed.abandoned_midway", &["A7"], Needs::ANY, abandoned_midway),
-    Case::new(
-        "completed.rest_is_handed_back",
-        &["A7"],
-        Needs::ANY,
-        rest_is_handed_back,
-    ),
-    Case::new(
-        "completed.more_while_iterating",
-        &["A10"],
-        Needs::ANY,
-        more_while_iterating,
-    ),
+    Case::new("completed.rest_is_handed_back", &["A7"], Needs::ANY, rest_is_handed_back),
+    Case::new("completed.more_while_iterating", &["A10"], Needs::ANY, more_while_iterating),
     Case::new("completed.keeps_the_keys", &["A1"], Needs::ANY, keeps_the_keys),
-    Case::new(
-        "completed.from_other_threads",
-        &["A1", "W13"],
-        Needs::ANY,
-        from_other_threads,
-    ),
+    Case::new("completed.from_other_threads", &["A1", "W13"], Needs::ANY, from_other_threads),
     Case::new("completed.as_a_stream", &["A1"], Needs::ANY, as_a_stream),
     Case::new("completed.of_tasks", &["A1"], Needs::ANY, of_tasks),
-    Case::new(
-        "completed.of_tasks_in_their_order",
-        &["A1"],
-        Needs::CONCURRENT.workers(2),
-        of_tasks_in_their_order,
-    ),
+    Case::new("completed.of_tasks_in_their_order", &["A1"], Needs::CONCURRENT.workers(2), of_tasks_in_their_order),
 ];
 
 fn complete(promise: Promise<u64>, value: u64) {
@@ -131,10 +76,7 @@ fn of_nothing(_: &Subject) {
     let mut completed = as_completed(Vec::<Future<u64>>::new());
     assert!(completed.is_empty());
     assert!(completed.next().is_none());
-    assert!(
-        as_completed(Vec::<Future<u64>>::new()).timeout(NOW).next().is_none(),
-        "nothing is unfinished"
-    );
+    assert!(as_completed(Vec::<Future<u64>>::new()).timeout(NOW).next().is_none(), "nothing is unfinished");
 }
 
 fn limit_is_for_all_together(_: &Subject) {
@@ -143,27 +85,15 @@ fn limit_is_for_all_together(_: &Subject) {
     let mut timed = as_completed(futures).timeout(SHORT);
     assert_eq!(timed.next().unwrap().unwrap().result().unwrap(), 1);
     let unfinished = timed.next().unwrap().unwrap_err();
-    assert_eq!(
-        (unfinished.unfinished, unfinished.total, unfinished.rest.len()),
-        (2, 3, 2)
-    );
+    assert_eq!((unfinished.unfinished, unfinished.total, unfinished.rest.len()), (2, 3, 2));
     assert!(timed.next().is_none(), "one error ends it");
-    assert_eq!(
-        as_completed([done(1), done(2)])
-            .timeout(LONG)
-            .filter(Result::is_ok)
-            .count(),
-        2
-    );
+    assert_eq!(as_completed([done(1), done(2)]).timeout(LONG).filter(Result::is_ok).count(), 2);
 }
 
 fn limit_says_how_many(_: &Subject) {
     let (_promises, mut futures) = pairs(3);
     futures.extend((0..7).map(done));
-    let error = as_completed(futures)
-        .timeout(SHORT)
-        .find_map(Result::err)
-        .expect("three are never done");
+    let error = as_completed(futures).timeout(SHORT).find_map(Result::err).expect("three are never done");
     let text = error.to_string();
     assert!(text.contains('3') && text.contains("10"), "{text}");
 }
@@ -237,10 +167,7 @@ fn rest_is_handed_back(_: &Subject) {
     assert_eq!(completed.next().unwrap().result().unwrap(), 9);
     let rest = completed.into_rest();
     assert_eq!(rest.len(), 2);
-    promises
-        .into_iter()
-        .zip([1, 2])
-        .for_each(|(promise, value)| complete(promise, value));
+    promises.into_iter().zip([1, 2]).for_each(|(promise, value)| complete(promise, value));
     let mut seen = values(as_completed(rest));
     seen.sort_unstable();
     assert_eq!(seen, [1, 2], "whole futures, which can join another set");
@@ -282,13 +209,7 @@ fn from_other_threads(_: &Subject) {
 fn as_a_stream(_: &Subject) {
     let (promises, futures) = pairs(3);
     let completed = as_completed(futures);
-    let completing = thread::spawn(move || {
-        promises
-            .into_iter()
-            .rev()
-            .zip([3, 2, 1])
-            .for_each(|(p, v)| complete(p, v))
-    });
+    let completing = thread::spawn(move || promises.into_iter().rev().zip([3, 2, 1]).for_each(|(p, v)| complete(p, v)));
     // Not imported: its methods have the iterator's names.
     let seen: Vec<_> = block_on(futures::StreamExt::collect(completed));
     completing.join().unwrap();
@@ -303,9 +224,7 @@ fn of_tasks(subject: &Subject) {
         0 => assert_eq!(outcome.unwrap(), 2 * n),
         _ => assert!(outcome.unwrap_err().is_panic()),
     };
-    let yielded = as_completed(members)
-        .map(|(n, future)| check(future.result(), n))
-        .count();
+    let yielded = as_completed(members).map(|(n, future)| check(future.result(), n)).count();
     assert_eq!(yielded, 20);
 }
 

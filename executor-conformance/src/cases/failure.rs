@@ -10,58 +10,20 @@ use crate::subject::Subject;
 use crate::tasks::{self, Bomb};
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new(
-        "failure.panic_becomes_the_error",
-        &["E7", "F7"],
-        Needs::ANY,
-        panic_becomes_the_error,
-    ),
+    Case::new("failure.panic_becomes_the_error", &["E7", "F7"], Needs::ANY, panic_becomes_the_error),
     Case::new("failure.panic_says_where", &["E7"], Needs::ANY, panic_says_where),
-    Case::new(
-        "failure.payload_is_kept",
-        &["E7"],
-        Needs::ANY.in_process(),
-        payload_is_kept,
-    ),
-    Case::new(
-        "failure.payload_can_be_resumed",
-        &["E7"],
-        Needs::ANY.in_process(),
-        payload_can_be_resumed,
-    ),
-    Case::new(
-        "failure.payload_without_text",
-        &["E7", "F28"],
-        Needs::ANY,
-        payload_without_text,
-    ),
+    Case::new("failure.payload_is_kept", &["E7"], Needs::ANY.in_process(), payload_is_kept),
+    Case::new("failure.payload_can_be_resumed", &["E7"], Needs::ANY.in_process(), payload_can_be_resumed),
+    Case::new("failure.payload_without_text", &["E7", "F28"], Needs::ANY, payload_without_text),
     Case::new("failure.worker_lives_on", &["E7"], Needs::ANY, worker_lives_on),
-    Case::new(
-        "failure.spares_the_neighbours",
-        &["E7"],
-        Needs::ANY,
-        spares_the_neighbours,
-    ),
-    Case::new(
-        "failure.payload_whose_drop_panics",
-        &["E7", "H11"],
-        Needs::ANY.in_process(),
-        payload_whose_drop_panics,
-    ),
-    Case::new(
-        "failure.result_whose_drop_panics",
-        &["E7", "H11"],
-        Needs::CONCURRENT.queue(1).in_process(),
-        result_bomb,
-    ),
+    Case::new("failure.spares_the_neighbours", &["E7"], Needs::ANY, spares_the_neighbours),
+    Case::new("failure.payload_whose_drop_panics", &["E7", "H11"], Needs::ANY.in_process(), payload_whose_drop_panics),
+    Case::new("failure.result_whose_drop_panics", &["E7", "H11"], Needs::CONCURRENT.queue(1).in_process(), result_bomb),
 ];
 
 fn panic_becomes_the_error(subject: &Subject) {
     let stage = Stage::new(subject);
-    let future = stage
-        .pool()
-        .submit(tasks::panic_with, "no such account".to_owned())
-        .unwrap();
+    let future = stage.pool().submit(tasks::panic_with, "no such account".to_owned()).unwrap();
     let error = future.result().unwrap_err();
     assert!(error.is_panic() && !error.is_cancelled() && !error.is_timed_out());
     assert!(error.to_string().contains("no such account"), "{error}");
@@ -73,12 +35,7 @@ fn panic_becomes_the_error(subject: &Subject) {
 
 fn panic_says_where(subject: &Subject) {
     let stage = Stage::new(subject);
-    match stage
-        .pool()
-        .submit(tasks::panic_with, "text".to_owned())
-        .unwrap()
-        .result()
-    {
+    match stage.pool().submit(tasks::panic_with, "text".to_owned()).unwrap().result() {
         Err(TaskError::Panicked(panic)) => {
             let location = panic.location().expect("the panic hook is ours");
             assert!(location.contains("tasks.rs"), "{location}");
@@ -106,12 +63,7 @@ fn payload_can_be_resumed(subject: &Subject) {
 
 fn payload_without_text(subject: &Subject) {
     let stage = Stage::new(subject);
-    let error = stage
-        .pool()
-        .submit(tasks::panic_with_number, 79)
-        .unwrap()
-        .result()
-        .unwrap_err();
+    let error = stage.pool().submit(tasks::panic_with_number, 79).unwrap().result().unwrap_err();
     assert!(error.is_panic());
     assert!(!error.to_string().is_empty());
 }
@@ -119,26 +71,14 @@ fn payload_without_text(subject: &Subject) {
 fn worker_lives_on(subject: &Subject) {
     let stage = Stage::workers(subject, 1);
     for number in 0..20 {
-        assert!(
-            stage
-                .pool()
-                .submit(tasks::panic_with, "again".to_owned())
-                .unwrap()
-                .result()
-                .is_err()
-        );
-        assert_eq!(
-            stage.pool().submit(tasks::double, number).unwrap().result().unwrap(),
-            2 * number
-        );
+        assert!(stage.pool().submit(tasks::panic_with, "again".to_owned()).unwrap().result().is_err());
+        assert_eq!(stage.pool().submit(tasks::double, number).unwrap().result().unwrap(), 2 * number);
     }
 }
 
 fn spares_the_neighbours(subject: &Subject) {
     let stage = Stage::new(subject);
-    let futures: Vec<_> = (0..40)
-        .map(|number| stage.pool().submit(tasks::double_even, number).unwrap())
-        .collect();
+    let futures: Vec<_> = (0..40).map(|number| stage.pool().submit(tasks::double_even, number).unwrap()).collect();
     for (number, future) in (0..40).zip(futures) {
         match number % 2 {
             0 => assert_eq!(future.result().unwrap(), 2 * number),
@@ -156,10 +96,7 @@ fn payload_whose_drop_panics(subject: &Subject) {
     for number in 0..3 {
         let future = stage.pool().submit(plant, ()).unwrap();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
-        assert_eq!(
-            stage.pool().submit(tasks::double, number).unwrap().result().unwrap(),
-            2 * number
-        );
+        assert_eq!(stage.pool().submit(tasks::double, number).unwrap().result().unwrap(), 2 * number);
     }
 }
 

@@ -18,93 +18,23 @@ use crate::tasks;
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("future.new_is_pending", &["F1", "F5"], Needs::ANY, new_is_pending),
-    Case::new(
-        "future.start_makes_it_running",
-        &["F16", "F5"],
-        Needs::ANY,
-        start_makes_it_running,
-    ),
+    Case::new("future.start_makes_it_running", &["F16", "F5"], Needs::ANY, start_makes_it_running),
     Case::new("future.done_is_not_running", &["F5"], Needs::ANY, done_is_not_running),
-    Case::new(
-        "future.completes_without_start",
-        &["F15"],
-        Needs::ANY,
-        completes_without_start,
-    ),
-    Case::new(
-        "future.start_again_changes_nothing",
-        &["F18"],
-        Needs::ANY,
-        start_again_changes_nothing,
-    ),
-    Case::new(
-        "future.start_after_cancel_is_refused",
-        &["F17", "H1"],
-        Needs::ANY,
-        start_after_cancel_is_refused,
-    ),
-    Case::new(
-        "future.completing_a_cancelled_one_is_refused",
-        &["F14", "H2"],
-        Needs::ANY,
-        completing_cancelled_refused,
-    ),
-    Case::new(
-        "future.abandoned_promise_is_an_error",
-        &["H55"],
-        Needs::ANY,
-        abandoned_promise_is_an_error,
-    ),
-    Case::new(
-        "future.limits_expire_without_harm",
-        &["F8", "H8"],
-        Needs::ANY,
-        limits_expire_without_harm,
-    ),
-    Case::new(
-        "future.no_time_still_reads_what_is_done",
-        &["F8"],
-        Needs::ANY,
-        no_time_still_reads_what_is_done,
-    ),
-    Case::new(
-        "future.completion_wakes_a_waiter",
-        &["F11"],
-        Needs::ANY,
-        completion_wakes_a_waiter,
-    ),
-    Case::new(
-        "future.completion_wakes_every_waiter",
-        &["F13"],
-        Needs::ANY,
-        completion_wakes_every_waiter,
-    ),
-    Case::new(
-        "future.cancel_wakes_a_waiter",
-        &["F12", "F9"],
-        Needs::ANY,
-        cancel_wakes_a_waiter,
-    ),
-    Case::new(
-        "future.abandoning_wakes_a_waiter",
-        &["H55", "F11"],
-        Needs::ANY,
-        abandoning_wakes_a_waiter,
-    ),
+    Case::new("future.completes_without_start", &["F15"], Needs::ANY, completes_without_start),
+    Case::new("future.start_again_changes_nothing", &["F18"], Needs::ANY, start_again_changes_nothing),
+    Case::new("future.start_after_cancel_is_refused", &["F17", "H1"], Needs::ANY, start_after_cancel_is_refused),
+    Case::new("future.completing_a_cancelled_one_is_refused", &["F14", "H2"], Needs::ANY, completing_cancelled_refused),
+    Case::new("future.abandoned_promise_is_an_error", &["H55"], Needs::ANY, abandoned_promise_is_an_error),
+    Case::new("future.limits_expire_without_harm", &["F8", "H8"], Needs::ANY, limits_expire_without_harm),
+    Case::new("future.no_time_still_reads_what_is_done", &["F8"], Needs::ANY, no_time_still_reads_what_is_done),
+    Case::new("future.completion_wakes_a_waiter", &["F11"], Needs::ANY, completion_wakes_a_waiter),
+    Case::new("future.completion_wakes_every_waiter", &["F13"], Needs::ANY, completion_wakes_every_waiter),
+    Case::new("future.cancel_wakes_a_waiter", &["F12", "F9"], Needs::ANY, cancel_wakes_a_waiter),
+    Case::new("future.abandoning_wakes_a_waiter", &["H55", "F11"], Needs::ANY, abandoning_wakes_a_waiter),
     Case::new("future.ids_are_distinct", &[], Needs::ANY, ids_are_distinct),
     Case::new("future.handles_cross_threads", &[], Needs::ANY, handles_cross_threads),
-    Case::new(
-        "future.debug_shows_the_state_only",
-        &["F29"],
-        Needs::ANY,
-        debug_shows_the_state_only,
-    ),
-    Case::new(
-        "future.longest_limits_do_not_overflow",
-        &["F8", "H8"],
-        Needs::ANY,
-        longest_limits_do_not_overflow,
-    ),
+    Case::new("future.debug_shows_the_state_only", &["F29"], Needs::ANY, debug_shows_the_state_only),
+    Case::new("future.longest_limits_do_not_overflow", &["F8", "H8"], Needs::ANY, longest_limits_do_not_overflow),
 ];
 
 /// Asserts (pending means none of them) the three questions a future answers.
@@ -160,11 +90,7 @@ fn start_after_cancel_is_refused(_: &Subject) {
 
 fn completing_cancelled_refused(_: &Subject) {
     let (promise, future) = cancelled::<String>();
-    assert_eq!(
-        promise.set_result("late".to_owned()),
-        Err("late".to_owned()),
-        "the value comes back"
-    );
+    assert_eq!(promise.set_result("late".to_owned()), Err("late".to_owned()), "the value comes back");
     assert_cancelled(future.result());
 
     let (promise, future) = cancelled::<String>();
@@ -178,10 +104,7 @@ fn abandoned_promise_is_an_error(_: &Subject) {
     assert!(promise.start());
     drop(promise);
     assert!(matches!(future.result(), Err(TaskError::Abandoned(_))));
-    assert!(
-        matches!(failed::<u64>().result(), Err(TaskError::Abandoned(_))),
-        "never started"
-    );
+    assert!(matches!(failed::<u64>().result(), Err(TaskError::Abandoned(_))), "never started");
 }
 
 fn limits_expire_without_harm(_: &Subject) {
@@ -202,12 +125,7 @@ fn no_time_still_reads_what_is_done(_: &Subject) {
     assert!(future.wait_timeout(NOW));
     assert!(future.exception_timeout(NOW).expect("it is done").is_none());
     assert_eq!(future.result_timeout(NOW).expect("it is done").unwrap(), 5);
-    assert_cancelled(
-        cancelled::<u64>()
-            .1
-            .result_timeout(NOW)
-            .expect("a cancelled future is done"),
-    );
+    assert_cancelled(cancelled::<u64>().1.result_timeout(NOW).expect("a cancelled future is done"));
 }
 
 fn completion_wakes_a_waiter(_: &Subject) {
@@ -249,12 +167,7 @@ fn cancel_wakes_a_waiter(_: &Subject) {
     for _ in 0..100 {
         let (_promise, future) = Promise::<u64>::new();
         thread::scope(|scope| {
-            let waiter = scope.spawn(|| {
-                future
-                    .exception()
-                    .expect("it is cancelled, not successful")
-                    .is_cancelled()
-            });
+            let waiter = scope.spawn(|| future.exception().expect("it is cancelled, not successful").is_cancelled());
             assert!(future.cancel());
             assert!(waiter.join().unwrap());
         });
@@ -309,15 +222,10 @@ fn longest_limits_do_not_overflow(subject: &Subject) {
     assert!(submit().result_timeout(LONGEST).is_ok());
     assert!(submit().share().result_timeout(LONGEST).is_ok());
     assert_eq!(wait([submit()], Some(LONGEST), ReturnWhen::AllCompleted).done.len(), 1);
-    assert_eq!(
-        wait([submit()], Some(LONGEST), ReturnWhen::FirstCompleted).done.len(),
-        1
-    );
+    assert_eq!(wait([submit()], Some(LONGEST), ReturnWhen::FirstCompleted).done.len(), 1);
     assert!(as_completed([submit()]).next_timeout(LONGEST).unwrap().is_some());
     assert!(as_completed([submit()]).timeout(LONGEST).all(|step| step.is_ok()));
-    let mapped = stage
-        .pool()
-        .map_with(MapOptions::new().timeout(LONGEST), tasks::double, 0..5);
+    let mapped = stage.pool().map_with(MapOptions::new().timeout(LONGEST), tasks::double, 0..5);
     assert_eq!(mapped.map(Result::unwrap).sum::<u64>(), 20);
     assert!(stage.pool().shutdown_timeout(LONGEST).is_ok());
 }

@@ -19,75 +19,20 @@ const QUEUED: Needs = Needs::CONCURRENT.queue(6);
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("map_end.limit_expires", &["M6", "M7"], Needs::CONCURRENT, limit_expires),
-    Case::new(
-        "map_end.limit_keeps_earlier_results",
-        &["M6", "M7"],
-        Needs::CONCURRENT.workers(2),
-        limit_keeps_earlier,
-    ),
-    Case::new(
-        "map_end.limit_cancels_the_rest",
-        &["M7"],
-        QUEUED,
-        limit_cancels_the_rest,
-    ),
-    Case::new(
-        "map_end.limit_of_a_stream",
-        &["M6"],
-        Needs::CONCURRENT,
-        limit_of_a_stream,
-    ),
-    Case::new(
-        "map_end.limit_leaves_the_executor",
-        &["M7"],
-        Needs::CONCURRENT,
-        limit_leaves_the_executor,
-    ),
-    Case::new(
-        "map_end.drop_cancels_the_rest",
-        &["M9", "H49"],
-        QUEUED,
-        drop_cancels_the_rest,
-    ),
-    Case::new(
-        "map_end.drop_unread_cancels",
-        &["M10", "H49"],
-        QUEUED,
-        drop_unread_cancels,
-    ),
-    Case::new(
-        "map_end.drop_waits_for_nobody",
-        &["M9", "H54"],
-        Needs::CONCURRENT,
-        drop_waits_for_nobody,
-    ),
-    Case::new(
-        "map_end.drop_frees_inputs",
-        &["M9", "E3"],
-        Needs::ANY,
-        drop_frees_inputs,
-    ),
+    Case::new("map_end.limit_keeps_earlier_results", &["M6", "M7"], Needs::CONCURRENT.workers(2), limit_keeps_earlier),
+    Case::new("map_end.limit_cancels_the_rest", &["M7"], QUEUED, limit_cancels_the_rest),
+    Case::new("map_end.limit_of_a_stream", &["M6"], Needs::CONCURRENT, limit_of_a_stream),
+    Case::new("map_end.limit_leaves_the_executor", &["M7"], Needs::CONCURRENT, limit_leaves_the_executor),
+    Case::new("map_end.drop_cancels_the_rest", &["M9", "H49"], QUEUED, drop_cancels_the_rest),
+    Case::new("map_end.drop_unread_cancels", &["M10", "H49"], QUEUED, drop_unread_cancels),
+    Case::new("map_end.drop_waits_for_nobody", &["M9", "H54"], Needs::CONCURRENT, drop_waits_for_nobody),
+    Case::new("map_end.drop_frees_inputs", &["M9", "E3"], Needs::ANY, drop_frees_inputs),
     Case::new("map_end.input_panics", &["M21"], Needs::ANY, input_panics),
-    Case::new(
-        "map_end.input_panics_at_once",
-        &["M21"],
-        Needs::ANY,
-        input_panics_at_once,
-    ),
+    Case::new("map_end.input_panics_at_once", &["M21"], Needs::ANY, input_panics_at_once),
     Case::new("map_end.after_shutdown", &["M22", "H47"], Needs::ANY, after_shutdown),
-    Case::new(
-        "map_end.no_inputs_after_shutdown",
-        &["M22"],
-        Needs::ANY,
-        no_inputs_after_shutdown,
-    ),
+    Case::new("map_end.no_inputs_after_shutdown", &["M22"], Needs::ANY, no_inputs_after_shutdown),
     Case::new("map_end.shutdown_midway", &["M19", "H47"], Needs::ANY, shutdown_midway),
-    Case::new(
-        "map_end.shutdown_midway_cancelling",
-        &["M19", "S5", "H55"],
-        QUEUED,
-        shutdown_midway_cancelling,
-    ),
+    Case::new("map_end.shutdown_midway_cancelling", &["M19", "S5", "H55"], QUEUED, shutdown_midway_cancelling),
     Case::new("map_end.cancelled_chunk", &["M5", "H50", "S5"], QUEUED, cancelled_chunk),
 ];
 
@@ -151,10 +96,7 @@ fn limit_leaves_the_executor(subject: &Subject) {
     let stage = Stage::new(subject);
     let gate = stage.gate("held");
     let options = MapOptions::new().timeout(NOW);
-    stage
-        .pool()
-        .map_with(options, tasks::pass, [gate.clone()])
-        .for_each(assert_timed_out);
+    stage.pool().map_with(options, tasks::pass, [gate.clone()]).for_each(assert_timed_out);
     gate.open();
     assert_eq!(stage.pool().submit(tasks::double, 2).unwrap().result().unwrap(), 4);
 }
@@ -188,11 +130,7 @@ fn drop_unread_cancels(subject: &Subject) {
     let (occupied, log) = (stage.occupy(), stage.log("ran"));
     let options = MapOptions::new().chunk_size(1).buffer(6);
     drop(stage.pool().map_with(options, tasks::note, noted(&log, 6)));
-    drop(
-        stage
-            .pool()
-            .map_with(MapOptions::new().chunk_size(3).buffer(6), tasks::note, noted(&log, 6)),
-    );
+    drop(stage.pool().map_with(MapOptions::new().chunk_size(3).buffer(6), tasks::note, noted(&log, 6)));
     occupied.release();
     stage.pool().shutdown(Shutdown::wait());
     assert_eq!(log.lines(), Vec::<String>::new());
@@ -211,9 +149,7 @@ fn drop_waits_for_nobody(subject: &Subject) {
 fn drop_frees_inputs(subject: &Subject) {
     let (stage, probe) = (Stage::new(subject), Arc::new(()));
     let inputs: Vec<_> = (0..30).map(|number| Tracked::new(&probe, number)).collect();
-    let mut map = stage
-        .pool()
-        .map_with(MapOptions::new().buffer(4), tasks::echo::<Tracked>, inputs);
+    let mut map = stage.pool().map_with(MapOptions::new().buffer(4), tasks::echo::<Tracked>, inputs);
     assert_eq!(map.next().unwrap().unwrap().number, 0);
     drop(map);
     stage.pool().shutdown(Shutdown::wait());
@@ -223,11 +159,7 @@ fn drop_frees_inputs(subject: &Subject) {
 /// Results of the inputs before it come first, then the panic goes on in its place, then the map is over.
 fn input_panics(subject: &Subject) {
     let stage = Stage::new(subject);
-    for options in [
-        MapOptions::new(),
-        MapOptions::new().buffer(2),
-        MapOptions::new().chunk_size(2),
-    ] {
+    for options in [MapOptions::new(), MapOptions::new().buffer(2), MapOptions::new().chunk_size(2)] {
         let inputs = (0..10).inspect(|number| assert!(*number < 5, "the input fails, on purpose"));
         let mut map = stage.pool().map_with(options, tasks::double, inputs);
         for number in 0..5 {
@@ -236,30 +168,20 @@ fn input_panics(subject: &Subject) {
         assert!(catch_unwind(AssertUnwindSafe(|| map.next())).is_err());
         assert!(map.next().is_none());
     }
-    assert_eq!(
-        stage.pool().submit(tasks::double, 2).unwrap().result().unwrap(),
-        4,
-        "the executor is unharmed"
-    );
+    assert_eq!(stage.pool().submit(tasks::double, 2).unwrap().result().unwrap(), 4, "the executor is unharmed");
 }
 
 fn input_panics_at_once(subject: &Subject) {
     let stage = Stage::new(subject);
     let inputs = (0..10).inspect(|_| panic!("the input fails, on purpose"));
     let mut map = stage.pool().map(tasks::double, inputs);
-    assert!(
-        catch_unwind(AssertUnwindSafe(|| map.next())).is_err(),
-        "from the step, not from the call"
-    );
+    assert!(catch_unwind(AssertUnwindSafe(|| map.next())).is_err(), "from the step, not from the call");
     assert!(map.next().is_none());
 }
 
 #[track_caller]
 fn assert_refused<T: std::fmt::Debug>(outcome: Option<Result<T, TaskError>>) {
-    assert!(
-        matches!(outcome, Some(Err(TaskError::Refused(_)))),
-        "expected a refusal, got {outcome:?}"
-    );
+    assert!(matches!(outcome, Some(Err(TaskError::Refused(_)))), "expected a refusal, got {outcome:?}");
 }
 
 fn after_shutdown(subject: &Subject) {
@@ -302,11 +224,7 @@ fn shutdown_midway_cancelling(subject: &Subject) {
     occupied.release();
     assert_refused(outcomes.pop());
     assert_eq!(outcomes.len(), 4);
-    assert!(
-        outcomes
-            .iter()
-            .all(|outcome| outcome.as_ref().is_err_and(TaskError::is_cancelled))
-    );
+    assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(TaskError::is_cancelled)));
 }
 
 /// Each item of a chunk that never began has the same outcome as its siblings.

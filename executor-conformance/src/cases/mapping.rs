@@ -15,41 +15,16 @@ use crate::tasks::{self, Tracked, alive};
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("mapping.in_input_order", &["M1"], Needs::ANY, in_input_order),
-    Case::new(
-        "mapping.in_input_order_whatever_ends_first",
-        &["M1"],
-        Needs::CONCURRENT.workers(2),
-        whatever_ends_first,
-    ),
+    Case::new("mapping.in_input_order_whatever_ends_first", &["M1"], Needs::CONCURRENT.workers(2), whatever_ends_first),
     Case::new("mapping.several_inputs", &["M1"], Needs::ANY, several_inputs),
-    Case::new(
-        "mapping.begins_in_the_call",
-        &["M2"],
-        Needs::CONCURRENT,
-        begins_in_the_call,
-    ),
-    Case::new(
-        "mapping.error_in_its_place",
-        &["M3", "M4", "H49"],
-        Needs::ANY,
-        error_in_its_place,
-    ),
+    Case::new("mapping.begins_in_the_call", &["M2"], Needs::CONCURRENT, begins_in_the_call),
+    Case::new("mapping.error_in_its_place", &["M3", "M4", "H49"], Needs::ANY, error_in_its_place),
     Case::new("mapping.error_in_a_chunk", &["M5", "H50"], Needs::ANY, error_in_a_chunk),
-    Case::new(
-        "mapping.errors_the_tasks_return",
-        &["M8"],
-        Needs::ANY,
-        errors_the_tasks_return,
-    ),
+    Case::new("mapping.errors_the_tasks_return", &["M8"], Needs::ANY, errors_the_tasks_return),
     Case::new("mapping.any_chunk_size", &["M11", "H51"], Needs::ANY, any_chunk_size),
     Case::new("mapping.any_buffer", &["M15"], Needs::ANY, any_buffer),
     Case::new("mapping.no_chunk_is_refused", &["M11"], Needs::ANY, no_chunk_is_refused),
-    Case::new(
-        "mapping.no_buffer_is_refused",
-        &["M13"],
-        Needs::ANY,
-        no_buffer_is_refused,
-    ),
+    Case::new("mapping.no_buffer_is_refused", &["M13"], Needs::ANY, no_buffer_is_refused),
     Case::new(
         "mapping.call_takes_one_buffer",
         &["M14", "M2", "H47"],
@@ -107,11 +82,7 @@ fn several_inputs(subject: &Subject) {
     let stage = Stage::new(subject);
     let zipped = (0_u64..10).zip((0_u64..5).rev());
     let results = stage.pool().map(|(a, b)| a * 10 + b, zipped);
-    assert_eq!(
-        results.map(Result::unwrap).collect::<Vec<_>>(),
-        [4, 13, 22, 31, 40],
-        "as many as the shorter one has"
-    );
+    assert_eq!(results.map(Result::unwrap).collect::<Vec<_>>(), [4, 13, 22, 31, 40], "as many as the shorter one has");
 }
 
 /// Nobody has asked for a result yet.
@@ -134,10 +105,7 @@ fn error_in_its_place(subject: &Subject) {
             0 => assert_eq!(outcome.unwrap(), 2 * number),
             _ => {
                 let error = outcome.unwrap_err();
-                assert!(
-                    error.is_panic() && error.to_string().contains(&format!("{number} is odd")),
-                    "{error}"
-                );
+                assert!(error.is_panic() && error.to_string().contains(&format!("{number} is odd")), "{error}");
             }
         }
     }
@@ -146,43 +114,24 @@ fn error_in_its_place(subject: &Subject) {
 fn error_in_a_chunk(subject: &Subject) {
     let stage = Stage::new(subject);
     let options = MapOptions::new().chunk_size(4);
-    let outcomes: Vec<_> = stage
-        .pool()
-        .map_with(options, tasks::double_even, [0, 2, 3, 4, 6])
-        .collect();
+    let outcomes: Vec<_> = stage.pool().map_with(options, tasks::double_even, [0, 2, 3, 4, 6]).collect();
     let values: Vec<_> = outcomes.into_iter().map(Result::ok).collect();
-    assert_eq!(
-        values,
-        [Some(0), Some(4), None, Some(8), Some(12)],
-        "the siblings before and after it are there"
-    );
+    assert_eq!(values, [Some(0), Some(4), None, Some(8), Some(12)], "the siblings before and after it are there");
 }
 
 fn errors_the_tasks_return(subject: &Subject) {
     let stage = Stage::new(subject);
-    let map = stage
-        .pool()
-        .map_with(MapOptions::new().timeout(LONG), tasks::checked_double, 0..6);
+    let map = stage.pool().map_with(MapOptions::new().timeout(LONG), tasks::checked_double, 0..6);
     let outcomes: Vec<_> = map.map(Result::unwrap).collect();
-    assert_eq!(
-        outcomes.iter().filter(|outcome| outcome.is_err()).count(),
-        3,
-        "ordinary values, which end nothing"
-    );
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_err()).count(), 3, "ordinary values, which end nothing");
     assert_eq!(outcomes[4], Ok(8));
 }
 
 fn any_chunk_size(subject: &Subject) {
     let stage = Stage::new(subject);
     for size in [1, 2, 7, 50, 1000] {
-        let results = stage
-            .pool()
-            .map_with(MapOptions::new().chunk_size(size), tasks::double, 0..50);
-        assert_eq!(
-            results.map(Result::unwrap).collect::<Vec<_>>(),
-            doubled(0..50),
-            "chunks of {size}"
-        );
+        let results = stage.pool().map_with(MapOptions::new().chunk_size(size), tasks::double, 0..50);
+        assert_eq!(results.map(Result::unwrap).collect::<Vec<_>>(), doubled(0..50), "chunks of {size}");
     }
 }
 
@@ -191,11 +140,7 @@ fn any_buffer(subject: &Subject) {
     for buffer in [1, 2, 7, 50, 1000] {
         for options in [MapOptions::new(), MapOptions::new().chunk_size(3)] {
             let results = stage.pool().map_with(options.buffer(buffer), tasks::double, 0..50);
-            assert_eq!(
-                results.map(Result::unwrap).collect::<Vec<_>>(),
-                doubled(0..50),
-                "a buffer of {buffer}"
-            );
+            assert_eq!(results.map(Result::unwrap).collect::<Vec<_>>(), doubled(0..50), "a buffer of {buffer}");
         }
     }
 }
@@ -212,9 +157,7 @@ fn no_buffer_is_refused(_: &Subject) {
 fn assert_refused(make: impl FnOnce() -> MapOptions, word: &str) {
     let payload = catch_unwind(AssertUnwindSafe(make)).expect_err("zero makes no sense");
     let text = payload.downcast_ref::<String>().cloned();
-    let text = text
-        .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_default();
+    let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
     assert!(text.contains(word), "the panic should name {word}: {text:?}");
 }
 
@@ -226,15 +169,9 @@ fn counted(taken: &Counter, inputs: impl Iterator<Item = u64>) -> impl Iterator<
 
 fn call_takes_one_buffer(subject: &Subject) {
     let stage = Stage::new(subject);
-    for options in [
-        MapOptions::new(),
-        MapOptions::new().chunk_size(1),
-        MapOptions::new().chunk_size(3),
-    ] {
+    for options in [MapOptions::new(), MapOptions::new().chunk_size(1), MapOptions::new().chunk_size(3)] {
         let (occupied, taken) = (stage.occupy(), Counter::default());
-        let map = stage
-            .pool()
-            .map_with(options.buffer(4), tasks::double, counted(&taken, 0..100));
+        let map = stage.pool().map_with(options.buffer(4), tasks::double, counted(&taken, 0..100));
         assert_eq!(taken.get(), 4, "inputs, whatever the chunks");
         occupied.release();
         assert_eq!(map.map(Result::unwrap).collect::<Vec<_>>(), doubled(0..100));
@@ -244,21 +181,11 @@ fn call_takes_one_buffer(subject: &Subject) {
 
 fn never_more_than_a_buffer_ahead(subject: &Subject) {
     let stage = Stage::new(subject);
-    for options in [
-        MapOptions::new(),
-        MapOptions::new().chunk_size(1),
-        MapOptions::new().chunk_size(10),
-    ] {
+    for options in [MapOptions::new(), MapOptions::new().chunk_size(1), MapOptions::new().chunk_size(10)] {
         let taken = Counter::default();
-        let mut map = stage
-            .pool()
-            .map_with(options.buffer(5), tasks::double, counted(&taken, 0..60));
+        let mut map = stage.pool().map_with(options.buffer(5), tasks::double, counted(&taken, 0..60));
         for yielded in 0..60 {
-            assert!(
-                taken.get() <= yielded + 5,
-                "{} inputs taken, {yielded} results yielded",
-                taken.get()
-            );
+            assert!(taken.get() <= yielded + 5, "{} inputs taken, {yielded} results yielded", taken.get());
             assert_eq!(map.next().unwrap().unwrap(), 2 * yielded as u64);
         }
         assert!(map.next().is_none());
@@ -267,26 +194,15 @@ fn never_more_than_a_buffer_ahead(subject: &Subject) {
 
 fn endless_inputs(subject: &Subject) {
     let stage = Stage::new(subject);
-    for options in [
-        MapOptions::new(),
-        MapOptions::new().buffer(3),
-        MapOptions::new().chunk_size(5),
-    ] {
+    for options in [MapOptions::new(), MapOptions::new().buffer(3), MapOptions::new().chunk_size(5)] {
         let results = stage.pool().map_with(options, tasks::double, 0..);
-        assert_eq!(
-            results.take(100).map(Result::unwrap).collect::<Vec<_>>(),
-            doubled(0..100)
-        );
+        assert_eq!(results.take(100).map(Result::unwrap).collect::<Vec<_>>(), doubled(0..100));
     }
 }
 
 fn no_inputs(subject: &Subject) {
     let stage = Stage::new(subject);
-    for options in [
-        MapOptions::new(),
-        MapOptions::new().buffer(3),
-        MapOptions::new().chunk_size(5).timeout(LONG),
-    ] {
+    for options in [MapOptions::new(), MapOptions::new().buffer(3), MapOptions::new().chunk_size(5).timeout(LONG)] {
         let mut map = stage.pool().map_with(options, tasks::double, Vec::new());
         assert!(map.next().is_none());
         assert!(map.next().is_none(), "and stays so");
@@ -308,11 +224,7 @@ fn yielded_is_let_go(subject: &Subject) {
 
 fn unordered(subject: &Subject) {
     let stage = Stage::new(subject);
-    for options in [
-        MapOptions::new(),
-        MapOptions::new().chunk_size(3),
-        MapOptions::new().buffer(2),
-    ] {
+    for options in [MapOptions::new(), MapOptions::new().chunk_size(3), MapOptions::new().buffer(2)] {
         let results = stage.pool().map_with(options.unordered(), tasks::double, 0..50);
         let mut results: Vec<_> = results.map(Result::unwrap).collect();
         results.sort_unstable();
@@ -335,9 +247,7 @@ fn unordered_yields_what_is_there(subject: &Subject) {
 
 fn as_a_stream(subject: &Subject) {
     let stage = Stage::new(subject);
-    let map = stage
-        .pool()
-        .map_with(MapOptions::new().buffer(4), tasks::double_even, 0..30);
+    let map = stage.pool().map_with(MapOptions::new().buffer(4), tasks::double_even, 0..30);
     // Not imported: its methods have the iterator's names.
     let outcomes: Vec<_> = block_on(futures::StreamExt::collect(map));
     assert_eq!(outcomes.len(), 30);
@@ -350,9 +260,6 @@ fn two_at_once(subject: &Subject) {
     let stage = Stage::new(subject);
     let evens = stage.pool().map(tasks::double, (0..50).map(|number| 2 * number));
     let odds = stage.pool().map(tasks::double, (0..50).map(|number| 2 * number + 1));
-    let merged: Vec<_> = evens
-        .zip(odds)
-        .flat_map(|(even, odd)| [even.unwrap(), odd.unwrap()])
-        .collect();
+    let merged: Vec<_> = evens.zip(odds).flat_map(|(even, odd)| [even.unwrap(), odd.unwrap()]).collect();
     assert_eq!(merged, doubled(0..100));
 }

@@ -22,24 +22,9 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("nested.as_completed", &["T8", "H32"], NESTED, nested_as_completed),
     Case::new("nested.map", &["T8", "H32"], NESTED, nested_map),
     Case::new("nested.many_at_once", &["T8", "H32"], NESTED, many_at_once),
-    Case::new(
-        "nested.failure_comes_through",
-        &["T8", "E7"],
-        NESTED,
-        failure_comes_through,
-    ),
-    Case::new(
-        "nested.shutdown_from_a_task",
-        &["S18", "H10", "H33"],
-        NESTED,
-        shutdown_from_a_task,
-    ),
-    Case::new(
-        "nested.stop_is_for_the_asked_task",
-        &["H4"],
-        Needs::CONCURRENT.in_process(),
-        stop_is_for_the_asked_task,
-    ),
+    Case::new("nested.failure_comes_through", &["T8", "E7"], NESTED, failure_comes_through),
+    Case::new("nested.shutdown_from_a_task", &["S18", "H10", "H33"], NESTED, shutdown_from_a_task),
+    Case::new("nested.stop_is_for_the_asked_task", &["H4"], Needs::CONCURRENT.in_process(), stop_is_for_the_asked_task),
 ];
 
 static POOLS: LazyLock<Mutex<HashMap<u64, Arc<dyn Executor>>>> = LazyLock::new(Mutex::default);
@@ -54,10 +39,7 @@ impl Registered {
     fn new(subject: &Subject) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let key = NEXT.fetch_add(1, Relaxed);
-        let pool: Arc<dyn Executor> = Arc::from(subject.build(&Config {
-            workers: Some(1),
-            ..Config::default()
-        }));
+        let pool: Arc<dyn Executor> = Arc::from(subject.build(&Config { workers: Some(1), ..Config::default() }));
         POOLS.lock().insert(key, Arc::clone(&pool));
         Self { key, pool }
     }
@@ -89,25 +71,17 @@ fn deep(subject: &Subject) {
             return n;
         }
         let pool = own(key);
-        let (a, b) = (
-            pool.submit(fibonacci, (key, n - 1)).unwrap(),
-            pool.submit(fibonacci, (key, n - 2)).unwrap(),
-        );
+        let (a, b) = (pool.submit(fibonacci, (key, n - 1)).unwrap(), pool.submit(fibonacci, (key, n - 2)).unwrap());
         a.result().unwrap() + b.result().unwrap()
     }
     let here = Registered::new(subject);
     step("waiting for nested tasks, ten deep");
-    assert_eq!(
-        here.pool.submit(fibonacci, (here.key, 10)).unwrap().result().unwrap(),
-        55
-    );
+    assert_eq!(here.pool.submit(fibonacci, (here.key, 10)).unwrap().result().unwrap(), 55);
 }
 
 /// Submits `count` doublings to the task's own executor.
 fn inner((key, count): (u64, u64)) -> Vec<Future<u64>> {
-    (0..count)
-        .map(|number| own(key).submit(tasks::double, number).unwrap())
-        .collect()
+    (0..count).map(|number| own(key).submit(tasks::double, number).unwrap()).collect()
 }
 
 fn sum(futures: impl IntoIterator<Item = Future<u64>>) -> u64 {
@@ -136,38 +110,23 @@ fn nested_map(subject: &Subject) {
     }
     let here = Registered::new(subject);
     step("waiting for a task that maps");
-    assert_eq!(
-        here.pool.submit(outer, (here.key, 100)).unwrap().result().unwrap(),
-        9900
-    );
+    assert_eq!(here.pool.submit(outer, (here.key, 100)).unwrap().result().unwrap(), 9900);
 }
 
 fn many_at_once(subject: &Subject) {
     let here = Registered::new(subject);
     let outer = |args| sum(inner(args));
-    let futures: Vec<_> = (0..8)
-        .map(|_| here.pool.submit(outer, (here.key, 2)).unwrap())
-        .collect();
+    let futures: Vec<_> = (0..8).map(|_| here.pool.submit(outer, (here.key, 2)).unwrap()).collect();
     step("waiting for eight tasks that each wait for two");
     assert_eq!(sum(futures), 16);
 }
 
 fn failure_comes_through(subject: &Subject) {
     fn outer((key, text): (u64, String)) -> String {
-        own(key)
-            .submit(tasks::panic_with, text)
-            .unwrap()
-            .result()
-            .unwrap_err()
-            .to_string()
+        own(key).submit(tasks::panic_with, text).unwrap().result().unwrap_err().to_string()
     }
     let here = Registered::new(subject);
-    let text = here
-        .pool
-        .submit(outer, (here.key, "inner trouble".to_owned()))
-        .unwrap()
-        .result()
-        .unwrap();
+    let text = here.pool.submit(outer, (here.key, "inner trouble".to_owned())).unwrap().result().unwrap();
     assert!(text.contains("inner trouble"), "{text}");
 }
 
@@ -198,9 +157,5 @@ fn stop_is_for_the_asked_task(subject: &Subject) {
     gate.wait_arrivals(1);
     future.stop();
     gate.open();
-    assert_eq!(
-        future.result().unwrap(),
-        (false, true),
-        "(the inner task, the asked one)"
-    );
+    assert_eq!(future.result().unwrap(), (false, true), "(the inner task, the asked one)");
 }

@@ -12,72 +12,17 @@ use crate::subject::Subject;
 use crate::tasks::{self, Tracked, alive};
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new(
-        "outcome.shared_value_is_not_consumed",
-        &["F6"],
-        Needs::ANY,
-        shared_value_is_not_consumed,
-    ),
-    Case::new(
-        "outcome.shared_error_is_one_object",
-        &["F7", "H6"],
-        Needs::ANY,
-        shared_error_is_one_object,
-    ),
-    Case::new(
-        "outcome.exception_is_the_error_of_result",
-        &["F7"],
-        Needs::ANY,
-        exception_is_the_error_of_result,
-    ),
-    Case::new(
-        "outcome.exception_of_success_is_none",
-        &["F10"],
-        Needs::ANY,
-        exception_of_success_is_none,
-    ),
-    Case::new(
-        "outcome.cancelled_reads_as_cancelled",
-        &["F9"],
-        Needs::ANY,
-        cancelled_reads_as_cancelled,
-    ),
-    Case::new(
-        "outcome.empty_text_is_an_error_still",
-        &["F28", "H5"],
-        Needs::ANY,
-        empty_text_is_an_error_still,
-    ),
-    Case::new(
-        "outcome.each_failure_is_its_own",
-        &["H6"],
-        Needs::ANY,
-        each_failure_is_its_own,
-    ),
-    Case::new(
-        "outcome.value_is_freed_with_its_handle",
-        &["F30"],
-        Needs::ANY,
-        value_is_freed_with_its_handle,
-    ),
-    Case::new(
-        "outcome.value_of_a_dropped_future_is_freed",
-        &["F30", "E5"],
-        Needs::ANY,
-        value_of_dropped_is_freed,
-    ),
-    Case::new(
-        "outcome.result_hands_the_value_over_once",
-        &["F30"],
-        Needs::ANY,
-        result_hands_the_value_over_once,
-    ),
-    Case::new(
-        "outcome.last_shared_handle_frees_the_value",
-        &["F30"],
-        Needs::ANY,
-        last_shared_handle_frees,
-    ),
+    Case::new("outcome.shared_value_is_not_consumed", &["F6"], Needs::ANY, shared_value_is_not_consumed),
+    Case::new("outcome.shared_error_is_one_object", &["F7", "H6"], Needs::ANY, shared_error_is_one_object),
+    Case::new("outcome.exception_is_the_error_of_result", &["F7"], Needs::ANY, exception_is_the_error_of_result),
+    Case::new("outcome.exception_of_success_is_none", &["F10"], Needs::ANY, exception_of_success_is_none),
+    Case::new("outcome.cancelled_reads_as_cancelled", &["F9"], Needs::ANY, cancelled_reads_as_cancelled),
+    Case::new("outcome.empty_text_is_an_error_still", &["F28", "H5"], Needs::ANY, empty_text_is_an_error_still),
+    Case::new("outcome.each_failure_is_its_own", &["H6"], Needs::ANY, each_failure_is_its_own),
+    Case::new("outcome.value_is_freed_with_its_handle", &["F30"], Needs::ANY, value_is_freed_with_its_handle),
+    Case::new("outcome.value_of_a_dropped_future_is_freed", &["F30", "E5"], Needs::ANY, value_of_dropped_is_freed),
+    Case::new("outcome.result_hands_the_value_over_once", &["F30"], Needs::ANY, result_hands_the_value_over_once),
+    Case::new("outcome.last_shared_handle_frees_the_value", &["F30"], Needs::ANY, last_shared_handle_frees),
 ];
 
 fn shared_value_is_not_consumed(_: &Subject) {
@@ -94,19 +39,13 @@ fn shared_error_is_one_object(_: &Subject) {
     let first = future.result().unwrap_err();
     assert!(ptr::eq(first, future.result().unwrap_err()));
     assert!(ptr::eq(first, future.exception().expect("it failed")));
-    assert!(
-        ptr::eq(first, future.clone().result().unwrap_err()),
-        "clones see the same object"
-    );
+    assert!(ptr::eq(first, future.clone().result().unwrap_err()), "clones see the same object");
 }
 
 fn exception_is_the_error_of_result(_: &Subject) {
     let future = failed::<u64>();
     let text = future.exception().expect("it failed").to_string();
-    assert!(
-        matches!(future.exception(), Some(TaskError::Abandoned(_))),
-        "asking twice is fine"
-    );
+    assert!(matches!(future.exception(), Some(TaskError::Abandoned(_))), "asking twice is fine");
     assert_eq!(future.result().unwrap_err().to_string(), text);
 }
 

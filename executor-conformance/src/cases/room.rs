@@ -14,62 +14,21 @@ use crate::{step, tasks};
 const BOUNDED: Needs = Needs::CONCURRENT.bounded();
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new(
-        "room.try_submit_takes_what_fits",
-        &["H48"],
-        Needs::ANY,
-        try_submit_takes_what_fits,
-    ),
-    Case::new(
-        "room.try_submit_hands_arguments_back",
-        &["H48"],
-        BOUNDED,
-        try_submit_hands_arguments_back,
-    ),
-    Case::new(
-        "room.try_submit_after_shutdown",
-        &["S1", "H48"],
-        Needs::ANY,
-        try_submit_after_shutdown,
-    ),
+    Case::new("room.try_submit_takes_what_fits", &["H48"], Needs::ANY, try_submit_takes_what_fits),
+    Case::new("room.try_submit_hands_arguments_back", &["H48"], BOUNDED, try_submit_hands_arguments_back),
+    Case::new("room.try_submit_after_shutdown", &["S1", "H48"], Needs::ANY, try_submit_after_shutdown),
     Case::new("room.submit_waits", &["H48", "E2"], BOUNDED, submit_waits),
-    Case::new(
-        "room.comes_back_by_cancel",
-        &["H48", "F2"],
-        BOUNDED,
-        comes_back_by_cancel,
-    ),
-    Case::new(
-        "room.comes_back_by_expiry",
-        &["H48"],
-        BOUNDED.time_limits(),
-        comes_back_by_expiry,
-    ),
-    Case::new(
-        "room.waiters_are_refused_at_shutdown",
-        &["H30", "S1", "H55"],
-        BOUNDED,
-        waiters_are_refused_at_shutdown,
-    ),
+    Case::new("room.comes_back_by_cancel", &["H48", "F2"], BOUNDED, comes_back_by_cancel),
+    Case::new("room.comes_back_by_expiry", &["H48"], BOUNDED.time_limits(), comes_back_by_expiry),
+    Case::new("room.waiters_are_refused_at_shutdown", &["H30", "S1", "H55"], BOUNDED, waiters_are_refused_at_shutdown),
     Case::new("room.for_many_submitters", &["E6", "H48"], BOUNDED, for_many_submitters),
-    Case::new(
-        "room.shutdown_needs_none",
-        &["S15", "H28", "H30"],
-        BOUNDED,
-        shutdown_needs_none,
-    ),
+    Case::new("room.shutdown_needs_none", &["S15", "H28", "H30"], BOUNDED, shutdown_needs_none),
     Case::new("room.map_with_a_small_queue", &["H47"], BOUNDED, map_with_a_small_queue),
     Case::new("room.zero_is_refused", &[], BOUNDED, zero_is_refused),
 ];
 
 fn bounded(subject: &Subject, capacity: usize) -> Stage {
-    Stage::with(
-        subject,
-        Config {
-            queue_capacity: Some(capacity),
-            ..Config::default()
-        },
-    )
+    Stage::with(subject, Config { queue_capacity: Some(capacity), ..Config::default() })
 }
 
 fn try_submit_takes_what_fits(subject: &Subject) {
@@ -87,20 +46,14 @@ fn try_submit_hands_arguments_back(subject: &Subject) {
     assert!(full.is_full());
     assert_eq!(full.into_args(), "third");
     occupied.release();
-    assert_eq!(
-        (first.result().unwrap(), second.result().unwrap()),
-        ("first".to_owned(), "second".to_owned())
-    );
+    assert_eq!((first.result().unwrap(), second.result().unwrap()), ("first".to_owned(), "second".to_owned()));
     assert_eq!(try_one("fourth").unwrap().result().unwrap(), "fourth");
 }
 
 fn try_submit_after_shutdown(subject: &Subject) {
     let stage = Stage::new(subject);
     stage.pool().shutdown(Shutdown::wait());
-    let refused = stage
-        .pool()
-        .try_submit(tasks::echo::<String>, "mine".to_owned())
-        .unwrap_err();
+    let refused = stage.pool().try_submit(tasks::echo::<String>, "mine".to_owned()).unwrap_err();
     assert!(!refused.is_full());
     assert!(matches!(&refused, TrySubmitError::Refused(SubmitError::ShutDown, _)));
     assert_eq!(refused.into_args(), "mine");
@@ -116,10 +69,7 @@ fn submit_waits(subject: &Subject) {
         let waiting = scope.spawn(|| {
             ready.wait();
             let late = stage.pool().submit(tasks::double, 2).unwrap();
-            assert!(
-                !queued.is_cancelled() && (queued.is_running() || queued.is_done()),
-                "there was no room before"
-            );
+            assert!(!queued.is_cancelled() && (queued.is_running() || queued.is_done()), "there was no room before");
             late.result().unwrap()
         });
         ready.wait();
@@ -133,10 +83,7 @@ fn comes_back_by_cancel(subject: &Subject) {
     let stage = bounded(subject, 1);
     let occupied = stage.occupy();
     for number in 0..20 {
-        let future = stage
-            .pool()
-            .try_submit(tasks::double, number)
-            .expect("the cancelled one left its room");
+        let future = stage.pool().try_submit(tasks::double, number).expect("the cancelled one left its room");
         assert!(stage.pool().try_submit(tasks::double, number).unwrap_err().is_full());
         assert!(future.cancel());
     }
@@ -154,10 +101,7 @@ fn comes_back_by_cancel(subject: &Subject) {
 fn comes_back_by_expiry(subject: &Subject) {
     let stage = bounded(subject, 1);
     let occupied = stage.occupy();
-    let expiring = stage
-        .pool()
-        .submit_with(TaskOptions::new().queue_timeout(SHORT), tasks::double, 1)
-        .unwrap();
+    let expiring = stage.pool().submit_with(TaskOptions::new().queue_timeout(SHORT), tasks::double, 1).unwrap();
     step("waiting for room that an expired task gives back");
     let late = stage.pool().submit(tasks::double, 2).unwrap();
     assert_timed_out(expiring.result());
@@ -212,9 +156,7 @@ fn shutdown_needs_none(subject: &Subject) {
     for how in [Shutdown::no_wait(), Shutdown::no_wait().cancel_futures()] {
         let stage = bounded(subject, 2);
         let occupied = stage.occupy();
-        let queued: Vec<_> = (0..2)
-            .map(|number| stage.pool().submit(tasks::double, number).unwrap())
-            .collect();
+        let queued: Vec<_> = (0..2).map(|number| stage.pool().submit(tasks::double, number).unwrap()).collect();
         assert!(stage.pool().try_submit(tasks::double, 9).unwrap_err().is_full());
         step("shutting down with a full queue");
         stage.pool().shutdown(how);
@@ -231,12 +173,7 @@ fn map_with_a_small_queue(subject: &Subject) {
 }
 
 fn zero_is_refused(subject: &Subject) {
-    let built = (subject.factory)(&Config {
-        queue_capacity: Some(0),
-        ..Config::default()
-    });
-    let error = built
-        .expect_err("a queue without room could never take a task")
-        .to_string();
+    let built = (subject.factory)(&Config { queue_capacity: Some(0), ..Config::default() });
+    let error = built.expect_err("a queue without room could never take a task").to_string();
     assert!(error.contains("capacity"), "{error}");
 }

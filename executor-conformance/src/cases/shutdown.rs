@@ -16,84 +16,27 @@ const QUEUED: Needs = Needs::CONCURRENT.queue(6);
 pub(crate) const CASES: &[Case] = &[
     Case::new("shutdown.refuses_tasks", &["S1"], Needs::ANY, refuses_tasks),
     Case::new("shutdown.again", &["S2"], Needs::ANY, again),
-    Case::new(
-        "shutdown.of_an_unused_executor",
-        &["S2", "S3"],
-        Needs::ANY,
-        of_an_unused_executor,
-    ),
-    Case::new(
-        "shutdown.waits_for_everything",
-        &["S3", "T9"],
-        QUEUED,
-        waits_for_everything,
-    ),
+    Case::new("shutdown.of_an_unused_executor", &["S2", "S3"], Needs::ANY, of_an_unused_executor),
+    Case::new("shutdown.waits_for_everything", &["S3", "T9"], QUEUED, waits_for_everything),
     Case::new("shutdown.without_waiting", &["S4"], QUEUED, without_waiting),
     Case::new("shutdown.cancelling", &["S5", "S6", "S7"], QUEUED, cancelling),
-    Case::new(
-        "shutdown.cancelling_without_waiting",
-        &["S8", "S17"],
-        QUEUED,
-        cancelling_without_waiting,
-    ),
+    Case::new("shutdown.cancelling_without_waiting", &["S8", "S17"], QUEUED, cancelling_without_waiting),
     Case::new("shutdown.cancelling_later", &["S2", "S5"], QUEUED, cancelling_later),
     Case::new("shutdown.waiting_later", &["S4", "S19"], QUEUED, waiting_later),
-    Case::new(
-        "shutdown.leaves_results_readable",
-        &["S19"],
-        Needs::ANY,
-        leaves_results_readable,
-    ),
-    Case::new(
-        "shutdown.drop_drains",
-        &["S9", "S10", "T10", "H54", "H56"],
-        QUEUED,
-        drop_drains,
-    ),
-    Case::new(
-        "shutdown.drop_while_unwinding_drains",
-        &["S9"],
-        QUEUED,
-        drop_while_unwinding_drains,
-    ),
-    Case::new(
-        "shutdown.drop_after_no_wait",
-        &["S9", "S12"],
-        QUEUED,
-        drop_after_no_wait,
-    ),
-    Case::new(
-        "shutdown.futures_outlive_the_executor",
-        &["S10", "H55"],
-        Needs::ANY,
-        futures_outlive_the_executor,
-    ),
-    Case::new(
-        "shutdown.cancelled_before_it",
-        &["S14", "H30"],
-        QUEUED,
-        cancelled_before_it,
-    ),
+    Case::new("shutdown.leaves_results_readable", &["S19"], Needs::ANY, leaves_results_readable),
+    Case::new("shutdown.drop_drains", &["S9", "S10", "T10", "H54", "H56"], QUEUED, drop_drains),
+    Case::new("shutdown.drop_while_unwinding_drains", &["S9"], QUEUED, drop_while_unwinding_drains),
+    Case::new("shutdown.drop_after_no_wait", &["S9", "S12"], QUEUED, drop_after_no_wait),
+    Case::new("shutdown.futures_outlive_the_executor", &["S10", "H55"], Needs::ANY, futures_outlive_the_executor),
+    Case::new("shutdown.cancelled_before_it", &["S14", "H30"], QUEUED, cancelled_before_it),
     Case::new("shutdown.limit_expires", &["H58"], Needs::CONCURRENT, limit_expires),
-    Case::new(
-        "shutdown.limit_with_time_to_spare",
-        &["H58", "S3"],
-        Needs::ANY,
-        limit_with_time_to_spare,
-    ),
+    Case::new("shutdown.limit_with_time_to_spare", &["H58", "S3"], Needs::ANY, limit_with_time_to_spare),
     Case::new("shutdown.after_failures", &["S3", "E7"], Needs::ANY, after_failures),
 ];
 
 /// Queues six tasks that write a line each.
 fn queue_six(stage: &Stage, log: &Log) -> Vec<Future<()>> {
-    (0..6)
-        .map(|number| {
-            stage
-                .pool()
-                .submit(tasks::note, (log.clone(), number.to_string()))
-                .unwrap()
-        })
-        .collect()
+    (0..6).map(|number| stage.pool().submit(tasks::note, (log.clone(), number.to_string())).unwrap()).collect()
 }
 
 fn refuses_tasks(subject: &Subject) {
@@ -151,12 +94,7 @@ fn cancelling(subject: &Subject) {
     occupied.open();
     // The workers are on their way out of their first tasks: each queued one runs or is cancelled, nothing else.
     stage.pool().shutdown(Shutdown::wait().cancel_futures());
-    assert!(
-        occupied
-            .blockers()
-            .iter()
-            .all(|blocker| blocker.is_done() && !blocker.is_cancelled())
-    );
+    assert!(occupied.blockers().iter().all(|blocker| blocker.is_done() && !blocker.is_cancelled()));
     assert!(queued.iter().all(Future::is_done));
     let ran = queued.into_iter().filter(|future| !future.is_cancelled()).count();
     assert_eq!(log.lines().len(), ran);
@@ -204,9 +142,7 @@ fn waiting_later(subject: &Subject) {
 
 fn leaves_results_readable(subject: &Subject) {
     let stage = Stage::new(subject);
-    let futures: Vec<_> = (0..6)
-        .map(|number| stage.pool().submit(tasks::double, number).unwrap())
-        .collect();
+    let futures: Vec<_> = (0..6).map(|number| stage.pool().submit(tasks::double, number).unwrap()).collect();
     stage.pool().shutdown(Shutdown::wait());
     let sum: u64 = futures.into_iter().map(|future| future.result().unwrap()).sum();
     assert_eq!(sum, 30);
@@ -259,9 +195,7 @@ fn futures_outlive_the_executor(subject: &Subject) {
 fn cancelled_before_it(subject: &Subject) {
     for _ in 0..20 {
         let stage = Stage::new(subject);
-        let futures: Vec<_> = (0..3)
-            .map(|number| stage.pool().submit(tasks::double, number).unwrap())
-            .collect();
+        let futures: Vec<_> = (0..3).map(|number| stage.pool().submit(tasks::double, number).unwrap()).collect();
         futures.iter().for_each(|future| {
             let _ = future.cancel();
         });
@@ -278,14 +212,8 @@ fn limit_expires(subject: &Subject) {
         step("waiting for the limit of a shutdown");
         assert!(stage.pool().shutdown_timeout(limit).is_err());
     }
-    assert!(
-        stage.pool().submit(tasks::double, 1).is_err(),
-        "it is a shutdown all the same"
-    );
-    assert!(
-        occupied.blockers().iter().all(Future::is_running),
-        "and nothing was torn down"
-    );
+    assert!(stage.pool().submit(tasks::double, 1).is_err(), "it is a shutdown all the same");
+    assert!(occupied.blockers().iter().all(Future::is_running), "and nothing was torn down");
     occupied.release();
     assert!(stage.pool().shutdown_timeout(LONG).is_ok());
 }
@@ -299,15 +227,7 @@ fn limit_with_time_to_spare(subject: &Subject) {
 
 fn after_failures(subject: &Subject) {
     let stage = Stage::new(subject);
-    let futures: Vec<_> = (0..10)
-        .map(|number| stage.pool().submit(tasks::double_even, number).unwrap())
-        .collect();
+    let futures: Vec<_> = (0..10).map(|number| stage.pool().submit(tasks::double_even, number).unwrap()).collect();
     stage.pool().shutdown(Shutdown::wait());
-    assert_eq!(
-        futures
-            .into_iter()
-            .filter(|future| future.exception().is_some())
-            .count(),
-        5
-    );
+    assert_eq!(futures.into_iter().filter(|future| future.exception().is_some()).count(), 5);
 }

@@ -15,31 +15,11 @@ use crate::{step, tasks};
 const ROUNDS: usize = 40;
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new(
-        "shutdown_race.with_submit",
-        &["S1", "E6", "H25", "H55"],
-        Needs::ANY,
-        with_submit,
-    ),
-    Case::new(
-        "shutdown_race.with_submit_and_cancel",
-        &["S14", "H30"],
-        Needs::ANY,
-        with_submit_and_cancel,
-    ),
+    Case::new("shutdown_race.with_submit", &["S1", "E6", "H25", "H55"], Needs::ANY, with_submit),
+    Case::new("shutdown_race.with_submit_and_cancel", &["S14", "H30"], Needs::ANY, with_submit_and_cancel),
     Case::new("shutdown_race.with_shutdown", &["S2", "H30"], Needs::ANY, with_shutdown),
-    Case::new(
-        "shutdown_race.with_callbacks",
-        &["F19", "F20", "H30"],
-        Needs::ANY,
-        with_callbacks,
-    ),
-    Case::new(
-        "shutdown_race.with_drop_of_the_last_pointer",
-        &["S10", "H54"],
-        Needs::ANY,
-        with_last_pointer,
-    ),
+    Case::new("shutdown_race.with_callbacks", &["F19", "F20", "H30"], Needs::ANY, with_callbacks),
+    Case::new("shutdown_race.with_drop_of_the_last_pointer", &["S10", "H54"], Needs::ANY, with_last_pointer),
     Case::new("shutdown_race.with_a_map", &["M19", "H47"], Needs::ANY, with_a_map),
 ];
 
@@ -102,9 +82,7 @@ fn with_submit_and_cancel(subject: &Subject) {
 fn with_shutdown(subject: &Subject) {
     for round in 0..ROUNDS {
         let (stage, ready) = (Stage::new(subject), Barrier::new(3));
-        let futures: Vec<_> = (0..5)
-            .map(|number| stage.pool().submit(tasks::double, number).unwrap())
-            .collect();
+        let futures: Vec<_> = (0..5).map(|number| stage.pool().submit(tasks::double, number).unwrap()).collect();
         thread::scope(|scope| {
             for other in 0..3 {
                 let (stage, ready) = (&stage, &ready);
@@ -162,14 +140,8 @@ fn with_a_map(subject: &Subject) {
             scope.spawn(|| {
                 ready.wait();
                 let outcomes: Vec<_> = stage.pool().map(tasks::double, 0..200).collect();
-                let refused = outcomes
-                    .last()
-                    .is_some_and(|last| last.as_ref().is_err_and(|e| !e.is_cancelled()));
-                assert!(
-                    refused || outcomes.len() == 200,
-                    "{} outcomes and no refusal",
-                    outcomes.len()
-                );
+                let refused = outcomes.last().is_some_and(|last| last.as_ref().is_err_and(|e| !e.is_cancelled()));
+                assert!(refused || outcomes.len() == 200, "{} outcomes and no refusal", outcomes.len());
                 for (number, outcome) in (0..).zip(&outcomes[..outcomes.len() - usize::from(refused)]) {
                     match outcome {
                         Ok(value) => assert_eq!(*value, 2 * number),

@@ -15,31 +15,11 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("stop.pending_is_cancelled", &["H4"], Needs::ANY, pending_is_cancelled),
     Case::new("stop.running_is_asked", &["H4"], Needs::ANY, running_is_asked),
     Case::new("stop.done_is_left_alone", &["H4", "F3"], Needs::ANY, done_is_left_alone),
-    Case::new(
-        "stop.queued_task_is_cancelled",
-        &["H4"],
-        Needs::CONCURRENT.queue(1),
-        queued_task_is_cancelled,
-    ),
-    Case::new(
-        "stop.running_task_hears_of_it",
-        &["H4"],
-        Needs::CONCURRENT.in_process(),
-        running_task_hears_of_it,
-    ),
+    Case::new("stop.queued_task_is_cancelled", &["H4"], Needs::CONCURRENT.queue(1), queued_task_is_cancelled),
+    Case::new("stop.running_task_hears_of_it", &["H4"], Needs::CONCURRENT.in_process(), running_task_hears_of_it),
     Case::new("stop.is_for_one_task_only", &["H4"], TWO, is_for_one_task_only),
-    Case::new(
-        "stop.is_forgotten_by_the_next_task",
-        &["H4"],
-        Needs::CONCURRENT.in_process(),
-        is_forgotten_by_the_next,
-    ),
-    Case::new(
-        "stop.nobody_asks_outside_a_task",
-        &["H4"],
-        Needs::ANY,
-        nobody_asks_outside_a_task,
-    ),
+    Case::new("stop.is_forgotten_by_the_next_task", &["H4"], Needs::CONCURRENT.in_process(), is_forgotten_by_the_next),
+    Case::new("stop.nobody_asks_outside_a_task", &["H4"], Needs::ANY, nobody_asks_outside_a_task),
 ];
 
 fn pending_is_cancelled(_: &Subject) {

@@ -16,25 +16,10 @@ use crate::subject::{Config, Subject};
 use crate::tasks::{self, Tracked, alive};
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new(
-        "submit.arguments_pass_through",
-        &["E1"],
-        Needs::ANY,
-        arguments_pass_through,
-    ),
-    Case::new(
-        "submit.closures_without_captures",
-        &["E1"],
-        Needs::ANY,
-        closures_without_captures,
-    ),
+    Case::new("submit.arguments_pass_through", &["E1"], Needs::ANY, arguments_pass_through),
+    Case::new("submit.closures_without_captures", &["E1"], Needs::ANY, closures_without_captures),
     Case::new("submit.large_values", &["E1"], Needs::ANY, large_values),
-    Case::new(
-        "submit.one_worker_keeps_the_order",
-        &["E2"],
-        Needs::CONCURRENT.queue(10),
-        one_worker_keeps_the_order,
-    ),
+    Case::new("submit.one_worker_keeps_the_order", &["E2"], Needs::CONCURRENT.queue(10), one_worker_keeps_the_order),
     Case::new(
         "submit.never_waits_without_a_bound",
         &["E2"],
@@ -43,47 +28,22 @@ pub(crate) const CASES: &[Case] = &[
     ),
     Case::new("submit.keeps_no_argument", &["E3"], Needs::ANY, keeps_no_argument),
     Case::new("submit.keeps_no_result", &["E3", "M12"], Needs::ANY, keeps_no_result),
-    Case::new(
-        "submit.keeps_no_unread_result",
-        &["E3", "E5"],
-        Needs::ANY,
-        keeps_no_unread_result,
-    ),
+    Case::new("submit.keeps_no_unread_result", &["E3", "E5"], Needs::ANY, keeps_no_unread_result),
     Case::new("submit.from_many_threads", &["E6"], Needs::ANY, from_many_threads),
     Case::new("submit.through_every_pointer", &[], Needs::ANY, through_every_pointer),
-    Case::new(
-        "submit.states_of_a_task",
-        &["F1", "F5", "F16"],
-        Needs::CONCURRENT.queue(1),
-        states_of_a_task,
-    ),
+    Case::new("submit.states_of_a_task", &["F1", "F5", "F16"], Needs::CONCURRENT.queue(1), states_of_a_task),
     Case::new("submit.says_where_it_was", &[], Needs::ANY, says_where_it_was),
     Case::new("submit.name", &[], Needs::ANY, name),
     Case::new("submit.run_limit", &["H4", "H8"], Needs::ANY.time_limits(), run_limit),
-    Case::new(
-        "submit.run_limit_with_time_to_spare",
-        &[],
-        Needs::ANY.time_limits(),
-        run_limit_with_time_to_spare,
-    ),
+    Case::new("submit.run_limit_with_time_to_spare", &[], Needs::ANY.time_limits(), run_limit_with_time_to_spare),
     Case::new(
         "submit.run_limit_is_for_running_only",
         &[],
         Needs::CONCURRENT.queue(1).time_limits(),
         run_limit_starts_late,
     ),
-    Case::new(
-        "submit.queue_limit",
-        &["H58"],
-        Needs::CONCURRENT.queue(1).time_limits(),
-        queue_limit,
-    ),
-    Case::new(
-        "submit.queue_limit_with_time_to_spare",
-        &[],
-        Needs::ANY.time_limits(),
-        queue_limit_with_time_to_spare,
-    ),
+    Case::new("submit.queue_limit", &["H58"], Needs::CONCURRENT.queue(1).time_limits(), queue_limit),
+    Case::new("submit.queue_limit_with_time_to_spare", &[], Needs::ANY.time_limits(), queue_limit_with_time_to_spare),
 ];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,20 +63,10 @@ fn arguments_pass_through(subject: &Subject) {
         note: None,
         stock: BTreeMap::from([("nut".to_owned(), -3)]),
     };
-    assert_eq!(
-        pool.submit(tasks::echo::<Order>, order.clone())
-            .unwrap()
-            .result()
-            .unwrap(),
-        order
-    );
+    assert_eq!(pool.submit(tasks::echo::<Order>, order.clone()).unwrap().result().unwrap(), order);
     pool.submit(tasks::echo::<()>, ()).unwrap().result().unwrap();
     let mixed = (1_u8, 'x', "text".to_owned(), [1.5_f32; 3]);
-    let echoed = pool
-        .submit(tasks::echo::<(u8, char, String, [f32; 3])>, mixed.clone())
-        .unwrap()
-        .result()
-        .unwrap();
+    let echoed = pool.submit(tasks::echo::<(u8, char, String, [f32; 3])>, mixed.clone()).unwrap().result().unwrap();
     assert_eq!(echoed, mixed);
     let failed = pool.submit(tasks::checked_double, 3).unwrap().result().unwrap();
     assert_eq!(failed.unwrap_err(), "3 is odd", "a task's own error is a value");
@@ -124,15 +74,9 @@ fn arguments_pass_through(subject: &Subject) {
 
 fn closures_without_captures(subject: &Subject) {
     let stage = Stage::new(subject);
-    let power = stage
-        .pool()
-        .submit(|(base, exponent)| u64::pow(base, exponent), (3, 7))
-        .unwrap();
+    let power = stage.pool().submit(|(base, exponent)| u64::pow(base, exponent), (3, 7)).unwrap();
     assert_eq!(power.result().unwrap(), 2187);
-    let length = stage
-        .pool()
-        .submit(|text: String| text.len(), "four".to_owned())
-        .unwrap();
+    let length = stage.pool().submit(|text: String| text.len(), "four".to_owned()).unwrap();
     assert_eq!(length.result().unwrap(), 4);
 }
 
@@ -148,12 +92,7 @@ fn one_worker_keeps_the_order(subject: &Subject) {
     let stage = Stage::workers(subject, 1);
     let (occupied, log) = (stage.occupy(), stage.log("order"));
     for number in 0..10 {
-        drop(
-            stage
-                .pool()
-                .submit(tasks::note, (log.clone(), format!("{number}")))
-                .unwrap(),
-        );
+        drop(stage.pool().submit(tasks::note, (log.clone(), format!("{number}"))).unwrap());
     }
     occupied.release();
     stage.pool().shutdown(Shutdown::wait());
@@ -164,9 +103,7 @@ fn never_waits_without_a_bound(subject: &Subject) {
     let stage = Stage::new(subject);
     let occupied = stage.occupy();
     step("submitting 1000 tasks to busy workers");
-    let futures: Vec<_> = (0..1000)
-        .map(|number| stage.pool().submit(tasks::double, number).unwrap())
-        .collect();
+    let futures: Vec<_> = (0..1000).map(|number| stage.pool().submit(tasks::double, number).unwrap()).collect();
     assert!(!futures.iter().any(Future::is_done));
     occupied.release();
     let sum: u64 = futures.into_iter().map(|future| future.result().unwrap()).sum();
@@ -175,30 +112,19 @@ fn never_waits_without_a_bound(subject: &Subject) {
 
 fn keeps_no_argument(subject: &Subject) {
     let (stage, probe) = (Stage::new(subject), Arc::new(()));
-    let future = stage
-        .pool()
-        .submit(|tracked: Tracked| tracked.number, Tracked::new(&probe, 5))
-        .unwrap();
+    let future = stage.pool().submit(|tracked: Tracked| tracked.number, Tracked::new(&probe, 5)).unwrap();
     assert_eq!(future.result().unwrap(), 5);
     assert_eq!(alive(&probe), 0, "although the executor lives");
 }
 
 fn keeps_no_result(subject: &Subject) {
     let (stage, probe) = (Stage::new(subject), Arc::new(()));
-    let value = stage
-        .pool()
-        .submit(tasks::echo::<Tracked>, Tracked::new(&probe, 5))
-        .unwrap()
-        .result()
-        .unwrap();
+    let value = stage.pool().submit(tasks::echo::<Tracked>, Tracked::new(&probe, 5)).unwrap().result().unwrap();
     assert_eq!(value.number, 5);
     drop(value);
     assert_eq!(alive(&probe), 0, "although the executor lives");
 
-    for item in stage.pool().map(
-        tasks::echo::<Tracked>,
-        (0..20).map(|number| Tracked::new(&probe, number)),
-    ) {
+    for item in stage.pool().map(tasks::echo::<Tracked>, (0..20).map(|number| Tracked::new(&probe, number))) {
         item.unwrap();
     }
     assert_eq!(alive(&probe), 0);
@@ -206,16 +132,8 @@ fn keeps_no_result(subject: &Subject) {
 
 fn keeps_no_unread_result(subject: &Subject) {
     let (stage, probe) = (Stage::new(subject), Arc::new(()));
-    drop(
-        stage
-            .pool()
-            .submit(tasks::echo::<Tracked>, Tracked::new(&probe, 1))
-            .unwrap(),
-    );
-    let unread = stage
-        .pool()
-        .submit(tasks::echo::<Tracked>, Tracked::new(&probe, 2))
-        .unwrap();
+    drop(stage.pool().submit(tasks::echo::<Tracked>, Tracked::new(&probe, 1)).unwrap());
+    let unread = stage.pool().submit(tasks::echo::<Tracked>, Tracked::new(&probe, 2)).unwrap();
     unread.wait();
     drop(unread);
     stage.pool().shutdown(Shutdown::wait());
@@ -228,9 +146,7 @@ fn from_many_threads(subject: &Subject) {
     let total: u64 = thread::scope(|scope| {
         let submitter = |_| {
             scope.spawn(move || {
-                let futures: Vec<_> = (0..100)
-                    .map(|number| pool.submit(tasks::double, number).unwrap())
-                    .collect();
+                let futures: Vec<_> = (0..100).map(|number| pool.submit(tasks::double, number).unwrap()).collect();
                 futures.into_iter().map(|future| future.result().unwrap()).sum::<u64>()
             })
         };
@@ -287,10 +203,7 @@ fn says_where_it_was(subject: &Subject) {
 fn name(subject: &Subject) {
     let stage = Stage::new(subject);
     let options = TaskOptions::new().name("totals of March");
-    let future = stage
-        .pool()
-        .submit_with(options, tasks::panic_with, "text".to_owned())
-        .unwrap();
+    let future = stage.pool().submit_with(options, tasks::panic_with, "text".to_owned()).unwrap();
     assert_eq!(future.info().name(), Some("totals of March"));
     let text = future.result().unwrap_err().to_string();
     assert!(text.contains("totals of March"), "{text}");
@@ -303,10 +216,7 @@ fn run_limit(subject: &Subject) {
     let stage = Stage::new(subject);
     let gate = stage.gate("inside");
     let options = TaskOptions::new().run_timeout(SHORT);
-    let future = stage
-        .pool()
-        .submit_with(options, tasks::until_stopped, gate.clone())
-        .unwrap();
+    let future = stage.pool().submit_with(options, tasks::until_stopped, gate.clone()).unwrap();
     step("waiting for a run limit to expire");
     assert_timed_out(future.result());
     step("waiting for the stopped task to leave its worker");
@@ -316,19 +226,8 @@ fn run_limit(subject: &Subject) {
 fn run_limit_with_time_to_spare(subject: &Subject) {
     let stage = Stage::new(subject);
     let options = || TaskOptions::new().run_timeout(LONG).queue_timeout(LONG);
-    assert_eq!(
-        stage
-            .pool()
-            .submit_with(options(), tasks::double, 4)
-            .unwrap()
-            .result()
-            .unwrap(),
-        8
-    );
-    let failing = stage
-        .pool()
-        .submit_with(options(), tasks::panic_with, "text".to_owned())
-        .unwrap();
+    assert_eq!(stage.pool().submit_with(options(), tasks::double, 4).unwrap().result().unwrap(), 8);
+    let failing = stage.pool().submit_with(options(), tasks::panic_with, "text".to_owned()).unwrap();
     assert!(failing.result().unwrap_err().is_panic());
 }
 
@@ -338,14 +237,8 @@ fn run_limit_starts_late(subject: &Subject) {
     let occupied = stage.occupy();
     let options = TaskOptions::new().run_timeout(SHORT);
     let gate = stage.gate("inside");
-    let future = stage
-        .pool()
-        .submit_with(options, tasks::until_stopped, gate.clone())
-        .unwrap();
-    assert!(
-        !future.wait_timeout(2 * SHORT),
-        "it has not begun, so its limit cannot expire"
-    );
+    let future = stage.pool().submit_with(options, tasks::until_stopped, gate.clone()).unwrap();
+    assert!(!future.wait_timeout(2 * SHORT), "it has not begun, so its limit cannot expire");
     occupied.release();
     gate.wait_arrivals(1);
     assert_timed_out(future.result());
@@ -355,10 +248,7 @@ fn queue_limit(subject: &Subject) {
     let stage = Stage::new(subject);
     let (occupied, log) = (stage.occupy(), stage.log("ran"));
     let options = TaskOptions::new().queue_timeout(SHORT);
-    let future = stage
-        .pool()
-        .submit_with(options, tasks::note, (log.clone(), "late".to_owned()))
-        .unwrap();
+    let future = stage.pool().submit_with(options, tasks::note, (log.clone(), "late".to_owned())).unwrap();
     step("waiting for a queue limit to expire while every worker is busy");
     assert_timed_out(future.result());
     occupied.release();

@@ -16,88 +16,23 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("waiting.splits_its_input", &["W1"], Needs::ANY, splits_its_input),
     Case::new("waiting.for_all", &["W2"], Needs::ANY, for_all),
     Case::new("waiting.for_the_first", &["W3"], Needs::ANY, for_the_first),
-    Case::new(
-        "waiting.for_the_first_of_some_done",
-        &["W4"],
-        Needs::ANY,
-        for_the_first_of_some_done,
-    ),
-    Case::new(
-        "waiting.for_the_first_failure",
-        &["W5"],
-        Needs::ANY,
-        for_the_first_failure,
-    ),
-    Case::new(
-        "waiting.for_a_failure_that_is_there",
-        &["W6"],
-        Needs::ANY,
-        for_a_failure_that_is_there,
-    ),
-    Case::new(
-        "waiting.for_a_failure_that_never_comes",
-        &["W7"],
-        Needs::ANY,
-        for_a_failure_that_never_comes,
-    ),
-    Case::new(
-        "waiting.for_an_error_the_task_returned",
-        &["W5"],
-        Needs::ANY,
-        for_an_error_the_task_returned,
-    ),
-    Case::new(
-        "waiting.for_a_condition_of_ones_own",
-        &["W3"],
-        Needs::ANY,
-        for_a_condition_of_ones_own,
-    ),
+    Case::new("waiting.for_the_first_of_some_done", &["W4"], Needs::ANY, for_the_first_of_some_done),
+    Case::new("waiting.for_the_first_failure", &["W5"], Needs::ANY, for_the_first_failure),
+    Case::new("waiting.for_a_failure_that_is_there", &["W6"], Needs::ANY, for_a_failure_that_is_there),
+    Case::new("waiting.for_a_failure_that_never_comes", &["W7"], Needs::ANY, for_a_failure_that_never_comes),
+    Case::new("waiting.for_an_error_the_task_returned", &["W5"], Needs::ANY, for_an_error_the_task_returned),
+    Case::new("waiting.for_a_condition_of_ones_own", &["W3"], Needs::ANY, for_a_condition_of_ones_own),
     Case::new("waiting.limit_expires", &["W8"], Needs::ANY, limit_expires),
-    Case::new(
-        "waiting.cancelled_is_done",
-        &["W9", "S17", "H1"],
-        Needs::ANY,
-        cancelled_is_done,
-    ),
-    Case::new(
-        "waiting.cancel_ends_the_wait",
-        &["W9", "W7", "H1"],
-        Needs::CONCURRENT.queue(2),
-        cancel_ends_the_wait,
-    ),
+    Case::new("waiting.cancelled_is_done", &["W9", "S17", "H1"], Needs::ANY, cancelled_is_done),
+    Case::new("waiting.cancel_ends_the_wait", &["W9", "W7", "H1"], Needs::CONCURRENT.queue(2), cancel_ends_the_wait),
     Case::new("waiting.for_nothing", &["W11"], Needs::ANY, for_nothing),
     Case::new("waiting.keeps_the_keys", &["W1"], Needs::ANY, keeps_the_keys),
-    Case::new(
-        "waiting.for_futures_of_two_executors",
-        &["W10"],
-        Needs::ANY,
-        for_futures_of_two_executors,
-    ),
-    Case::new(
-        "waiting.many_at_the_same_moment",
-        &["W13"],
-        Needs::ANY,
-        many_at_the_same_moment,
-    ),
+    Case::new("waiting.for_futures_of_two_executors", &["W10"], Needs::ANY, for_futures_of_two_executors),
+    Case::new("waiting.many_at_the_same_moment", &["W13"], Needs::ANY, many_at_the_same_moment),
     Case::new("waiting.repeatedly", &["W14"], Needs::ANY, repeatedly),
-    Case::new(
-        "waiting.in_opposite_orders",
-        &["W15", "H29"],
-        Needs::ANY,
-        in_opposite_orders,
-    ),
-    Case::new(
-        "waiting.for_tasks",
-        &["W2", "W3"],
-        Needs::CONCURRENT.workers(2),
-        for_tasks,
-    ),
-    Case::new(
-        "waiting.for_a_task_that_fails",
-        &["W5"],
-        Needs::CONCURRENT.workers(2),
-        for_a_task_that_fails,
-    ),
+    Case::new("waiting.in_opposite_orders", &["W15", "H29"], Needs::ANY, in_opposite_orders),
+    Case::new("waiting.for_tasks", &["W2", "W3"], Needs::CONCURRENT.workers(2), for_tasks),
+    Case::new("waiting.for_a_task_that_fails", &["W5"], Needs::CONCURRENT.workers(2), for_a_task_that_fails),
     Case::new(
         "waiting.after_cancelling_the_rest",
         &["W9", "S17"],
@@ -140,10 +75,8 @@ fn for_all(_: &Subject) {
 }
 
 fn for_the_first(_: &Subject) {
-    let outcomes: [fn(Promise<u64>); 2] = [
-        |promise| later(promise, 1),
-        |promise| drop(thread::spawn(|| drop(promise))),
-    ];
+    let outcomes: [fn(Promise<u64>); 2] =
+        [|promise| later(promise, 1), |promise| drop(thread::spawn(|| drop(promise)))];
     for complete in outcomes {
         let (mut promises, futures) = pairs::<u64>(3);
         let first = futures[1].id();
@@ -168,11 +101,7 @@ fn for_the_first_failure(_: &Subject) {
     let failing = promises.remove(1);
     thread::spawn(move || drop(failing));
     let split = wait(futures, None, ReturnWhen::FirstException);
-    assert_eq!(
-        (split.done.len(), split.not_done.len()),
-        (2, 2),
-        "the success before it is done too"
-    );
+    assert_eq!((split.done.len(), split.not_done.len()), (2, 2), "the success before it is done too");
 }
 
 fn for_a_failure_that_is_there(_: &Subject) {
@@ -188,17 +117,9 @@ fn for_a_failure_that_never_comes(_: &Subject) {
     let (_promise, cancelled) = cancelled();
     futures.extend([done(1), cancelled]);
     let split = wait(futures, Some(SHORT), ReturnWhen::FirstException);
-    assert_eq!(
-        (split.done.len(), split.not_done.len()),
-        (2, 3),
-        "it waited for a failure"
-    );
+    assert_eq!((split.done.len(), split.not_done.len()), (2, 3), "it waited for a failure");
     promises.into_iter().for_each(|promise| later(promise, 2));
-    let split = wait(
-        split.done.into_iter().chain(split.not_done),
-        None,
-        ReturnWhen::FirstException,
-    );
+    let split = wait(split.done.into_iter().chain(split.not_done), None, ReturnWhen::FirstException);
     assert_eq!((split.done.len(), split.not_done.len()), (5, 0));
 }
 
@@ -207,25 +128,14 @@ fn for_an_error_the_task_returned(_: &Subject) {
     futures.push(done(Ok(1)));
     let blind = wait(futures, Some(NOW), ReturnWhen::FirstException);
     assert_eq!(blind.done.len(), 1);
-    promises
-        .remove(0)
-        .set_result(Err("no".to_owned()))
-        .expect("nothing else completes it");
+    promises.remove(0).set_result(Err("no".to_owned())).expect("nothing else completes it");
     let futures = blind.done.into_iter().chain(blind.not_done);
     let split = wait(futures, Some(LONG), FirstError);
-    assert_eq!(
-        (split.done.len(), split.not_done.len()),
-        (2, 1),
-        "an inner error ends the wait"
-    );
+    assert_eq!((split.done.len(), split.not_done.len()), (2, 1), "an inner error ends the wait");
 
     let (_promises, mut futures) = pairs::<Result<u64, String>>(1);
     futures.push(failed());
-    assert_eq!(
-        wait(futures, Some(LONG), FirstError).not_done.len(),
-        1,
-        "an outer error too"
-    );
+    assert_eq!(wait(futures, Some(LONG), FirstError).not_done.len(), 1, "an outer error too");
 }
 
 fn for_a_condition_of_ones_own(_: &Subject) {
@@ -242,11 +152,7 @@ fn limit_expires(_: &Subject) {
         let (_promises, mut futures) = pairs::<u64>(2);
         futures.push(done(1));
         let split = wait(futures, Some(limit), ReturnWhen::AllCompleted);
-        assert_eq!(
-            (split.done.len(), split.not_done.len()),
-            (1, 2),
-            "an answer, not an error"
-        );
+        assert_eq!((split.done.len(), split.not_done.len()), (1, 2), "an answer, not an error");
     }
 }
 
@@ -261,17 +167,11 @@ fn cancel_ends_the_wait(subject: &Subject) {
     for when in [ReturnWhen::AllCompleted, ReturnWhen::FirstException] {
         let (stage, ready) = (Stage::new(subject), Arc::new(Barrier::new(2)));
         let occupied = stage.occupy();
-        let queued: Vec<_> = (0..2)
-            .map(|number| stage.pool().submit(tasks::double, number).unwrap())
-            .collect();
+        let queued: Vec<_> = (0..2).map(|number| stage.pool().submit(tasks::double, number).unwrap()).collect();
         let go = Arc::clone(&ready);
         let waiter = thread::spawn(move || {
             go.wait();
-            wait(queued, None, when)
-                .done
-                .iter()
-                .filter(|future| future.is_cancelled())
-                .count()
+            wait(queued, None, when).done.iter().filter(|future| future.is_cancelled()).count()
         });
         ready.wait();
         stage.pool().shutdown(Shutdown::no_wait().cancel_futures());
@@ -282,11 +182,7 @@ fn cancel_ends_the_wait(subject: &Subject) {
 }
 
 fn for_nothing(_: &Subject) {
-    for when in [
-        ReturnWhen::AllCompleted,
-        ReturnWhen::FirstCompleted,
-        ReturnWhen::FirstException,
-    ] {
+    for when in [ReturnWhen::AllCompleted, ReturnWhen::FirstCompleted, ReturnWhen::FirstException] {
         let split = wait(Vec::<Future<u64>>::new(), None, when);
         assert!(split.done.is_empty() && split.not_done.is_empty());
     }
@@ -294,11 +190,7 @@ fn for_nothing(_: &Subject) {
 
 fn keeps_the_keys(_: &Subject) {
     let (_promises, futures) = pairs::<u64>(1);
-    let members = futures
-        .into_iter()
-        .chain([done(4)])
-        .zip(["pending", "done"])
-        .map(|(future, key)| (key, future));
+    let members = futures.into_iter().chain([done(4)]).zip(["pending", "done"]).map(|(future, key)| (key, future));
     let split = wait(members.collect::<Vec<_>>(), Some(NOW), ReturnWhen::AllCompleted);
     assert_eq!(split.done[0].0, "done");
     assert_eq!(split.not_done[0].0, "pending");
@@ -325,9 +217,7 @@ fn many_at_the_same_moment(_: &Subject) {
                 let (share, ready) = (promises.split_off(promises.len() - 25), &ready);
                 scope.spawn(move || {
                     ready.wait();
-                    share
-                        .into_iter()
-                        .for_each(|promise| promise.set_result(1).expect("nothing else completes it"));
+                    share.into_iter().for_each(|promise| promise.set_result(1).expect("nothing else completes it"));
                 });
             }
             ready.wait();
@@ -357,9 +247,7 @@ fn in_opposite_orders(_: &Subject) {
         thread::scope(|scope| {
             scope.spawn(|| shared.iter().for_each(|future| future.wait()));
             scope.spawn(|| reversed.iter().for_each(|future| future.wait()));
-            promises
-                .into_iter()
-                .for_each(|promise| promise.set_result(1).expect("nothing else completes it"));
+            promises.into_iter().for_each(|promise| promise.set_result(1).expect("nothing else completes it"));
         });
     }
 }
@@ -374,11 +262,7 @@ fn for_tasks(subject: &Subject) {
     assert_eq!((split.done.len(), split.not_done.len()), (1, 1));
     gate.open();
     step("waiting for all");
-    let split = wait(
-        split.done.into_iter().chain(split.not_done),
-        None,
-        ReturnWhen::AllCompleted,
-    );
+    let split = wait(split.done.into_iter().chain(split.not_done), None, ReturnWhen::AllCompleted);
     assert_eq!((split.done.len(), split.not_done.len()), (2, 0));
 }
 
@@ -404,9 +288,7 @@ fn for_a_task_that_fails(subject: &Subject) {
 fn after_cancelling_the_rest(subject: &Subject) {
     let stage = Stage::new(subject);
     let occupied = stage.occupy();
-    let queued: Vec<_> = (0..4)
-        .map(|number| stage.pool().submit(tasks::double, number).unwrap())
-        .collect();
+    let queued: Vec<_> = (0..4).map(|number| stage.pool().submit(tasks::double, number).unwrap()).collect();
     stage.pool().shutdown(Shutdown::no_wait().cancel_futures());
     step("waiting for cancelled futures while every worker is busy");
     let split = wait(queued, None, ReturnWhen::AllCompleted);

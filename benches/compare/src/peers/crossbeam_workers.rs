@@ -23,10 +23,7 @@ impl CrossbeamWorkers {
                 thread::spawn(move || queue.iter().for_each(|job| job()))
             })
             .collect();
-        Self {
-            jobs: Some(jobs),
-            workers,
-        }
+        Self { jobs: Some(jobs), workers }
     }
 }
 

@@ -26,10 +26,7 @@ pub(crate) trait Peer: Send + Sync {
 
     /// Waits for all results and sums them; a peer overrides it where it has a cheaper way than one wait each.
     fn collect(&self, handles: Vec<Self::Handle>) -> u64 {
-        handles
-            .into_iter()
-            .map(|handle| self.wait(handle))
-            .fold(0, u64::wrapping_add)
+        handles.into_iter().map(|handle| self.wait(handle)).fold(0, u64::wrapping_add)
     }
 }
 

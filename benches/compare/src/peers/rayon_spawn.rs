@@ -31,8 +31,5 @@ impl Peer for RayonSpawn {
 
 /// The rayon pool of every row that has rayon as its peer.
 pub(crate) fn pool() -> ThreadPool {
-    ThreadPoolBuilder::new()
-        .num_threads(WORKERS)
-        .build()
-        .expect("the workers start")
+    ThreadPoolBuilder::new().num_threads(WORKERS).build().expect("the workers start")
 }

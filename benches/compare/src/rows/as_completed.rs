@@ -34,9 +34,7 @@ fn row(scale: f64, submits: bool) -> Row {
         tasks: many,
         contenders: vec![
             Contender::new("ours", move || batch(&pool, many, submits)),
-            Contender::new("itself at 1,000", move || {
-                (0..many / FEW).map(|_| batch(&same, FEW, submits)).sum()
-            }),
+            Contender::new("itself at 1,000", move || (0..many / FEW).map(|_| batch(&same, FEW, submits)).sum()),
         ],
     }
 }
@@ -48,9 +46,7 @@ fn batch(pool: &ThreadPoolExecutor, count: u64, submits: bool) -> Duration {
         futures.push(pool.submit(noop, black_box(input)).expect("the pool is open"));
     }
     let start = if submits { start } else { Instant::now() };
-    let sum = as_completed(futures)
-        .map(|future| future.result().expect("the task returns"))
-        .fold(0, u64::wrapping_add);
+    let sum = as_completed(futures).map(|future| future.result().expect("the task returns")).fold(0, u64::wrapping_add);
     let elapsed = start.elapsed();
     assert_eq!(sum, expected_sum(count));
     elapsed

@@ -30,9 +30,7 @@ fn add_one(input: u64) -> u64 {
 
 fn ours_map(pool: &ThreadPoolExecutor, count: u64) -> Duration {
     let (elapsed, sum) = timed(|| {
-        pool.map(add_one, 0..count)
-            .map(|result| result.expect("the task returns"))
-            .fold(0, u64::wrapping_add)
+        pool.map(add_one, 0..count).map(|result| result.expect("the task returns")).fold(0, u64::wrapping_add)
     });
     check(sum, count);
     elapsed

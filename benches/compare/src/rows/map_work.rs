@@ -28,9 +28,7 @@ static STEPS: OnceLock<u64> = OnceLock::new();
 pub(super) fn build(scale: f64) -> Row {
     let count = scaled(20_000, scale);
     STEPS.get_or_init(calibrate);
-    let expected = (0..count)
-        .map(|input| if input % 2_000 == 0 { work(input) } else { 0 })
-        .fold(0, u64::wrapping_add);
+    let expected = (0..count).map(|input| if input % 2_000 == 0 { work(input) } else { 0 }).fold(0, u64::wrapping_add);
     let (pool, peer) = (ours::pool(WORKERS), rayon_spawn::pool());
     Row {
         tasks: count,
@@ -48,9 +46,7 @@ fn work(input: u64) -> u64 {
 }
 
 fn churn(input: u64, steps: u64) -> u64 {
-    (0..steps).fold(input, |state, step| {
-        black_box(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step))
-    })
+    (0..steps).fold(input, |state, step| black_box(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step)))
 }
 
 /// The least of many samples: the one that was disturbed least.

@@ -49,18 +49,12 @@ fn parent(children: u64) -> u64 {
     for input in 0..children {
         futures.push(pool.submit(noop, black_box(input)).expect("the pool is open"));
     }
-    futures
-        .into_iter()
-        .map(|future| future.result().expect("the child returns"))
-        .fold(0, u64::wrapping_add)
+    futures.into_iter().map(|future| future.result().expect("the child returns")).fold(0, u64::wrapping_add)
 }
 
 fn rayon_scope(pool: &ThreadPool, parents: u64, children: u64) -> Duration {
-    let (elapsed, sum) = timed(|| {
-        (0..parents)
-            .map(|_| pool.install(|| rayon_parent(black_box(children))))
-            .fold(0, u64::wrapping_add)
-    });
+    let (elapsed, sum) =
+        timed(|| (0..parents).map(|_| pool.install(|| rayon_parent(black_box(children)))).fold(0, u64::wrapping_add));
     assert_eq!(sum, parents * expected_sum(children));
     elapsed
 }

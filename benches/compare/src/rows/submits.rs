@@ -32,28 +32,19 @@ macro_rules! contenders {
 /// Everything is submitted by one thread, then everything is collected by it.
 pub(super) fn submit_collect(scale: f64) -> Row {
     let count = scaled(1_000_000, scale);
-    Row {
-        tasks: count,
-        contenders: contenders!(submit_then_collect, count),
-    }
+    Row { tasks: count, contenders: contenders!(submit_then_collect, count) }
 }
 
 /// One task at a time: submit, wait, submit, wait.
 pub(super) fn round_trip(scale: f64) -> Row {
     let count = scaled(100_000, scale);
-    Row {
-        tasks: count,
-        contenders: contenders!(one_at_a_time, count),
-    }
+    Row { tasks: count, contenders: contenders!(one_at_a_time, count) }
 }
 
 /// Four threads submit to the same pool and each collects what it submitted.
 pub(super) fn producers(scale: f64) -> Row {
     let each = scaled(250_000, scale);
-    Row {
-        tasks: each * PRODUCERS as u64,
-        contenders: contenders!(four_producers, each),
-    }
+    Row { tasks: each * PRODUCERS as u64, contenders: contenders!(four_producers, each) }
 }
 
 fn contender<P: Peer + 'static>(
@@ -73,11 +64,8 @@ fn submit_then_collect<P: Peer>(peer: &Arc<P>, count: u64) -> Duration {
 }
 
 fn one_at_a_time<P: Peer>(peer: &Arc<P>, count: u64) -> Duration {
-    let (elapsed, sum) = timed(|| {
-        (0..count)
-            .map(|input| peer.wait(peer.submit(black_box(input))))
-            .fold(0, u64::wrapping_add)
-    });
+    let (elapsed, sum) =
+        timed(|| (0..count).map(|input| peer.wait(peer.submit(black_box(input)))).fold(0, u64::wrapping_add));
     assert_eq!(sum, expected_sum(count));
     elapsed
 }
@@ -98,15 +86,8 @@ fn four_producers<P: Peer + 'static>(peer: &Arc<P>, each: u64) -> Duration {
             })
         })
         .collect();
-    let times: Vec<_> = producers
-        .into_iter()
-        .map(|producer| producer.join().expect("no producer panics"))
-        .collect();
-    let start = times
-        .iter()
-        .map(|&(start, _)| start)
-        .min()
-        .expect("there are producers");
+    let times: Vec<_> = producers.into_iter().map(|producer| producer.join().expect("no producer panics")).collect();
+    let start = times.iter().map(|&(start, _)| start).min().expect("there are producers");
     let end = times.iter().map(|&(_, end)| end).max().expect("there are producers");
     end - start
 }

@@ -187,10 +187,7 @@ impl Actor {
                 entry.refused();
                 let refused = matches!(error, TrySubmitError::Full(_) | TrySubmitError::Refused(..));
                 assert!(refused, "an unknown reason to refuse");
-                assert!(
-                    Arc::ptr_eq(&error.into_args().entry, &entry),
-                    "the arguments of another task came back"
-                );
+                assert!(Arc::ptr_eq(&error.into_args().entry, &entry), "the arguments of another task came back");
             }
         }
     }

@@ -39,10 +39,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(origin: &'static str) -> Arc<Self> {
-        Arc::new(Self {
-            origin,
-            ..Self::default()
-        })
+        Arc::new(Self { origin, ..Self::default() })
     }
 
     /// The executor refused the task.
@@ -94,54 +91,19 @@ impl Entry {
     /// Compares the books; `drained` says that nobody but a task's own submitter may have kept it from running.
     pub(crate) fn settle(this: &mut Arc<Self>, drained: bool) -> Settled {
         let entry = Self::alone(this);
-        let settled = Settled {
-            runs: entry.runs.load(Relaxed),
-            callbacks: entry.callbacks_called.load(Relaxed),
-        };
+        let settled = Settled { runs: entry.runs.load(Relaxed), callbacks: entry.callbacks_called.load(Relaxed) };
         let (made, added) = (entry.values_made.load(Relaxed), entry.callbacks_added.load(Relaxed));
         let refused = entry.must_not_run.load(Relaxed);
         expect(entry, settled.runs <= 1, "the task ran more than once");
-        expect(
-            entry,
-            entry.arguments_dropped.load(Relaxed) == 1,
-            "the arguments were not dropped exactly once",
-        );
-        expect(
-            entry,
-            made == settled.runs,
-            "a run must make one value or one panic payload",
-        );
-        expect(
-            entry,
-            entry.values_dropped.load(Relaxed) == made,
-            "values made and values dropped differ",
-        );
-        expect(
-            entry,
-            settled.callbacks == added,
-            "callbacks added and callbacks called differ",
-        );
-        expect(
-            entry,
-            entry.callbacks_dropped.load(Relaxed) == added,
-            "callbacks added and callbacks dropped differ",
-        );
-        expect(
-            entry,
-            settled.runs == 0 || !refused,
-            "the task ran although it was refused or cancelled",
-        );
-        expect(
-            entry,
-            settled.runs == 1 || !entry.must_run.load(Relaxed),
-            "an outcome without a run",
-        );
+        expect(entry, entry.arguments_dropped.load(Relaxed) == 1, "the arguments were not dropped exactly once");
+        expect(entry, made == settled.runs, "a run must make one value or one panic payload");
+        expect(entry, entry.values_dropped.load(Relaxed) == made, "values made and values dropped differ");
+        expect(entry, settled.callbacks == added, "callbacks added and callbacks called differ");
+        expect(entry, entry.callbacks_dropped.load(Relaxed) == added, "callbacks added and callbacks dropped differ");
+        expect(entry, settled.runs == 0 || !refused, "the task ran although it was refused or cancelled");
+        expect(entry, settled.runs == 1 || !entry.must_run.load(Relaxed), "an outcome without a run");
         let excused = refused || !drained || entry.may_not_run.load(Relaxed);
-        expect(
-            entry,
-            settled.runs == 1 || excused,
-            "the pool was drained and yet the task did not run",
-        );
+        expect(entry, settled.runs == 1 || excused, "the pool was drained and yet the task did not run");
         settled
     }
 
@@ -182,10 +144,7 @@ pub(crate) struct Argument {
 
 impl Argument {
     pub(crate) fn new(entry: &Arc<Entry>, work: Work) -> Self {
-        Self {
-            entry: Arc::clone(entry),
-            work,
-        }
+        Self { entry: Arc::clone(entry), work }
     }
 
     /// Notes that the task began.
@@ -208,9 +167,7 @@ pub(crate) struct Value {
 impl Value {
     pub(crate) fn new(entry: &Arc<Entry>) -> Self {
         entry.values_made.fetch_add(1, Relaxed);
-        Self {
-            entry: Arc::clone(entry),
-        }
+        Self { entry: Arc::clone(entry) }
     }
 }
 
@@ -228,9 +185,7 @@ pub(crate) struct Callback {
 impl Callback {
     pub(crate) fn new(entry: &Arc<Entry>) -> Self {
         entry.callbacks_added.fetch_add(1, Relaxed);
-        Self {
-            entry: Arc::clone(entry),
-        }
+        Self { entry: Arc::clone(entry) }
     }
 
     pub(crate) fn call(&self, outcome: &Result<Value, TaskError>) {

@@ -39,10 +39,7 @@ pub(crate) fn whole(actor: &mut Actor) {
         finish_item(&taken, results, outcome);
         results += 1;
     }
-    assert!(
-        refused || results == count,
-        "a map of {count} inputs gave {results} results and no refusal"
-    );
+    assert!(refused || results == count, "a map of {count} inputs gave {results} results and no refusal");
     // What was taken from the iterator and then refused did not run; without a refusal everything has to.
     settle(actor, &taken, refused);
 }
@@ -50,14 +47,9 @@ pub(crate) fn whole(actor: &mut Actor) {
 /// Dropped after a few results: what has not begun is cancelled, and nothing leaks.
 pub(crate) fn midway(actor: &mut Actor) {
     let (taken, count) = (Taken::default(), actor.rng.usize(1..300));
-    let options = MapOptions::new()
-        .chunk_size(actor.rng.usize(1..20))
-        .buffer(actor.rng.usize(1..100));
+    let options = MapOptions::new().chunk_size(actor.rng.usize(1..20)).buffer(actor.rng.usize(1..100));
     let stop_after = actor.rng.usize(..count);
-    let results = actor
-        .shared
-        .pool
-        .map_with(options, task, inputs("map midway", count, &taken));
+    let results = actor.shared.pool.map_with(options, task, inputs("map midway", count, &taken));
     for (index, outcome) in results.take(stop_after).enumerate() {
         if matches!(outcome, Err(TaskError::Refused(_))) {
             break;
@@ -73,11 +65,7 @@ pub(crate) fn limited(actor: &mut Actor) {
     let options = MapOptions::new().unordered().timeout(actor.moment());
     let mut results = 0;
     let mut ended = false;
-    for outcome in actor
-        .shared
-        .pool
-        .map_with(options, task, inputs("map with limits", count, &taken))
-    {
+    for outcome in actor.shared.pool.map_with(options, task, inputs("map with limits", count, &taken)) {
         assert!(!ended, "a result came after the error that ends a map");
         match outcome {
             Ok(value) => value.entry.note_value(&value),
@@ -86,10 +74,7 @@ pub(crate) fn limited(actor: &mut Actor) {
         }
         results += 1;
     }
-    assert!(
-        ended || results == count,
-        "a map of {count} inputs gave {results} results and no error of its own"
-    );
+    assert!(ended || results == count, "a map of {count} inputs gave {results} results and no error of its own");
     settle(actor, &taken, true);
 }
 
@@ -106,19 +91,13 @@ pub(crate) fn panicking_input(actor: &mut Actor) {
             Ok(Some(outcome)) => finish_item(&taken, results, outcome),
             Ok(None) => panic!("the map ended without the panic of its input"),
             Err(payload) => {
-                assert!(
-                    payload.is::<StrayPanic>(),
-                    "the map panicked with something else than its input"
-                );
+                assert!(payload.is::<StrayPanic>(), "the map panicked with something else than its input");
                 break false;
             }
         }
         results += 1;
     };
-    assert!(
-        refused || results == count,
-        "{results} results before the panic after {count} inputs"
-    );
+    assert!(refused || results == count, "{results} results before the panic after {count} inputs");
     assert!(map.next().is_none(), "a result came after the end of the map");
     drop(map);
     settle(actor, &taken, refused);

@@ -127,11 +127,7 @@ impl fmt::Display for Plan {
             self.ending
         )?;
         match self.racing {
-            Some(micros) => write!(
-                f,
-                " after {micros} us, racing with the actors and with {:?}",
-                self.rival
-            ),
+            Some(micros) => write!(f, " after {micros} us, racing with the actors and with {:?}", self.rival),
             None => write!(f, " after the actors"),
         }
     }
@@ -141,11 +137,7 @@ impl fmt::Display for Plan {
 pub(crate) fn run(plan: &Plan, watchdog: &Watchdog, totals: &mut Totals) {
     let board = Board::new(plan.actors + 1);
     watchdog.watch(plan.to_string(), Arc::clone(&board));
-    let shared = Arc::new(Shared {
-        pool: plan.build(),
-        swapped: Mutex::default(),
-        entries: Mutex::default(),
-    });
+    let shared = Arc::new(Shared { pool: plan.build(), swapped: Mutex::default(), entries: Mutex::default() });
     let mut entries = live(plan, &shared, &board);
     entries.append(&mut die(plan, shared, &board));
     let drained = !plan.cancels();
@@ -174,10 +166,7 @@ fn live(plan: &Plan, shared: &Arc<Shared>, board: &Arc<Board>) -> Vec<Arc<Entry>
             end(plan.ending, &shared.pool);
         }
         board.note(closer, step::JOINING);
-        actors
-            .into_iter()
-            .flat_map(|actor| actor.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
+        actors.into_iter().flat_map(|actor| actor.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     })
 }
 
@@ -198,10 +187,7 @@ fn die(plan: &Plan, shared: Arc<Shared>, board: &Board) -> Vec<Arc<Entry>> {
     board.note(closer, step::DROPPING);
     // Dropped by whichever thread is last, the pool could have to join its own worker: let the tasks give it up.
     while Arc::strong_count(&shared) > 1 {
-        assert!(
-            plan.ending == Ending::Drop,
-            "the pool was shut down and yet one of its tasks is alive"
-        );
+        assert!(plan.ending == Ending::Drop, "the pool was shut down and yet one of its tasks is alive");
         thread::yield_now();
     }
     let shared = Arc::into_inner(shared).expect("no task is left that could hold the pool");

@@ -15,10 +15,7 @@ pub(crate) fn as_completed_all(actor: &mut Actor) {
         finish(&entry, future.result());
         come += 1;
     }
-    assert_eq!(
-        come, count,
-        "as_completed gave another number of futures than it was given"
-    );
+    assert_eq!(come, count, "as_completed gave another number of futures than it was given");
 }
 
 /// Takes a few, adds one, takes one with a limit, and leaves: nothing may be lost.
@@ -58,19 +55,9 @@ pub(crate) fn wait_some(actor: &mut Actor) {
         2 => wait(some, limit, |outcome: &Result<_, _>| outcome.is_ok()),
         _ => wait(some, limit, ReturnWhen::AllCompleted),
     };
-    assert_eq!(
-        sorted.done.len() + sorted.not_done.len(),
-        count,
-        "wait lost or doubled a future"
-    );
-    assert!(
-        sorted.done.iter().all(|(_, future)| future.is_done()),
-        "wait called a future done that is not"
-    );
-    assert!(
-        count == 0 || limit.is_some() || !sorted.done.is_empty(),
-        "wait without a limit came back with nothing"
-    );
+    assert_eq!(sorted.done.len() + sorted.not_done.len(), count, "wait lost or doubled a future");
+    assert!(sorted.done.iter().all(|(_, future)| future.is_done()), "wait called a future done that is not");
+    assert!(count == 0 || limit.is_some() || !sorted.done.is_empty(), "wait without a limit came back with nothing");
     actor.held.extend(sorted.done);
     actor.held.extend(sorted.not_done);
 }

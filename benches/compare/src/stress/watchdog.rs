@@ -23,14 +23,8 @@ impl Board {
 }
 
 /// Names of the steps that are not an actor's operation.
-pub(crate) const STEPS: [&str; 6] = [
-    "not begun",
-    "taking what is left",
-    "finished",
-    "shutting down",
-    "waiting for the actors",
-    "dropping the pool",
-];
+pub(crate) const STEPS: [&str; 6] =
+    ["not begun", "taking what is left", "finished", "shutting down", "waiting for the actors", "dropping the pool"];
 
 /// Numbers of [`STEPS`]; the actors' operations follow after them.
 pub(crate) mod step {
@@ -68,11 +62,7 @@ impl Watchdog {
 
     /// A round begins.
     pub(crate) fn watch(&self, plan: String, board: Arc<Board>) {
-        *self.0.lock() = Some(Watched {
-            since: Instant::now(),
-            plan,
-            board,
-        });
+        *self.0.lock() = Some(Watched { since: Instant::now(), plan, board });
     }
 
     /// The round ended.
@@ -88,10 +78,7 @@ impl Watchdog {
         eprintln!("stress: HANG after {limit:?} in {}", round.plan);
         for (lane, step) in round.board.0.iter().enumerate() {
             let step = step.load(Relaxed);
-            let name = STEPS
-                .get(step)
-                .or_else(|| operations.get(step - STEPS.len()))
-                .unwrap_or(&"?");
+            let name = STEPS.get(step).or_else(|| operations.get(step - STEPS.len())).unwrap_or(&"?");
             eprintln!("  lane {lane}: {name}");
         }
         process::abort();

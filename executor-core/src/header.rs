@@ -1,0 +1,334 @@
+//! The part of a cell that does not depend on the types of its work and its result: the state word's transitions, the
+//! task's identity, its executor, and the observer slot.
+//!
+//! `state.rs` says who owns which field when; each method here is one transition, or one reading, of that table.
+
+use crate::clock;
+use crate::error::TaskError;
+use crate::info::{TaskId, TaskInfo};
+use crate::observer::Observer;
+use crate::options::TaskOptions;
+use crate::panic::contain;
+use crate::state::{
+    CALLBACKS, CANCELLED, COMPLETING, DONE, EXPOSED, LEAVING, OBSERVED, OWNED, PARKED, PENDING, PHASE, REFERENCE,
+    RUNNING, STOP, TIMED, phase,
+};
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, yield_now};
+use crate::task::{Ended, Left, Owner};
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+
+/// The intrusive queue link; first in `Header`, so that a link pointer is a header pointer.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub(crate) struct Link {
+    pub(crate) next: AtomicPtr<Link>,
+}
+
+impl Link {
+    pub(crate) fn new() -> Self {
+        Self { next: AtomicPtr::new(ptr::null_mut()) }
+    }
+}
+
+/// All that does not depend on the types of the work and its result.
+#[repr(C)]
+pub(crate) struct Header {
+    link: Link,
+    pub(crate) state: AtomicUsize,
+    pub(crate) vtable: &'static Vtable,
+    id: TaskId,
+    location: &'static Location<'static>,
+    options: Option<Box<TaskOptions>>,
+    /// The executor whose queue holds the task.
+    owner: AtomicPtr<Owner>,
+    observer: UnsafeCell<Observer>,
+}
+
+/// What the executor side does without knowing the types.
+pub(crate) struct Vtable {
+    /// Runs the started work and completes; the flag says whether the caller's reference goes with it.
+    pub(crate) run: unsafe fn(NonNull<Header>, &dyn Fn(Ended), bool),
+    /// Completes a claimed cell with an error, dropping the work unrun; the flag as above.
+    pub(crate) fail: unsafe fn(NonNull<Header>, TaskError, bool),
+    pub(crate) destroy: unsafe fn(NonNull<Header>),
+}
+
+impl Header {
+    /// Pending, with two references: the executor's and the handle's.
+    pub(crate) fn new(
+        vtable: &'static Vtable,
+        options: Option<TaskOptions>,
+        location: &'static Location<'static>,
+        exposed: bool,
+    ) -> Self {
+        let timed = options.as_ref().is_some_and(|options| options.run_limit().is_some());
+        let flags = if timed { TIMED } else { 0 } | if exposed { EXPOSED } else { 0 };
+        Self {
+            link: Link::new(),
+            state: AtomicUsize::new(PENDING | 2 * REFERENCE | flags),
+            vtable,
+            id: TaskId::next(),
+            location,
+            options: options.map(Box::new),
+            owner: AtomicPtr::new(ptr::null_mut()),
+            observer: UnsafeCell::new(Observer::None),
+        }
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        self.id
+    }
+
+    pub(crate) fn info(&self) -> TaskInfo {
+        TaskInfo::new(self.id, self.options.as_deref(), self.location)
+    }
+
+    pub(crate) fn options(&self) -> Option<&TaskOptions> {
+        self.options.as_deref()
+    }
+
+    /// The key of the parking lot, and of "whose callbacks run here".
+    pub(crate) fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
+    /// The state word. Acquire: whoever sees DONE sees the outcome.
+    pub(crate) fn load(&self) -> usize {
+        self.state.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        phase(self.load()) == DONE
+    }
+
+    pub(crate) fn is_pending(&self) -> bool {
+        phase(self.load()) == PENDING
+    }
+
+    /// Names the executor whose queue is about to hold the task. False: it was cancelled already, without telling.
+    pub(crate) fn set_owner(&self, owner: *const Owner) -> bool {
+        // ORDERING: OWNED publishes it; unexposed, the queue's push or the giving away of the handle does.
+        self.owner.store(owner.cast_mut(), Ordering::Relaxed);
+        let state = self.state.load(Ordering::Relaxed);
+        if state & EXPOSED == 0 {
+            self.state.store(state | OWNED, Ordering::Relaxed);
+            return true;
+        }
+        phase(self.state.fetch_or(OWNED, Ordering::Release)) == PENDING
+    }
+
+    /// Takes the executor's name back: it did not take the task after all, and may be gone any time.
+    ///
+    /// False: it was told meanwhile that the task has left.
+    pub(crate) fn clear_owner(&self) -> bool {
+        let before = self.state.fetch_and(!OWNED, Ordering::Relaxed);
+        self.wait_until_left();
+        phase(before) == PENDING
+    }
+
+    /// The executor's address, to be compared and never followed.
+    pub(crate) fn owner_address(&self) -> *const Owner {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    /// PENDING to RUNNING: the caller then runs the work. False: it was cancelled, or another runs it.
+    pub(crate) fn start(&self) -> bool {
+        let mut seen = self.state.load(Ordering::Relaxed);
+        while phase(seen) == PENDING {
+            let next = seen | RUNNING;
+            match self.state.compare_exchange_weak(seen, next, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// Waits until nobody uses the owner's address any more on behalf of this task: a few instructions of one other
+    /// thread, which runs no user code meanwhile.
+    pub(crate) fn wait_until_left(&self) {
+        while self.load() & LEAVING != 0 {
+            hint::spin_loop();
+            yield_now();
+        }
+    }
+
+    /// PENDING to COMPLETING: the task will never run, and the caller writes its outcome. Gives the state before.
+    pub(crate) fn claim(&self, flags: usize) -> Option<usize> {
+        let mut seen = self.state.load(Ordering::Relaxed);
+        while phase(seen) == PENDING {
+            let leaving = if seen & OWNED == 0 { 0 } else { flags & LEAVING };
+            let next = seen | COMPLETING | (flags & !LEAVING) | leaving;
+            match self.state.compare_exchange_weak(seen, next, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(seen),
+                Err(now) => seen = now,
+            }
+        }
+        None
+    }
+
+    /// Claims a queued task and tells its executor, whose wakers for freed room are woken once that is over.
+    fn claim_queued(&self, flags: usize, how: Left) -> bool {
+        let Some(before) = self.claim(flags | LEAVING) else {
+            return false;
+        };
+        if before & OWNED != 0 {
+            let owner = self.owner.load(Ordering::Relaxed);
+            // SAFETY: OWNED was acquired with the claim. Until LEAVING is cleared, whoever takes the task off the
+            // owner's queue waits, and the owner outlives what its queue holds (`Task::set_owner`).
+            let wakers = unsafe { &*owner }.task_left(how);
+            // ORDERING: Release: the owner may be freed by whoever sees the bit gone.
+            self.state.fetch_and(!LEAVING, Ordering::Release);
+            for waker in wakers {
+                contain(|| waker.wake());
+            }
+        }
+        true
+    }
+
+    /// Cancels a task that has not begun; true also if it was cancelled before.
+    ///
+    /// # Safety
+    /// `cell` is live for the whole call, and a pointer to the whole cell.
+    pub(crate) unsafe fn cancel(cell: NonNull<Header>) -> bool {
+        // SAFETY: by contract.
+        let header = unsafe { cell.as_ref() };
+        if !header.claim_queued(CANCELLED, Left::Cancelled) {
+            return header.load() & CANCELLED != 0;
+        }
+        clock::forget(header);
+        // SAFETY: COMPLETING is ours by the claim; the caller's handle keeps its own reference (`false`).
+        unsafe { (header.vtable.fail)(cell, TaskError::Cancelled(header.info()), false) };
+        true
+    }
+
+    /// Claims a task that has waited in the queue for too long.
+    pub(crate) fn claim_expired(&self) -> bool {
+        self.claim_queued(0, Left::Expired)
+    }
+
+    /// Claims a task that its executor gives up.
+    pub(crate) fn claim_abandoned(&self) -> bool {
+        self.claim(0).is_some()
+    }
+
+    /// RUNNING to COMPLETING, for a task with a run limit: the runner and the clock both try, one wins.
+    pub(crate) fn claim_running(&self, flags: usize) -> bool {
+        let mut seen = self.state.load(Ordering::Relaxed);
+        while phase(seen) == RUNNING {
+            let next = (seen & !PHASE) | COMPLETING | flags;
+            match self.state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// Raises the cooperative flag.
+    pub(crate) fn request_stop(&self) -> usize {
+        // ORDERING: Release, with the Acquire of `is_stop_requested`: what the stopper did before is seen by the task.
+        self.state.fetch_or(STOP, Ordering::Release)
+    }
+
+    pub(crate) fn is_stop_requested(&self) -> bool {
+        self.load() & STOP != 0
+    }
+
+    /// Whether callbacks or an observer are to be told: then completing runs user code.
+    pub(crate) fn has_listeners(&self) -> bool {
+        self.load() & (CALLBACKS | OBSERVED) != 0
+    }
+
+    /// Runs the work that `start` won on behalf of a handle, which keeps its reference.
+    ///
+    /// # Safety
+    /// `cell` is live for the whole call, a pointer to the whole cell, and the caller won its `start`.
+    pub(crate) unsafe fn run_claimed(cell: NonNull<Header>, on_end: &dyn Fn(Ended)) {
+        // SAFETY: by contract; the handle keeps its reference (`false`).
+        unsafe { (cell.as_ref().vtable.run)(cell, on_end, false) }
+    }
+
+    /// Ends a started task that will not be run after all.
+    ///
+    /// # Safety
+    /// As for `run_claimed`.
+    pub(crate) unsafe fn abandon_claimed(cell: NonNull<Header>) {
+        // SAFETY: by contract.
+        let header = unsafe { cell.as_ref() };
+        clock::forget(header);
+        if header.claim_running(0) {
+            // SAFETY: COMPLETING is ours by the claim; the handle keeps its reference (`false`).
+            unsafe { (header.vtable.fail)(cell, TaskError::Abandoned(header.info()), false) }
+        }
+    }
+
+    /// Announces a sleeper; false if there is no need to sleep.
+    pub(crate) fn set_parked(&self) -> bool {
+        let mut seen = self.load();
+        while phase(seen) != DONE {
+            if seen & PARKED != 0 {
+                return true;
+            }
+            match self.state.compare_exchange_weak(seen, seen | PARKED, Ordering::Relaxed, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// Whether a sleeper may go on sleeping.
+    pub(crate) fn is_parked(&self) -> bool {
+        let seen = self.load();
+        phase(seen) != DONE && seen & PARKED != 0
+    }
+
+    /// Arms the observer slot; gives the observer back if the future is done.
+    ///
+    /// # Safety
+    /// The caller is the unique handle, and the slot is not armed.
+    pub(crate) unsafe fn observe(&self, observer: Observer) -> Result<(), Observer> {
+        if self.is_done() {
+            return Err(observer);
+        }
+        // SAFETY: not DONE with OBSERVED clear: the slot is the unique handle's, now and at a later DONE.
+        self.observer.with_mut(|slot| unsafe { *slot = observer });
+        let mut seen = self.load();
+        while phase(seen) != DONE {
+            // ORDERING: Release publishes the slot to the completer, whose transition to DONE acquires it.
+            match self.state.compare_exchange_weak(seen, seen | OBSERVED, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => return Ok(()),
+                Err(now) => seen = now,
+            }
+        }
+        // SAFETY: DONE came while OBSERVED was clear, so the completer leaves the slot to us.
+        Err(self.observer.with_mut(|slot| unsafe { std::mem::take(&mut *slot) }))
+    }
+
+    /// Disarms the observer slot; false if it was not armed or the completer has taken it.
+    ///
+    /// # Safety
+    /// The caller is the unique handle.
+    pub(crate) unsafe fn stop_observing(&self) -> bool {
+        let mut seen = self.load();
+        while seen & OBSERVED != 0 {
+            // ORDERING: Acquire: the slot is read or rewritten next.
+            match self.state.compare_exchange_weak(seen, seen & !OBSERVED, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// The observer slot.
+    ///
+    /// # Safety
+    /// The slot is the caller's (see `state.rs`).
+    pub(crate) unsafe fn observer_slot<R>(&self, f: impl FnOnce(&mut Observer) -> R) -> R {
+        // SAFETY: the caller vouches for exclusiveness.
+        self.observer.with_mut(|slot| f(unsafe { &mut *slot }))
+    }
+}
