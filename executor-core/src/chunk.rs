@@ -1,10 +1,10 @@
 //! A chunk of `map`: several inputs that travel as one task, each with an outcome of its own.
 
-use crate::cell::{Outcome, Work};
+use crate::cell::Work;
+use crate::current;
 use crate::error::TaskError;
+use crate::outcomes::Outcomes;
 use crate::panic::{Panic, catch};
-use crate::{current, is_stop_requested};
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The inputs of a chunk, and an empty buffer for its outcomes.
@@ -16,12 +16,12 @@ pub(crate) struct Chunk<A, R> {
 /// The two buffers of a chunk. They travel to the worker and back, and are used again.
 pub(crate) struct Buffers<A, R> {
     pub(crate) inputs: Vec<A>,
-    pub(crate) outcomes: VecDeque<Outcome<R>>,
+    pub(crate) outcomes: Outcomes<R>,
 }
 
 impl<A, R> Buffers<A, R> {
     pub(crate) fn new() -> Self {
-        Self { inputs: Vec::new(), outcomes: VecDeque::new() }
+        Self { inputs: Vec::new(), outcomes: Outcomes::new() }
     }
 }
 
@@ -38,18 +38,19 @@ impl<A, R> Work<Done<A, R>> for Chunk<A, R> {
         let Buffers { inputs, outcomes } = &mut buffers;
         outcomes.reserve(inputs.len());
         let mut inputs_left = inputs.drain(..);
+        let task = current::task();
         // One catch serves until an item panics; the items after it get another.
         while let Err(caught) = catch(|| {
             for input in inputs_left.by_ref() {
-                if is_stop_requested() {
+                if task.is_stop_requested() {
                     drop(input);
-                    outcomes.push_back(Err(TaskError::Cancelled(current::task_info())));
+                    outcomes.push_error(TaskError::Cancelled(task.info()));
                 } else {
-                    outcomes.push_back(Ok(f(input)));
+                    outcomes.push_value(f(input));
                 }
             }
         }) {
-            outcomes.push_back(Err(TaskError::Panicked(Panic::new(current::task_info(), caught))));
+            outcomes.push_error(TaskError::Panicked(Panic::new(task.info(), caught)));
         }
         drop(inputs_left);
         Done { buffers, elapsed: begun.elapsed() }

@@ -1,7 +1,6 @@
 //! What this thread is doing right now: which task it runs, whose callbacks it runs, which pool it works for.
 
 use crate::header::Header;
-use crate::info::TaskInfo;
 use crate::sync::local;
 use crate::task::InlineWorker;
 use std::cell::Cell;
@@ -38,13 +37,14 @@ pub(crate) fn with_task<R>(header: &Header, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Which task this thread runs.
+/// The task that this thread runs, for work that looks at it often.
 ///
 /// # Panics
 /// Outside a task.
-pub(crate) fn task_info() -> TaskInfo {
-    // SAFETY: `with_task` is on this thread's stack, and its caller holds a reference to the cell.
-    unsafe { TASK.with(Cell::get).as_ref() }.expect("asked from inside a task").info()
+pub(crate) fn task<'a>() -> &'a Header {
+    // SAFETY: `with_task` is on this thread's stack, and its caller holds a reference to the cell; the work that asks is
+    // called by it and keeps the answer no longer than its own call.
+    unsafe { TASK.with(Cell::get).as_ref() }.expect("asked from inside a task")
 }
 
 /// Runs `f`, which runs the callbacks of `header`; the worker that this thread may be is told.

@@ -94,14 +94,17 @@ impl Header {
     }
 
     /// The state word. Acquire: whoever sees DONE sees the outcome.
+    #[inline]
     pub(crate) fn load(&self) -> usize {
         self.state.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(crate) fn is_done(&self) -> bool {
         phase(self.load()) == DONE
     }
 
+    #[inline]
     pub(crate) fn is_pending(&self) -> bool {
         phase(self.load()) == PENDING
     }
@@ -133,6 +136,7 @@ impl Header {
     }
 
     /// PENDING to RUNNING: the caller then runs the work. False: it was cancelled, or another runs it.
+    #[inline]
     pub(crate) fn start(&self) -> bool {
         let mut seen = self.state.load(Ordering::Relaxed);
         while phase(seen) == PENDING {
@@ -232,6 +236,7 @@ impl Header {
         self.state.fetch_or(STOP, Ordering::Release)
     }
 
+    #[inline]
     pub(crate) fn is_stop_requested(&self) -> bool {
         self.load() & STOP != 0
     }

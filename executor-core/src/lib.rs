@@ -60,6 +60,7 @@ mod chunk;
 mod chunk_size;
 mod map;
 mod map_options;
+mod outcomes;
 
 pub use as_completed::{AsCompleted, TimedAsCompleted, Unfinished, as_completed};
 pub use async_executor::{AsyncExecutor, AsyncExecutorExt};

@@ -298,26 +298,49 @@ where
             Err(error) => {
                 // The chunk as a whole did not run: each of its inputs says so.
                 let mut buffers = Buffers::new();
-                if let Some(info) = error.info() {
-                    let siblings = (1..count).map(|_| Err(error.for_sibling(info.clone())));
-                    buffers.outcomes.extend(siblings);
-                }
-                buffers.outcomes.push_front(Err(error));
+                let info = error.info().cloned();
+                let siblings = info.iter().flat_map(|info| (1..count).map(|_| error.for_sibling(info.clone())));
+                let siblings: Vec<_> = siblings.collect();
+                buffers.outcomes.push_error(error);
+                siblings.into_iter().for_each(|error| buffers.outcomes.push_error(error));
                 self.current = Some(buffers);
             }
         }
     }
 
     /// The next outcome of the chunk that is being handed out.
+    #[inline]
     fn hand_out(&mut self) -> Option<Result<R, TaskError>> {
-        let current = self.current.as_mut()?;
-        let outcome = current.outcomes.pop_front();
+        let outcome = self.current.as_mut()?.outcomes.pop();
         if outcome.is_some() {
             self.delivered += 1;
         } else if let Some(buffers) = self.current.take() {
             self.spare.push(buffers);
         }
         outcome
+    }
+
+    /// Waits for the next chunk and hands out its first outcome.
+    #[cold]
+    fn next_of_another_chunk(&mut self) -> Option<Result<R, TaskError>> {
+        loop {
+            if self.is_exhausted() {
+                return self.end();
+            }
+            if self.has_expired() {
+                return self.expire();
+            }
+            self.fill(Admission::Wait);
+            let deadline = self.limit.as_ref().and_then(|limit| limit.deadline);
+            match self.window.next(deadline) {
+                Some((count, result)) => self.receive(count, result),
+                None if self.window.len() > 0 => return self.expire(),
+                None => return self.end(),
+            }
+            if let Some(outcome) = self.hand_out() {
+                return Some(outcome);
+            }
+        }
     }
 
     /// After the last outcome: what is left to say, once.
@@ -379,25 +402,10 @@ where
 {
     type Item = Result<R, TaskError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(outcome) = self.hand_out() {
-                return Some(outcome);
-            }
-            if self.is_exhausted() {
-                return self.end();
-            }
-            if self.has_expired() {
-                return self.expire();
-            }
-            self.fill(Admission::Wait);
-            let deadline = self.limit.as_ref().and_then(|limit| limit.deadline);
-            match self.window.next(deadline) {
-                Some((count, result)) => self.receive(count, result),
-                None if self.window.len() > 0 => return self.expire(),
-                None => return self.end(),
-            }
-        }
+        // The one thing that happens for each input is small enough to be part of the caller's loop.
+        self.hand_out().or_else(|| self.next_of_another_chunk())
     }
 }
 

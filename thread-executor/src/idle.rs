@@ -4,9 +4,10 @@
 //!
 //! 1. A worker that is about to sleep enters the list, then looks at all queues once more, then calls
 //!    `TaskQueue::announce_sleep`, which fails if there are tasks. Only then it sleeps.
-//! 2. The push that replaces the announcement wakes one sleeper.
-//! 3. A woken worker owes the others: once it has a task it renews the announcement, or, if more tasks are there, wakes
-//!    the next. So do workers that move a batch of tasks to their own queue.
+//! 2. The push that replaces the announcement wakes one sleeper, unless some worker is looking for work right then: that
+//!    one will find the task, or, if it stops looking, will see it by rule 1.
+//! 3. A worker that was woken, or was looking, owes the others: once it has a task it renews the announcement, or, if
+//!    more tasks are there, wakes the next. So do workers that move a batch of tasks to their own queue.
 //!
 //! The list is last in, first out: warm workers work, cold ones may retire.
 
@@ -109,11 +110,18 @@ impl Idle {
 
     /// Runs `look` unless another worker is looking already.
     pub(crate) fn look(&self, look: impl FnOnce() -> bool) -> bool {
-        if self.looking.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        if self.looking.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_err() {
             return false;
         }
         let found = look();
-        self.looking.store(0, Ordering::Relaxed);
+        // ORDERING: a push that still sees the worker looking does not wake; the worker then sees the push in
+        // `Pool::is_work_visible`, after the fence there, as the push has one between its task and its look at this.
+        self.looking.store(0, Ordering::SeqCst);
         found
+    }
+
+    /// Whether a worker is looking. Call it after a fence.
+    pub(crate) fn is_somebody_looking(&self) -> bool {
+        self.looking.load(Ordering::SeqCst) != 0
     }
 }

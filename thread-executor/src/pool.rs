@@ -154,10 +154,17 @@ impl Pool {
     }
 
     fn after_push(self: &Arc<Self>, pushed: Pushed) {
-        let woken = pushed == Pushed::WakeOne && self.idle.wake_one();
-        if !woken && self.may_grow() {
+        let served = pushed == Pushed::WakeOne && self.wake_one_for_push();
+        if !served && self.may_grow() {
             self.grow();
         }
+    }
+
+    /// The push has replaced the sleepers' announcement: somebody has to come, and renew it.
+    fn wake_one_for_push(&self) -> bool {
+        // ORDERING: see `Idle::look`.
+        fence(Ordering::SeqCst);
+        self.idle.is_somebody_looking() || self.idle.wake_one()
     }
 
     /// Whether there may be more workers than there are.

@@ -57,7 +57,7 @@ struct Worker<'a> {
     pool: &'a Arc<Pool>,
     seat: usize,
     bed: Arc<Bed>,
-    /// It was woken, and has yet to renew the announcement or wake the next (see `idle.rs`).
+    /// It has rested, and has yet to renew the announcement or wake the next (see `idle.rs`).
     owes: bool,
     tick: u32,
 }
@@ -140,6 +140,8 @@ impl Worker<'_> {
 
     fn rest(&mut self) -> Rest {
         let (pool, idle) = (self.pool, self.pool.idle());
+        // Looking or getting up again, it may have kept a push from waking another.
+        self.owes = true;
         if idle.look(|| look(|| !pool.queue().is_empty())) {
             return Rest::Again;
         }
@@ -161,7 +163,6 @@ impl Worker<'_> {
         let keep_alive = self.pool.settings().keep_alive;
         let deadline = keep_alive.and_then(|limit| Instant::now().checked_add(limit));
         if self.bed.sleep(deadline) {
-            self.owes = true;
             Rest::Again
         } else if self.get_up() {
             Rest::Retire
@@ -176,7 +177,6 @@ impl Worker<'_> {
         if !left {
             // The call is on its way; it must not be left for the next sleep.
             self.bed.sleep(None);
-            self.owes = true;
         }
         left
     }

@@ -77,7 +77,10 @@ pub(crate) fn in_child(what: Counted, scale: f64) -> f64 {
     match what {
         Counted::AllocationsPerSubmit => allocations_per_submit(scale),
         Counted::AllocationsPerMapChunk => allocations_per_map_chunk(scale),
-        Counted::FutexPerTask => saturated(saturated_tasks(scale)),
+        Counted::FutexPerTask => {
+            allocator::use_one_block();
+            saturated(saturated_tasks(scale))
+        }
         Counted::IdleCpuMs => idle_cpu_ms(),
         Counted::BytesPerPendingTask => bytes_per_pending_task(scale),
     }
