@@ -23,8 +23,8 @@ mod spec;
 
 pub use executor_core::{
     Admission, AsCompleted, AsyncExecutor, AsyncExecutorExt, BrokenExecutor, BuildError, CancelOnDrop, DoneAndNotDone,
-    Executor, ExecutorExt, Expired, FirstError, Future, Map, MapOptions, Member, Panic, Portable, Promise, Rejected,
-    Rejection, ReturnCondition, ReturnWhen, SerialExecutor, SharedFuture, Shutdown, Stats, Stop, SubmitError,
+    Executor, ExecutorExt, Expired, FirstError, Future, IntoStream, Map, MapOptions, Member, Panic, Portable, Promise,
+    Rejected, Rejection, ReturnCondition, ReturnWhen, SerialExecutor, SharedFuture, Shutdown, Stats, Stop, SubmitError,
     TaskError, TaskId, TaskInfo, TaskOptions, TimedAsCompleted, TimedOut, TrySubmitError, Unfinished, WORKERS_VARIABLE,
     WorkerCount, as_completed, is_stop_requested, queue, task, wait,
 };

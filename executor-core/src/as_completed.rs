@@ -2,6 +2,7 @@
 
 use crate::completion::CompletionSet;
 use crate::error::TimedOut;
+use crate::into_stream::IntoStream;
 use crate::member::Member;
 use crate::waiting;
 use futures::Stream;
@@ -151,6 +152,19 @@ impl<M: Member> AsCompleted<M> {
         TimedAsCompleted { rest: Some(self), limit: total, deadline, total: total_count }
     }
 
+    /// The same as a `Stream` and nothing else: with `StreamExt` imported, `next` and `map` of a type that is an iterator,
+    /// too, would be ambiguous.
+    ///
+    /// ```
+    /// # use executor_core::{Promise, as_completed};
+    /// let (_promise, future) = Promise::<u8>::new();
+    /// let stream = as_completed([future]).into_stream();
+    /// # drop(stream);
+    /// ```
+    pub fn into_stream(self) -> IntoStream<Self> {
+        IntoStream::new(self)
+    }
+
     /// Ends the iteration and gives back the futures it still holds, done or not, in the order they were added.
     ///
     /// ```
@@ -218,6 +232,26 @@ pub struct TimedAsCompleted<M: Member> {
     limit: Duration,
     deadline: Option<Instant>,
     total: usize,
+}
+
+impl<M: Member> TimedAsCompleted<M> {
+    /// Ends the iteration and gives back the futures it still holds, as [`AsCompleted::into_rest`] does; none after an
+    /// [`Unfinished`] has given them back.
+    ///
+    /// ```
+    /// # use executor_core::{Promise, as_completed};
+    /// # use std::time::Duration;
+    /// let (first, quick) = Promise::new();
+    /// let (_second, slow) = Promise::<u8>::new();
+    /// first.set_result(1).unwrap();
+    /// let mut running = as_completed([quick, slow]).timeout(Duration::from_secs(10));
+    /// assert!(running.next().is_some());
+    /// assert!(running.into_rest().into_iter().all(|future| future.cancel()));
+    /// ```
+    #[must_use = "the futures are in it"]
+    pub fn into_rest(self) -> Vec<M> {
+        self.rest.map_or_else(Vec::new, AsCompleted::into_rest)
+    }
 }
 
 impl<M: Member> Iterator for TimedAsCompleted<M> {

@@ -5,7 +5,8 @@ use crate::panic::contain;
 use crate::sync::{AtomicPtr, Ordering};
 use std::ptr;
 
-type Callback<T> = Box<dyn FnOnce(&Outcome<T>) + Send>;
+/// One callback.
+pub(crate) type Callback<T> = Box<dyn FnOnce(&Outcome<T>) + Send>;
 
 /// A stack of callbacks, newest on top.
 pub(crate) struct CallbackList<T> {

@@ -15,7 +15,7 @@
 //! A plain life costs two read-modify-writes of the state word (start; complete and release in one) plus what the
 //! queue needs. Nobody waits: no lock, no system call.
 
-use crate::callback::CallbackList;
+use crate::callback::{Callback, CallbackList};
 use crate::error::TaskError;
 use crate::header::Vtable;
 use crate::header::{Header, Link};
@@ -158,13 +158,17 @@ impl CellRef {
         unsafe { (cell.as_ref().vtable.fail)(cell, error, true) }
     }
 
-    /// The work back from a task that no executor took. `None` if something else got hold of it first.
+    /// The work back from a task that no executor took. `None` if this is another cell than the handle's, or something
+    /// else got hold of the work first.
     ///
     /// # Safety
-    /// The cell was allocated with these very types.
-    pub(crate) unsafe fn recover<T, W>(self) -> Option<W> {
+    /// The cell of `handle` was allocated with these very types.
+    pub(crate) unsafe fn recover<T, W>(self, handle: NonNull<Header>) -> Option<W> {
+        if self.0 != handle {
+            return None;
+        }
         self.header().claim(0)?;
-        // SAFETY: the caller vouches for the types; the claim left PENDING, so the work is ours.
+        // SAFETY: the caller vouches for the types of this cell; the claim left PENDING, so the work is ours.
         unsafe { self.0.cast::<Cell<T, W>>().as_ref().work.with_mut(|work| (*work).take()) }
     }
 }
@@ -200,7 +204,7 @@ impl<T> Core<T> {
     }
 
     /// Registers a callback; runs it here and now if the future is done (see `CALLBACKS` and `DRAINING`).
-    pub(crate) fn add_callback(&self, callback: Box<dyn FnOnce(&Outcome<T>) + Send>) {
+    pub(crate) fn add_callback(&self, callback: Callback<T>) {
         self.callbacks.push(callback);
         // ORDERING: Release publishes the push to the completer; Acquire shows a finished outcome to us.
         let before = self.header.state.fetch_or(CALLBACKS, Ordering::AcqRel);
@@ -301,6 +305,11 @@ unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
     let mut seen = header.load();
     let listeners = loop {
         if seen & CALLBACKS != 0 {
+            if current::is_deep_in_callbacks() {
+                // SAFETY: the reference that goes with the promise is the caller's, or a new one.
+                unsafe { put_off(core, release) };
+                return;
+            }
             let next = (seen & !(PHASE | CALLBACKS)) | COMPLETING;
             match header.state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => {
@@ -339,6 +348,26 @@ unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
     if release {
         // SAFETY: the caller's reference goes.
         contain(|| unsafe { release_cell(core.cast()) });
+    }
+}
+
+/// Leaves the rest of `complete` for later.
+///
+/// # Safety
+/// As for `complete`.
+unsafe fn put_off<T>(core: NonNull<Core<T>>, release: bool) {
+    /// # Safety
+    /// As for `complete`, a reference included.
+    unsafe fn go_on<T>(cell: NonNull<Header>) {
+        // SAFETY: by contract.
+        unsafe { complete(cell.cast::<Core<T>>(), true) }
+    }
+    // SAFETY: the cell is live; the phase stays ours until `go_on`, which gets a reference of its own.
+    unsafe {
+        if !release {
+            let _counted = std::mem::ManuallyDrop::new(CellRef::count(core.cast()));
+        }
+        current::defer(core.cast(), go_on::<T>);
     }
 }
 

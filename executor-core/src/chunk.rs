@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 /// The inputs of a chunk, and an empty buffer for its outcomes.
 pub(crate) struct Chunk<A, R> {
     pub(crate) f: fn(A) -> R,
+    /// Which input of the map is the first.
+    pub(crate) first: u64,
     pub(crate) buffers: Buffers<A, R>,
 }
 
@@ -34,23 +36,24 @@ pub(crate) struct Done<A, R> {
 impl<A, R> Work<Done<A, R>> for Chunk<A, R> {
     fn call(self) -> Done<A, R> {
         let begun = Instant::now();
-        let Self { f, mut buffers } = self;
+        let Self { f, first, mut buffers } = self;
         let Buffers { inputs, outcomes } = &mut buffers;
         outcomes.reserve(inputs.len());
         let mut inputs_left = inputs.drain(..);
         let task = current::task();
+        let info = |done: usize| task.info().for_input(first + done as u64);
         // One catch serves until an item panics; the items after it get another.
         while let Err(caught) = catch(|| {
             for input in inputs_left.by_ref() {
                 if task.is_stop_requested() {
                     drop(input);
-                    outcomes.push_error(TaskError::Cancelled(task.info()));
+                    outcomes.push_error(TaskError::Cancelled(info(outcomes.len())));
                 } else {
                     outcomes.push_value(f(input));
                 }
             }
         }) {
-            outcomes.push_error(TaskError::Panicked(Panic::new(task.info(), caught)));
+            outcomes.push_error(TaskError::Panicked(Panic::new(info(outcomes.len()), caught)));
         }
         drop(inputs_left);
         Done { buffers, elapsed: begun.elapsed() }

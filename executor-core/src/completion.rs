@@ -8,6 +8,7 @@
 //! The list is linked through the members' observer slots. The set owns the members' handles, so a cell on the list
 //! lives until the set is closed; after that nothing is pushed and nothing is followed.
 
+use crate::current;
 use crate::header::Header;
 use crate::member::Member;
 use crate::observer::Observer;
@@ -199,6 +200,7 @@ impl<M: Member> CompletionSet<M> {
             if self.len == 0 {
                 return None;
             }
+            current::run_deferred();
             if self.help() || spin::look(|| self.list.has_members()) {
                 continue;
             }
@@ -228,7 +230,7 @@ impl<M: Member> CompletionSet<M> {
 
     /// On a worker: runs one member that waits in this very pool's queue. Each member is tried once.
     fn help(&mut self) -> bool {
-        if crate::current::worker(|_| ()).is_none() {
+        if current::worker(|_| ()).is_none() {
             return false;
         }
         while self.helped < self.members.len() {

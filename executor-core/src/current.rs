@@ -1,21 +1,38 @@
 //! What this thread is doing right now: which task it runs, whose callbacks it runs, which pool it works for.
+//!
+//! A callback may complete another future, whose callback completes a third, and so on. Up to a depth each runs inside
+//! the one before; beyond it the completion is put off until the outermost callback has returned, or until this thread
+//! is about to wait, so that a chain of a million futures needs no more stack than a short one.
 
 use crate::header::Header;
 use crate::sync::local;
 use crate::task::InlineWorker;
-use std::cell::Cell;
-use std::ptr;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ptr::{self, NonNull};
 
 /// One future whose callbacks run on this thread; frames nest, since a callback may complete another future.
 struct Frame {
     address: usize,
+    depth: usize,
     outer: *const Frame,
+}
+
+/// How deep callbacks nest before completions are put off.
+const MOST_NESTED: usize = 16;
+
+/// A completion that was put off: the cell, one reference to it, and how to go on.
+struct Deferred {
+    cell: NonNull<Header>,
+    complete: unsafe fn(NonNull<Header>),
 }
 
 local! {
     static TASK: Cell<*const Header> = Cell::new(ptr::null());
     static CALLBACKS: Cell<*const Frame> = Cell::new(ptr::null());
     static WORKER: Cell<Option<*const dyn InlineWorker>> = Cell::new(None);
+    static DEFERRED: RefCell<VecDeque<Deferred>> = RefCell::new(VecDeque::new());
+    static RUNS_DEFERRED: Cell<bool> = Cell::new(false);
 }
 
 /// Puts a thread-local value back when dropped, panics included.
@@ -47,26 +64,60 @@ pub(crate) fn task<'a>() -> &'a Header {
     unsafe { TASK.with(Cell::get).as_ref() }.expect("asked from inside a task")
 }
 
-/// Runs `f`, which runs the callbacks of `header`; the worker that this thread may be is told.
+/// Runs `f`, which runs the callbacks of `header`; the worker that this thread may be is told. The outermost call then
+/// runs the completions that were put off.
 pub(crate) fn run_callbacks_of(header: &Header, f: impl FnOnce()) {
     let outer = CALLBACKS.with(Cell::get);
-    let frame = Frame { address: header.address(), outer };
-    CALLBACKS.with(|frames| frames.set(ptr::from_ref(&frame)));
-    let _restore = Restore { set: |outer| CALLBACKS.with(|frames| frames.set(outer)), outer };
-    let mut f = Some(f);
-    let mut once = || {
-        if let Some(f) = f.take() {
-            f();
+    {
+        let frame = Frame { address: header.address(), depth: depth(outer) + 1, outer };
+        CALLBACKS.with(|frames| frames.set(ptr::from_ref(&frame)));
+        let _restore = Restore { set: |outer| CALLBACKS.with(|frames| frames.set(outer)), outer };
+        let mut f = Some(f);
+        let mut once = || {
+            if let Some(f) = f.take() {
+                f();
+            }
+        };
+        if worker(|worker| worker.run_callbacks(&mut once)).is_none() {
+            once();
         }
-    };
-    if worker(|worker| worker.run_callbacks(&mut once)).is_none() {
-        once();
+    }
+    if outer.is_null() && !RUNS_DEFERRED.with(|runs| runs.replace(true)) {
+        let _restore = Restore { set: |runs| RUNS_DEFERRED.with(|cell| cell.set(runs)), outer: false };
+        run_deferred();
+    }
+}
+
+fn depth(frame: *const Frame) -> usize {
+    // SAFETY: frames live on this thread's stack, below us, until their `Restore` unlinks them.
+    unsafe { frame.as_ref() }.map_or(0, |frame| frame.depth)
+}
+
+/// Whether callbacks are nested so deep that another completion is to be put off.
+pub(crate) fn is_deep_in_callbacks() -> bool {
+    depth(CALLBACKS.with(Cell::get)) >= MOST_NESTED
+}
+
+/// Puts a completion off.
+///
+/// # Safety
+/// `complete(cell)` may be called once, on this thread.
+pub(crate) unsafe fn defer(cell: NonNull<Header>, complete: unsafe fn(NonNull<Header>)) {
+    DEFERRED.with(|deferred| deferred.borrow_mut().push_back(Deferred { cell, complete }));
+}
+
+/// Runs the completions that were put off on this thread. Called before it waits, too: it may be waiting for them.
+pub(crate) fn run_deferred() {
+    let next = || DEFERRED.try_with(|deferred| deferred.borrow_mut().pop_front()).ok().flatten();
+    while let Some(Deferred { cell, complete }) = next() {
+        // SAFETY: promised by `defer`; it leaves the list here.
+        unsafe { complete(cell) };
     }
 }
 
 /// Whether this thread is inside a callback of that future: waiting for it would then be waiting for itself.
 pub(crate) fn runs_callbacks_of(header: &Header) -> bool {
-    let mut frame = CALLBACKS.try_with(Cell::get).unwrap_or_else(|_| ptr::null());
+    let mut frame = CALLBACKS.try_with(Cell::get).unwrap_or(ptr::null());
     // SAFETY: frames live on this thread's stack, below us, until their `Restore` unlinks them.
     while let Some(here) = unsafe { frame.as_ref() } {
         if here.address == header.address() {
@@ -109,7 +160,7 @@ pub(crate) fn worker<R>(f: impl FnOnce(&dyn InlineWorker) -> R) -> Option<R> {
 /// ```
 #[must_use]
 pub fn is_stop_requested() -> bool {
-    let task = TASK.try_with(Cell::get).unwrap_or_else(|_| ptr::null());
+    let task = TASK.try_with(Cell::get).unwrap_or(ptr::null());
     // SAFETY: `with_task` is on this thread's stack, and its caller holds a reference to the cell.
     unsafe { task.as_ref() }.is_some_and(Header::is_stop_requested)
 }

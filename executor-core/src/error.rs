@@ -95,12 +95,12 @@ impl TaskError {
         }
     }
 
-    /// The same for another input of a chunk that did not run as a whole.
-    pub(crate) fn for_sibling(&self, info: TaskInfo) -> Self {
+    /// The error of a chunk that did not run as a whole, for one of its inputs.
+    pub(crate) fn for_input(&self, input: u64) -> Self {
         match self {
-            Self::Cancelled(_) => Self::Cancelled(info),
-            Self::Broken(_, broken) => Self::Broken(info, broken.clone()),
-            _ => Self::Abandoned(info),
+            Self::Cancelled(info) => Self::Cancelled(info.for_input(input)),
+            Self::Broken(info, broken) => Self::Broken(info.for_input(input), broken.clone()),
+            _ => self.info().map_or(Self::Taken, |info| Self::Abandoned(info.for_input(input))),
         }
     }
 }

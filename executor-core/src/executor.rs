@@ -210,6 +210,10 @@ pub trait ExecutorExt: Executor {
     ///
     /// The arguments back: the queue is full, or no task is taken.
     ///
+    /// # Panics
+    ///
+    /// If the executor breaks its contract and hands back another task than it was given.
+    ///
     /// ```
     /// # use executor_core::{ExecutorExt, SerialExecutor};
     /// let future = SerialExecutor::new().try_submit(|n: u32| n + 1, 1)?;
@@ -222,9 +226,8 @@ pub trait ExecutorExt: Executor {
         match self.submit_task(task, Admission::Try) {
             Ok(()) => Ok(future),
             Err(Rejected { task, reason }) => {
-                // SAFETY: an executor hands back the very task it was given, made above with these types.
-                let call = unsafe { task.recover::<R, Call<A, R>>() };
-                let args = call.expect("a rejected task was not begun, and nobody else has its handle").args;
+                // SAFETY: task and future were made above, with these types.
+                let Call { args, .. } = unsafe { task.recover::<R, Call<A, R>>(&future) };
                 Err(match reason {
                     Rejection::Full => TrySubmitError::Full(args),
                     Rejection::Refused(error) => TrySubmitError::Refused(error, args),

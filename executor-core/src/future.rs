@@ -90,7 +90,7 @@ impl<T> Future<T> {
         self.core().header()
     }
 
-    fn pointer(&self) -> NonNull<Header> {
+    pub(crate) fn pointer(&self) -> NonNull<Header> {
         self.core.cast()
     }
 

@@ -66,7 +66,7 @@ impl Header {
         let flags = if timed { TIMED } else { 0 } | if exposed { EXPOSED } else { 0 };
         Self {
             link: Link::new(),
-            state: AtomicUsize::new(PENDING | 2 * REFERENCE | flags),
+            state: AtomicUsize::new(PENDING | (2 * REFERENCE) | flags),
             vtable,
             id: TaskId::next(),
             location,

@@ -90,12 +90,19 @@ struct Inner {
     id: TaskId,
     name: Option<Arc<str>>,
     location: &'static Location<'static>,
+    input: Option<u64>,
 }
 
 impl TaskInfo {
     pub(crate) fn new(id: TaskId, options: Option<&TaskOptions>, location: &'static Location<'static>) -> Self {
         let name = options.and_then(TaskOptions::shared_name);
-        Self(Arc::new(Inner { id, name, location }))
+        Self(Arc::new(Inner { id, name, location, input: None }))
+    }
+
+    /// The same task, for one input of `map`.
+    pub(crate) fn for_input(&self, input: u64) -> Self {
+        let Inner { id, ref name, location, .. } = *self.0;
+        Self(Arc::new(Inner { id, name: name.clone(), location, input: Some(input) }))
     }
 
     /// The task's number.
@@ -132,11 +139,29 @@ impl TaskInfo {
     }
 }
 
+impl TaskInfo {
+    /// For an outcome of [`map`](crate::ExecutorExt::map): which input it belongs to, counted from 0.
+    ///
+    /// ```
+    /// # use executor_core::{ExecutorExt, SerialExecutor};
+    /// let executor = SerialExecutor::new();
+    /// let outcomes: Vec<_> = executor.map(|n: u32| 100 / n, [5, 0]).collect();
+    /// assert_eq!(outcomes[1].as_ref().unwrap_err().info().unwrap().input(), Some(1));
+    /// ```
+    #[must_use]
+    pub fn input(&self) -> Option<u64> {
+        self.0.input
+    }
+}
+
 impl fmt::Display for TaskInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "task {}", self.0.id)?;
         if let Some(name) = self.name() {
             write!(f, " {name:?}")?;
+        }
+        if let Some(input) = self.0.input {
+            write!(f, ", input {input} of map")?;
         }
         write!(f, ", submitted at {}", self.0.location)
     }
@@ -148,6 +173,7 @@ impl fmt::Debug for TaskInfo {
             .field("id", &self.0.id)
             .field("name", &self.name())
             .field("location", &format_args!("{}", self.0.location))
+            .field("input", &self.0.input)
             .finish()
     }
 }

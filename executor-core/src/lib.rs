@@ -46,6 +46,7 @@ mod shared_future;
 
 mod as_completed;
 mod completion;
+mod into_stream;
 mod member;
 mod wait;
 
@@ -70,6 +71,7 @@ pub use error::{BrokenExecutor, Expired, TaskError, TimedOut};
 pub use executor::{Admission, Executor, ExecutorExt, Portable, Rejected, Rejection};
 pub use future::{Future, Stop};
 pub use info::{TaskId, TaskInfo};
+pub use into_stream::IntoStream;
 pub use map::Map;
 pub use map_options::MapOptions;
 pub use member::Member;

@@ -12,6 +12,7 @@ use crate::completion::CompletionSet;
 use crate::error::{Expired, TaskError};
 use crate::executor::{Admission, Executor, Portable, Rejected, Rejection};
 use crate::future::Future;
+use crate::into_stream::IntoStream;
 use crate::map_options::MapOptions;
 use crate::options::TaskOptions;
 use crate::submit_error::SubmitError;
@@ -30,8 +31,8 @@ use std::time::{Duration, Instant};
 /// side waits for the other.
 const CHUNKS_PER_WORKER: usize = 4;
 
-/// The iterator of [`ExecutorExt::map`](crate::ExecutorExt::map), and a `Stream`: one `Result<R, TaskError>` for each
-/// input, in input order unless asked otherwise.
+/// The iterator of [`ExecutorExt::map`](crate::ExecutorExt::map), and a `Stream` (see
+/// [`into_stream`](Self::into_stream)): one `Result<R, TaskError>` for each input, in input order unless asked otherwise.
 ///
 /// - It goes on after an error: each input has an outcome of its own, also inside a chunk.
 /// - It pulls its input as it is read, with a bounded number in flight. Pulling happens in `next`, in the reading
@@ -63,6 +64,8 @@ pub struct Map<'e, E: ?Sized, A, R, I> {
     /// Buffers for chunks to come.
     spare: Vec<Buffers<A, R>>,
     limit: Option<Limit>,
+    /// Inputs pulled so far.
+    pulled: u64,
     delivered: u64,
     location: &'static Location<'static>,
 }
@@ -94,6 +97,13 @@ struct Limit {
     alarm: Option<(Task, Future<()>)>,
 }
 
+/// Which inputs a chunk has.
+#[derive(Clone, Copy)]
+struct Span {
+    first: u64,
+    count: usize,
+}
+
 /// The chunks in flight, and how many inputs they hold.
 struct Window<A, R> {
     chunks: Chunks<A, R>,
@@ -102,9 +112,12 @@ struct Window<A, R> {
 
 type ChunkFuture<A, R> = Future<Done<A, R>>;
 
+/// A chunk that is done.
+type Finished<A, R> = (Span, Result<Done<A, R>, TaskError>);
+
 enum Chunks<A, R> {
-    Ordered(VecDeque<(usize, ChunkFuture<A, R>)>),
-    Unordered(CompletionSet<(usize, ChunkFuture<A, R>)>),
+    Ordered(VecDeque<(Span, ChunkFuture<A, R>)>),
+    Unordered(CompletionSet<(Span, ChunkFuture<A, R>)>),
 }
 
 impl<A, R> Window<A, R> {
@@ -120,17 +133,17 @@ impl<A, R> Window<A, R> {
         }
     }
 
-    fn push(&mut self, count: usize, future: ChunkFuture<A, R>) {
-        self.inputs += count;
+    fn push(&mut self, span: Span, future: ChunkFuture<A, R>) {
+        self.inputs += span.count;
         match &mut self.chunks {
-            Chunks::Ordered(queue) => queue.push_back((count, future)),
-            Chunks::Unordered(set) => set.insert((count, future)),
+            Chunks::Ordered(queue) => queue.push_back((span, future)),
+            Chunks::Unordered(set) => set.insert((span, future)),
         }
     }
 
     /// The next done chunk; `None` if the deadline comes first or the window is empty.
-    fn next(&mut self, deadline: Option<Instant>) -> Option<(usize, Result<Done<A, R>, TaskError>)> {
-        let (count, future) = match &mut self.chunks {
+    fn next(&mut self, deadline: Option<Instant>) -> Option<Finished<A, R>> {
+        let (span, future) = match &mut self.chunks {
             Chunks::Ordered(queue) => {
                 if !queue.front()?.1.wait_until(deadline) {
                     return None;
@@ -139,31 +152,31 @@ impl<A, R> Window<A, R> {
             }
             Chunks::Unordered(set) => set.next(deadline)?,
         };
-        self.inputs -= count;
-        Some((count, future.result()))
+        self.inputs -= span.count;
+        Some((span, future.result()))
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, Result<Done<A, R>, TaskError>)>> {
-        let (count, result) = match &mut self.chunks {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Finished<A, R>>> {
+        let (span, result) = match &mut self.chunks {
             Chunks::Ordered(queue) => {
-                let Some((count, future)) = queue.front_mut() else {
+                let Some((span, future)) = queue.front_mut() else {
                     return Poll::Ready(None);
                 };
-                let count = *count;
+                let span = *span;
                 let Poll::Ready(result) = std::future::Future::poll(Pin::new(future), cx) else {
                     return Poll::Pending;
                 };
                 queue.pop_front();
-                (count, result)
+                (span, result)
             }
             Chunks::Unordered(set) => match set.poll_next(cx) {
-                Poll::Ready(Some((count, future))) => (count, future.result()),
+                Poll::Ready(Some((span, future))) => (span, future.result()),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             },
         };
-        self.inputs -= count;
-        Poll::Ready(Some((count, result)))
+        self.inputs -= span.count;
+        Poll::Ready(Some((span, result)))
     }
 
     /// Cancels what has not begun and asks what runs to stop.
@@ -177,7 +190,7 @@ impl<A, R> Window<A, R> {
     }
 }
 
-fn stop<A, R>((_, future): &(usize, ChunkFuture<A, R>)) {
+fn stop<A, R>((_, future): &(Span, ChunkFuture<A, R>)) {
     future.stop();
 }
 
@@ -188,6 +201,19 @@ where
     R: Portable,
     I: Iterator<Item = A>,
 {
+    /// The same as a `Stream` and nothing else: with `StreamExt` imported, `next` and `map` of a type that is an iterator,
+    /// too, would be ambiguous.
+    ///
+    /// ```
+    /// # use executor_core::{ExecutorExt, SerialExecutor};
+    /// let executor = SerialExecutor::new();
+    /// let stream = executor.map(|n: u32| n * 2, [1, 2, 3]).into_stream();
+    /// # drop(stream);
+    /// ```
+    pub fn into_stream(self) -> IntoStream<Self> {
+        IntoStream::new(self)
+    }
+
     pub(crate) fn start(
         executor: &'e E,
         options: MapOptions,
@@ -213,6 +239,7 @@ where
             current: None,
             spare: Vec::new(),
             limit: options.timeout.map(|length| Limit { length, deadline: waiting::deadline(length), alarm: None }),
+            pulled: 0,
             delivered: 0,
             location,
         };
@@ -246,12 +273,15 @@ where
                 return true;
             }
             let Some(buffers) = self.pull(size) else { continue };
-            let count = buffers.inputs.len();
-            let (task, future) = Task::from_work(Chunk { f: self.f, buffers }, None, self.location);
+            let span = Span { first: self.pulled, count: buffers.inputs.len() };
+            let (task, future) = Task::from_work(Chunk { f: self.f, first: span.first, buffers }, None, self.location);
             match self.executor.submit_task(task, admission) {
-                Ok(()) => self.window.push(count, future),
+                Ok(()) => {
+                    self.window.push(span, future);
+                    self.pulled += span.count as u64;
+                }
                 Err(Rejected { task, reason: Rejection::Full }) => {
-                    self.put_back(task);
+                    self.put_back(task, &future);
                     return false;
                 }
                 Err(Rejected { reason: Rejection::Refused(error), .. }) => {
@@ -281,31 +311,28 @@ where
     }
 
     /// Keeps the inputs of a chunk for which the queue had no room.
-    fn put_back(&mut self, task: Task) {
-        // SAFETY: the executor hands back the very task it was given, made in `fill` with these types.
-        let chunk = unsafe { task.recover::<Done<A, R>, Chunk<A, R>>() };
-        let chunk = chunk.expect("a rejected task was not begun, and nobody else has its handle");
+    fn put_back(&mut self, task: Task, future: &ChunkFuture<A, R>) {
+        // SAFETY: task and future were made in `fill`, with these types.
+        let chunk = unsafe { task.recover::<Done<A, R>, Chunk<A, R>>(future) };
         self.spare.push(chunk.buffers);
     }
 
     /// Takes in a chunk.
-    fn receive(&mut self, count: usize, result: Result<Done<A, R>, TaskError>) {
-        match result {
+    fn receive(&mut self, (span, result): Finished<A, R>) {
+        let error = match result {
             Ok(done) => {
-                self.chunk_size.learn(count, done.elapsed);
+                self.chunk_size.learn(span.count, done.elapsed);
                 self.current = Some(done.buffers);
+                return;
             }
-            Err(error) => {
-                // The chunk as a whole did not run: each of its inputs says so.
-                let mut buffers = Buffers::new();
-                let info = error.info().cloned();
-                let siblings = info.iter().flat_map(|info| (1..count).map(|_| error.for_sibling(info.clone())));
-                let siblings: Vec<_> = siblings.collect();
-                buffers.outcomes.push_error(error);
-                siblings.into_iter().for_each(|error| buffers.outcomes.push_error(error));
-                self.current = Some(buffers);
-            }
+            Err(error) => error,
+        };
+        // The chunk as a whole did not run: each of its inputs says so.
+        let mut buffers = Buffers::new();
+        for input in span.first..span.first + span.count as u64 {
+            buffers.outcomes.push_error(error.for_input(input));
         }
+        self.current = Some(buffers);
     }
 
     /// The next outcome of the chunk that is being handed out.
@@ -333,7 +360,7 @@ where
             self.fill(Admission::Wait);
             let deadline = self.limit.as_ref().and_then(|limit| limit.deadline);
             match self.window.next(deadline) {
-                Some((count, result)) => self.receive(count, result),
+                Some(finished) => self.receive(finished),
                 None if self.window.len() > 0 => return self.expire(),
                 None => return self.end(),
             }
@@ -432,7 +459,7 @@ where
             }
             let room = map.fill(Admission::Try);
             match map.window.poll_next(cx) {
-                Poll::Ready(Some((count, result))) => map.receive(count, result),
+                Poll::Ready(Some(finished)) => map.receive(finished),
                 Poll::Ready(None) if !room => {
                     if map.executor.poll_room(cx).is_pending() {
                         return Poll::Pending;

@@ -41,7 +41,6 @@ impl<T: Send + 'static> Promise<T> {
     /// # drop(promise);
     /// ```
     #[track_caller]
-    #[must_use]
     pub fn new() -> (Self, Future<T>) {
         let (cell, core) = allocate(NoWork, None, Location::caller(), true);
         let promise = Self { cell: ManuallyDrop::new(cell), value: PhantomData };

@@ -9,6 +9,7 @@ use crate::panic::contain;
 use crate::sync::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -66,6 +67,9 @@ impl Wake for Wakers {
 unsafe impl<T: Send + Sync> Send for SharedFuture<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for SharedFuture<T> {}
+
+impl<T> UnwindSafe for SharedFuture<T> {}
+impl<T> RefUnwindSafe for SharedFuture<T> {}
 
 impl<T> SharedFuture<T> {
     pub(crate) fn new(future: Future<T>) -> Self {

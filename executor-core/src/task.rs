@@ -21,7 +21,7 @@ use std::task::Waker;
 /// A submitted task, types erased, one pointer wide: the right and the duty to end its future.
 ///
 /// Run it, or fail it; dropped unrun, it ends its future with
-/// [`TaskError::Abandoned`](crate::TaskError::Abandoned). So whatever an executor loses, no future hangs.
+/// [`TaskError::Abandoned`]. So whatever an executor loses, no future hangs.
 ///
 /// ```
 /// use executor_core::task::Task;
@@ -428,7 +428,7 @@ impl Task {
         true
     }
 
-    /// Ends the future of a task that has not begun with [`TaskError::Broken`](crate::TaskError::Broken). False if it
+    /// Ends the future of a task that has not begun with [`TaskError::Broken`]. False if it
     /// was cancelled or begun elsewhere.
     ///
     /// ```
@@ -478,13 +478,18 @@ impl Task {
         Self(unsafe { CellRef::from_link(link) })
     }
 
-    /// The work back; see [`CellRef::recover`].
+    /// The work of a task that an executor has handed back. An executor is anybody's code: that it is the task it was
+    /// given is checked.
+    ///
+    /// # Panics
+    /// If it is another task, or one that was begun.
     ///
     /// # Safety
-    /// The task was made by `from_work` with these very types.
-    pub(crate) unsafe fn recover<R, W>(self) -> Option<W> {
+    /// `future` came from `from_work` together with a task of this very `W`.
+    pub(crate) unsafe fn recover<R, W>(self, future: &Future<R>) -> W {
         // SAFETY: by contract.
-        unsafe { self.into_cell().recover::<R, W>() }
+        let work = unsafe { self.into_cell().recover::<R, W>(future.pointer()) };
+        work.expect("an executor that does not take a task hands this very task back, not begun")
     }
 }
 

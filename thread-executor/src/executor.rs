@@ -9,6 +9,7 @@ use executor_core::{
     Admission, BuildError, Executor, Future, Rejected, Shutdown, Stats, SubmitError, TaskOptions, TimedOut,
 };
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -203,6 +204,10 @@ impl Executor for ThreadPoolExecutor {
         self.pool.poll_shutdown(how, cx)
     }
 }
+
+// What a panicking task could leave half done is its own; the pool's state is kept by code that does not unwind.
+impl UnwindSafe for ThreadPoolExecutor {}
+impl RefUnwindSafe for ThreadPoolExecutor {}
 
 impl Drop for ThreadPoolExecutor {
     fn drop(&mut self) {

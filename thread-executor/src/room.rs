@@ -16,7 +16,12 @@ struct State {
     used: usize,
     closed: bool,
     wakers: Vec<Waker>,
+    /// With this many wakers all are woken: those who still wait come again, those who gave up are forgotten.
+    most_wakers: usize,
 }
+
+/// The first `most_wakers`.
+const WAKERS: usize = 64;
 
 /// Why there is no permit.
 pub(crate) enum NoRoom {
@@ -26,7 +31,7 @@ pub(crate) enum NoRoom {
 
 impl Room {
     pub(crate) fn new(capacity: usize) -> Self {
-        let state = State { used: 0, closed: false, wakers: Vec::new() };
+        let state = State { used: 0, closed: false, wakers: Vec::new(), most_wakers: WAKERS };
         Self { capacity, state: Mutex::new(state), freed: Condvar::new() }
     }
 
@@ -57,6 +62,7 @@ impl Room {
             return Vec::new();
         }
         let wakers = std::mem::take(&mut state.wakers);
+        state.most_wakers = WAKERS;
         drop(state);
         self.freed.notify_one();
         wakers
@@ -69,8 +75,15 @@ impl Room {
         if state.closed || state.used < self.capacity {
             return Poll::Ready(());
         }
-        if !state.wakers.iter().any(|known| known.will_wake(&waker)) {
-            state.wakers.push(waker);
+        if state.wakers.iter().any(|known| known.will_wake(&waker)) {
+            return Poll::Pending;
+        }
+        state.wakers.push(waker);
+        if state.wakers.len() == state.most_wakers {
+            state.most_wakers *= 2;
+            let wakers = std::mem::take(&mut state.wakers);
+            drop(state);
+            crate::wake_all(wakers);
         }
         Poll::Pending
     }

@@ -131,10 +131,11 @@ impl Worker<'_> {
     }
 
     fn pay(&mut self) {
-        if std::mem::take(&mut self.owes) && self.pool.idle().asleep() > 0 {
-            if self.pool.queue().announce_sleep() == Err(Awake::Tasks) {
-                self.pool.idle().wake_one();
-            }
+        if std::mem::take(&mut self.owes)
+            && self.pool.idle().asleep() > 0
+            && self.pool.queue().announce_sleep() == Err(Awake::Tasks)
+        {
+            self.pool.idle().wake_one();
         }
     }
 

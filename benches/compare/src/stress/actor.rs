@@ -260,6 +260,8 @@ impl Actor {
         entry.may_be_skipped();
         if future.cancel() {
             entry.cancelled();
+            // A shutdown may be cancelling it at this very moment, and still be running its callbacks.
+            future.wait();
             assert!(future.is_cancelled() && future.is_done(), "a cancelled future says so");
         }
         self.held.push((entry, future));

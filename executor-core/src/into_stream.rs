@@ -1,0 +1,50 @@
+//! [`IntoStream`]: a `Stream` that is nothing else.
+
+use futures::Stream;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What [`AsCompleted::into_stream`](crate::AsCompleted::into_stream) and [`Map::into_stream`](crate::Map::into_stream)
+/// give: the same items as a `Stream`, without the iterator's methods, which `StreamExt` has, too.
+///
+/// ```
+/// use executor_core::{Promise, as_completed};
+///
+/// let (_promise, future) = Promise::<u8>::new();
+/// let stream = as_completed([future]).into_stream();
+/// assert_eq!(stream.into_inner().len(), 1);
+/// ```
+#[derive(Debug)]
+#[must_use = "a stream does nothing until it is polled"]
+pub struct IntoStream<S> {
+    inner: S,
+}
+
+impl<S> IntoStream<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner }
+    }
+
+    /// What it was made from.
+    ///
+    /// ```
+    /// # use executor_core::{AsCompleted, Future};
+    /// let stream = AsCompleted::<Future<u8>>::new().into_stream();
+    /// assert!(stream.into_inner().is_empty());
+    /// ```
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S: Stream + Unpin> Stream for IntoStream<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        Pin::new(&mut self.inner).poll_next(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.inner.size_hint()
+    }
+}
