@@ -19,6 +19,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("executor-core/src/completion.rs", "done members of a set, linked through their cells"),
     ("executor-core/src/current.rs", "what a thread is doing, by pointers into its own stack"),
     ("executor-core/src/executor.rs", "arguments taken back out of a task that was not accepted"),
+    ("executor-core/src/header.rs", "the state word and the fields whose owner it names"),
     ("executor-core/src/future.rs", "the unique handle of a cell"),
     ("executor-core/src/map.rs", "arguments taken back out of a task that was not accepted"),
     ("executor-core/src/observer.rs", "the slot through which a cell tells who waits"),
