@@ -7,7 +7,7 @@
 //! 2. The push that replaces the announcement wakes one sleeper, unless some worker is looking for work right then: that
 //!    one will find the task, or, if it stops looking, will see it by rule 1.
 //! 3. A worker that was woken, or was looking, owes the others: once it has a task it renews the announcement, or, if
-//!    more tasks are there, wakes the next. So do workers that move a batch of tasks to their own queue.
+//!    more tasks are there, in whatever queue, wakes the next. So do workers that move a batch of tasks to their own queue.
 //!
 //! The list is last in, first out: warm workers work, cold ones may retire.
 

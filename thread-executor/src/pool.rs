@@ -303,7 +303,8 @@ impl Pool {
         None
     }
 
-    /// Whether there is a task to be had by this worker, which has just entered the list of sleepers.
+    /// Whether there is a task to be had, in whatever queue; for a worker that has just entered the list of sleepers, or
+    /// that asks on behalf of those on it.
     pub(crate) fn is_work_visible(&self) -> bool {
         // ORDERING: the worker entered the list before; whoever puts tasks into a worker's own queue looks at the list
         // after it, with a fence in between, too. One of the two sees the other.

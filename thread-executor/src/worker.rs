@@ -131,10 +131,11 @@ impl Worker<'_> {
     }
 
     fn pay(&mut self) {
-        if std::mem::take(&mut self.owes)
-            && self.pool.idle().asleep() > 0
-            && self.pool.queue().announce_sleep() == Err(Awake::Tasks)
-        {
+        if !std::mem::take(&mut self.owes) || self.pool.idle().asleep() == 0 {
+            return;
+        }
+        // A task in a queue of workers counts as well: this worker may have been woken for it, and have found another.
+        if self.pool.is_work_visible() || self.pool.queue().announce_sleep() == Err(Awake::Tasks) {
             self.pool.idle().wake_one();
         }
     }

@@ -84,6 +84,33 @@ fn two_submitters_two_workers() {
     });
 }
 
+/// None of the tasks ends before all have begun: one that is left lying is a deadlock.
+fn all_at_once(pool: &ThreadPoolExecutor, tasks: usize) {
+    for _ in 0..2 {
+        let together = Arc::new(shuttle::sync::Barrier::new(tasks));
+        let spawn = |_| {
+            let together = together.clone();
+            pool.spawn(move || drop(together.wait())).unwrap()
+        };
+        let futures: Vec<_> = (0..tasks).map(spawn).collect();
+        futures.into_iter().for_each(|future| future.result().unwrap());
+    }
+}
+
+#[test]
+fn as_many_tasks_as_workers_run_at_once() {
+    check(|| all_at_once(&pool(3), 3));
+    check(|| all_at_once(&pool(4), 4));
+}
+
+#[test]
+fn as_many_tasks_as_workers_run_at_once_while_workers_retire() {
+    check(|| {
+        let pool = ThreadPoolExecutor::builder().workers(3).keep_alive(Duration::ZERO).build().unwrap();
+        all_at_once(&pool, 3);
+    });
+}
+
 #[test]
 fn nested_waits_with_one_worker() {
     fn depth(pool: Arc<ThreadPoolExecutor>, left: u32) -> u32 {
