@@ -130,9 +130,10 @@ impl Header {
         phase(before) == PENDING
     }
 
-    /// The executor's address, to be compared and never followed.
-    pub(crate) fn owner_address(&self) -> *const Owner {
-        self.owner.load(Ordering::Relaxed)
+    /// Whether the task waits in the queue of that very executor, whose address is compared and not followed.
+    pub(crate) fn is_queued_by(&self, owner: *const Owner) -> bool {
+        let seen = self.load();
+        phase(seen) == PENDING && seen & OWNED != 0 && self.owner.load(Ordering::Relaxed).cast_const() == owner
     }
 
     /// PENDING to RUNNING: the caller then runs the work. False: it was cancelled, or another runs it.

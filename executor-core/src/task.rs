@@ -183,8 +183,7 @@ pub(crate) unsafe fn help(cell: NonNull<Header>) -> bool {
         return false;
     }
     let helped = current::worker(|worker| {
-        let ours = header.owner_address() == worker.owner();
-        if !ours || !header.start() {
+        if !header.is_queued_by(worker.owner()) || !header.start() {
             return false;
         }
         worker.run_inline(Claimed { cell, handle: PhantomData });
