@@ -75,111 +75,71 @@ mod native {
     }
 }
 
+/// The same door over a checker's types.
+#[cfg(any(loom, shuttle))]
+macro_rules! model {
+    ($d:tt $name:ident, $checker:ident, $cell:path) => {
+        mod $name {
+            use std::sync::PoisonError;
+            pub(crate) use $cell as UnsafeCell;
+            pub(crate) use $checker::hint;
+            pub(crate) use $checker::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+            pub(crate) use $checker::thread::yield_now;
+
+            /// A variable local to a thread of the model.
+            macro_rules! local {
+                ($d(static $d name:ident: $d type:ty = $d start:expr;)*) => {
+                    ::$checker::thread_local! { $d(static $d name: $d type = $d start;)* }
+                };
+            }
+            pub(crate) use local;
+
+            /// `parking_lot::Mutex`'s shape over the checker's.
+            #[derive(Debug)]
+            pub(crate) struct Mutex<T>($checker::sync::Mutex<T>);
+
+            impl<T> Mutex<T> {
+                pub(crate) fn new(value: T) -> Self {
+                    Self($checker::sync::Mutex::new(value))
+                }
+
+                pub(crate) fn lock(&self) -> $checker::sync::MutexGuard<'_, T> {
+                    self.0.lock().unwrap_or_else(PoisonError::into_inner)
+                }
+            }
+
+            pub(crate) mod parking {
+                use std::sync::PoisonError;
+                use std::time::Instant;
+
+                $checker::lazy_static! {
+                    static ref LOT: ($checker::sync::Mutex<()>, $checker::sync::Condvar) =
+                        ($checker::sync::Mutex::new(()), $checker::sync::Condvar::new());
+                }
+
+                pub(crate) fn park(_key: usize, validate: impl FnOnce() -> bool, deadline: Option<Instant>) -> bool {
+                    if deadline.is_some() {
+                        // A model has no clock: a timed wait is a chance for others to run.
+                        $checker::thread::yield_now();
+                        return false;
+                    }
+                    let guard = LOT.0.lock().unwrap_or_else(PoisonError::into_inner);
+                    if validate() {
+                        drop(LOT.1.wait(guard));
+                    }
+                    true
+                }
+
+                pub(crate) fn unpark_all(_key: usize) {
+                    let _guard = LOT.0.lock().unwrap_or_else(PoisonError::into_inner);
+                    LOT.1.notify_all();
+                }
+            }
+        }
+    };
+}
+
 #[cfg(loom)]
-mod loom_model {
-    pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::hint;
-    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-    pub(crate) use loom::thread::yield_now;
-
-    /// A variable local to a thread of the model.
-    macro_rules! local {
-        ($(static $name:ident: $type:ty = $start:expr;)*) => {
-            ::loom::thread_local! { $(static $name: $type = $start;)* }
-        };
-    }
-    pub(crate) use local;
-
-    /// `parking_lot::Mutex`'s shape over loom's.
-    #[derive(Debug)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
-            self.0.lock().expect("a model does not panic under a lock")
-        }
-    }
-
-    pub(crate) mod parking {
-        use std::time::Instant;
-
-        loom::lazy_static! {
-            static ref LOT: (loom::sync::Mutex<()>, loom::sync::Condvar) =
-                (loom::sync::Mutex::new(()), loom::sync::Condvar::new());
-        }
-
-        pub(crate) fn park(_key: usize, validate: impl FnOnce() -> bool, _deadline: Option<Instant>) -> bool {
-            let guard = LOT.0.lock().expect("a model does not panic under a lock");
-            if validate() {
-                drop(LOT.1.wait(guard).expect("a model does not panic under a lock"));
-            }
-            true
-        }
-
-        pub(crate) fn unpark_all(_key: usize) {
-            let _guard = LOT.0.lock().expect("a model does not panic under a lock");
-            LOT.1.notify_all();
-        }
-    }
-}
-
+model!($ loom_model, loom, loom::cell::UnsafeCell);
 #[cfg(shuttle)]
-mod shuttle_model {
-    pub(crate) use super::PlainCell as UnsafeCell;
-    pub(crate) use shuttle::hint;
-    pub(crate) use shuttle::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-    pub(crate) use shuttle::thread::yield_now;
-
-    /// A variable local to a thread of the model.
-    macro_rules! local {
-        ($(static $name:ident: $type:ty = $start:expr;)*) => {
-            ::shuttle::thread_local! { $(static $name: $type = $start;)* }
-        };
-    }
-    pub(crate) use local;
-
-    /// `parking_lot::Mutex`'s shape over shuttle's.
-    #[derive(Debug)]
-    pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(shuttle::sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> shuttle::sync::MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-        }
-    }
-
-    pub(crate) mod parking {
-        use std::time::Instant;
-
-        shuttle::lazy_static! {
-            static ref LOT: (shuttle::sync::Mutex<()>, shuttle::sync::Condvar) =
-                (shuttle::sync::Mutex::new(()), shuttle::sync::Condvar::new());
-        }
-
-        pub(crate) fn park(_key: usize, validate: impl FnOnce() -> bool, deadline: Option<Instant>) -> bool {
-            if deadline.is_some() {
-                // A model has no clock: a timed wait is a chance for others to run.
-                shuttle::thread::yield_now();
-                return false;
-            }
-            let guard = LOT.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if validate() {
-                drop(LOT.1.wait(guard));
-            }
-            true
-        }
-
-        pub(crate) fn unpark_all(_key: usize) {
-            let _guard = LOT.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            LOT.1.notify_all();
-        }
-    }
-}
+model!($ shuttle_model, shuttle, super::PlainCell);

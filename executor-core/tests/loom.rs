@@ -133,7 +133,9 @@ fn cancel_against_cancel_runs_callbacks_once_and_tells_the_owner_once() {
         let called = counter();
         future.add_done_callback({
             let called = called.clone();
-            move |_| drop(called.fetch_add(1, Ordering::SeqCst))
+            move |_| {
+                called.fetch_add(1, Ordering::SeqCst);
+            }
         });
         let other = {
             let future = future.clone();
@@ -381,10 +383,14 @@ fn two_producers_and_a_consumer_keep_order_and_lose_nothing() {
         };
         let _ = queue.push(two).unwrap();
         // One look while the other push may be half done, the rest after it.
-        let mut popped = queue.pop_batch(1, |task| drop(run(task)));
+        let mut popped = queue.pop_batch(1, |task| {
+            run(task);
+        });
         producer.join().unwrap();
         while !queue.is_empty() {
-            popped += queue.pop_batch(2, |task| drop(run(task)));
+            popped += queue.pop_batch(2, |task| {
+                run(task);
+            });
         }
         assert_eq!(popped, 2);
         assert_eq!((first.result().unwrap(), second.result().unwrap()), (1, 2));
@@ -424,7 +430,9 @@ fn a_push_is_refused_or_drained_by_the_closer() {
         let accepted = producer.join().unwrap();
         let mut popped = 0;
         while !queue.is_empty() {
-            popped += queue.pop_batch(8, |task| drop(run(task)));
+            popped += queue.pop_batch(8, |task| {
+                run(task);
+            });
         }
         assert_eq!(popped, usize::from(accepted));
         assert_eq!(future.result().is_ok(), accepted);

@@ -90,7 +90,10 @@ fn all_at_once(pool: &ThreadPoolExecutor, tasks: usize) {
         let together = Arc::new(shuttle::sync::Barrier::new(tasks));
         let spawn = |_| {
             let together = together.clone();
-            pool.spawn(move || drop(together.wait())).unwrap()
+            pool.spawn(move || {
+                together.wait();
+            })
+            .unwrap()
         };
         let futures: Vec<_> = (0..tasks).map(spawn).collect();
         futures.into_iter().for_each(|future| future.result().unwrap());
