@@ -50,7 +50,7 @@ impl<E: Executor + ?Sized> AsyncExecutor for E {
     async fn submit_task_async(&self, task: Task) -> Result<(), Rejected> {
         let mut task = task;
         loop {
-            match self.submit_task(task, Admission::Try) {
+            match self.submit_task(task, Admission::Await) {
                 Err(Rejected { task: back, reason: Rejection::Full }) => task = back,
                 settled => return settled,
             }

@@ -85,7 +85,6 @@ pub(crate) fn allocate<T: Send + 'static, W: Work<T> + Send + 'static>(
     work: W,
     options: Option<TaskOptions>,
     location: &'static Location<'static>,
-    exposed: bool,
 ) -> (CellRef, NonNull<Core<T>>) {
     let cell = Box::new(Cell {
         core: Core {
@@ -93,7 +92,6 @@ pub(crate) fn allocate<T: Send + 'static, W: Work<T> + Send + 'static>(
                 const { &Vtable { run: run::<T, W>, fail: fail::<T, W>, destroy: destroy::<T, W> } },
                 options,
                 location,
-                exposed,
             ),
             callbacks: CallbackList::<T>::new(),
             outcome: UnsafeCell::new(None),
@@ -158,17 +156,13 @@ impl CellRef {
         unsafe { (cell.as_ref().vtable.fail)(cell, error, true) }
     }
 
-    /// The work back from a task that no executor took. `None` if this is another cell than the handle's, or something
-    /// else got hold of the work first.
+    /// The work back from a task that no executor took. `None` if something else got hold of it first.
     ///
     /// # Safety
-    /// The cell of `handle` was allocated with these very types.
-    pub(crate) unsafe fn recover<T, W>(self, handle: NonNull<Header>) -> Option<W> {
-        if self.0 != handle {
-            return None;
-        }
+    /// The cell was allocated with these very types.
+    pub(crate) unsafe fn recover<T, W>(self) -> Option<W> {
         self.header().claim(0)?;
-        // SAFETY: the caller vouches for the types of this cell; the claim left PENDING, so the work is ours.
+        // SAFETY: the caller vouches for the types; the claim left PENDING, so the work is ours.
         unsafe { self.0.cast::<Cell<T, W>>().as_ref().work.with_mut(|work| (*work).take()) }
     }
 }
@@ -259,7 +253,7 @@ unsafe fn run<T, W: Work<T>>(pointer: NonNull<Header>, on_end: &dyn Fn(Ended), r
     let result = current::with_task(header, || catch(|| work.call()));
     clock::forget(header);
     let outcome = result.map_err(|caught| TaskError::Panicked(crate::panic::Panic::new(header.info(), caught)));
-    on_end(if outcome.is_ok() { Ended::Completed } else { Ended::Failed });
+    contain(|| on_end(if outcome.is_ok() { Ended::Completed } else { Ended::Failed }));
     let timed = header.state.load(Ordering::Relaxed) & TIMED != 0;
     if timed && !header.claim_running(0) {
         // The clock has resolved the future; what the task still returned concerns nobody.

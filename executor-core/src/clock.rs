@@ -7,9 +7,10 @@ use crate::error::{Expired, TaskError};
 use crate::header::Header;
 use crate::info::TaskId;
 use crate::state::STOP;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,18 +24,20 @@ struct Clock {
 
 #[derive(Default)]
 struct Limits {
-    by_time: BTreeMap<(Instant, TaskId), Alarm>,
-    time_of: HashMap<TaskId, Instant>,
+    by_time: BTreeMap<(Instant, Key), Alarm>,
+    time_of: HashMap<Key, Instant>,
     ticking: bool,
 }
 
 struct Alarm {
     cell: CellRef,
     limit: Duration,
-    kind: Kind,
 }
 
-#[derive(Clone, Copy)]
+/// A task has at most one alarm of each kind.
+type Key = (TaskId, Kind);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Kind {
     Queue,
     Run,
@@ -51,69 +54,61 @@ pub(crate) unsafe fn begin(cell: NonNull<Header>) {
     // SAFETY: by contract.
     let header = unsafe { cell.as_ref() };
     let Some(options) = header.options() else { return };
-    forget(header);
+    if options.queue_limit().is_some() {
+        remove((header.id(), Kind::Queue));
+    }
     if let Some(limit) = options.run_limit() {
         // SAFETY: by contract.
         let cell = unsafe { CellRef::count(cell) };
-        set(Alarm { cell, limit, kind: Kind::Run });
+        set(Kind::Run, Alarm { cell, limit });
     }
 }
 
 /// The task has just been queued.
 pub(crate) fn limit_queueing(cell: CellRef, limit: Duration) {
-    let id = cell.header().id();
+    let key = (cell.header().id(), Kind::Queue);
     let watch = cell.another();
-    set(Alarm { cell, limit, kind: Kind::Queue });
+    set(Kind::Queue, Alarm { cell, limit });
     if !watch.header().is_pending() {
         // It began before the alarm was set, and so did not find it to take it away.
-        remove(id, Kind::Queue);
+        remove(key);
     }
 }
 
 /// The task is over, or will never begin: no limit concerns it any more.
 pub(crate) fn forget(header: &Header) {
-    if header.options().is_some_and(|options| options.run_limit().is_some() || options.queue_limit().is_some()) {
-        remove_any(header.id());
+    let Some(options) = header.options() else { return };
+    if options.queue_limit().is_some() {
+        remove((header.id(), Kind::Queue));
+    }
+    if options.run_limit().is_some() {
+        remove((header.id(), Kind::Run));
     }
 }
 
-fn set(alarm: Alarm) {
+fn set(kind: Kind, alarm: Alarm) {
     // A limit beyond the clock's end is no limit.
-    let Some(time) = Instant::now().checked_add(alarm.limit) else {
-        return;
-    };
-    let id = alarm.cell.header().id();
+    let Some(time) = Instant::now().checked_add(alarm.limit) else { return };
+    let key = (alarm.cell.header().id(), kind);
     let mut limits = CLOCK.limits.lock();
-    limits.time_of.insert(id, time);
-    limits.by_time.insert((time, id), alarm);
+    if let Some(earlier) = limits.time_of.insert(key, time) {
+        limits.by_time.remove(&(earlier, key));
+    }
+    limits.by_time.insert((time, key), alarm);
     if !limits.ticking {
+        // Without a thread the limits wait for the next one that can be started.
         limits.ticking = thread::Builder::new().name("task-limits".to_owned()).spawn(tick).is_ok();
     }
-    let next = limits.by_time.first_key_value().is_some_and(|(key, _)| *key == (time, id));
+    let next = limits.by_time.first_key_value().is_some_and(|(first, _)| *first == (time, key));
     drop(limits);
     if next {
         CLOCK.changed.notify_one();
     }
 }
 
-fn remove_any(id: TaskId) {
+fn remove(key: Key) {
     let mut limits = CLOCK.limits.lock();
-    let alarm = limits.time_of.remove(&id).and_then(|time| limits.by_time.remove(&(time, id)));
-    drop(limits);
-    drop(alarm);
-}
-
-fn remove(id: TaskId, kind: Kind) {
-    let mut limits = CLOCK.limits.lock();
-    let Some(&time) = limits.time_of.get(&id) else { return };
-    let same =
-        limits.by_time.get(&(time, id)).is_some_and(|alarm| matches!((alarm.kind, kind), (Kind::Queue, Kind::Queue)));
-    let alarm = if same {
-        limits.time_of.remove(&id);
-        limits.by_time.remove(&(time, id))
-    } else {
-        None
-    };
+    let alarm = limits.time_of.remove(&key).and_then(|time| limits.by_time.remove(&(time, key)));
     drop(limits);
     drop(alarm);
 }
@@ -125,9 +120,8 @@ fn tick() {
         let now = Instant::now();
         match limits.by_time.first_key_value().map(|(&(time, _), _)| time) {
             Some(time) if time <= now => {
-                let (key, alarm) = limits.by_time.pop_first().expect("the first alarm was just seen");
-                limits.time_of.remove(&key.1);
-                parking_lot::MutexGuard::unlocked(&mut limits, || ring(alarm));
+                let due = limits.take_due(now);
+                MutexGuard::unlocked(&mut limits, || ring(due));
             }
             Some(time) => {
                 CLOCK.changed.wait_until(&mut limits, time);
@@ -143,40 +137,52 @@ fn tick() {
     }
 }
 
-fn ring(alarm: Alarm) {
-    let header = alarm.cell.header();
-    let claimed = match alarm.kind {
-        Kind::Queue => header.claim_expired(),
-        Kind::Run => header.claim_running(STOP),
-    };
-    if !claimed {
-        return;
+impl Limits {
+    fn take_due(&mut self, now: Instant) -> Vec<(Kind, Alarm)> {
+        let mut due = Vec::new();
+        while let Some(first) = self.by_time.first_entry().filter(|first| first.key().0 <= now) {
+            let ((_, key), alarm) = first.remove_entry();
+            self.time_of.remove(&key);
+            due.push((key.1, alarm));
+        }
+        due
     }
-    let expired = match alarm.kind {
-        Kind::Queue => Expired::in_queue(header.info(), alarm.limit),
-        Kind::Run => Expired::while_running(header.info(), alarm.limit),
-    };
-    resolve(alarm.cell, TaskError::TimedOut(expired));
 }
 
-/// Ends the future. If somebody listens, that runs user code, which must not hold up other limits: it gets a thread.
-fn resolve(cell: CellRef, error: TaskError) {
-    if !cell.header().has_listeners() {
-        return cell.fail(error);
+/// Claims the tasks whose time is up, and ends their futures. Where that runs user code, a destructor, a callback or a
+/// waker, it must not hold up the limits of others: those of one moment get a thread of their own.
+fn ring(due: Vec<(Kind, Alarm)>) {
+    let mut slow = Vec::new();
+    for (kind, Alarm { cell, limit }) in due {
+        let header = cell.header();
+        let expired = match kind {
+            Kind::Queue if header.claim_expired() => Expired::in_queue(header.info(), limit),
+            Kind::Run if header.claim_running(STOP) => Expired::while_running(header.info(), limit),
+            _ => continue,
+        };
+        let error = TaskError::TimedOut(expired);
+        if kind == Kind::Run && !header.has_listeners() { cell.fail(error) } else { slow.push((cell, error)) }
     }
-    // Shared, so that both survive a thread that would not start.
-    let parcel = std::sync::Arc::new(Mutex::new(Some((cell, error))));
+    if !slow.is_empty() {
+        fail_elsewhere(slow);
+    }
+}
+
+fn fail_elsewhere(expired: Vec<(CellRef, TaskError)>) {
+    // Shared, so that it survives a thread that would not start.
+    let parcel = Arc::new(Mutex::new(expired));
     let fail = {
         let parcel = parcel.clone();
-        move || {
-            if let Some((cell, error)) = parcel.lock().take() {
-                cell.fail(error);
-            }
-        }
+        move || fail_all(std::mem::take(&mut *parcel.lock()))
     };
-    if thread::Builder::new().name("task-expired".to_owned()).spawn(fail).is_err()
-        && let Some((cell, error)) = parcel.lock().take()
-    {
+    if thread::Builder::new().name("task-expired".to_owned()).spawn(fail).is_err() {
+        let expired = std::mem::take(&mut *parcel.lock());
+        fail_all(expired);
+    }
+}
+
+fn fail_all(expired: Vec<(CellRef, TaskError)>) {
+    for (cell, error) in expired {
         cell.fail(error);
     }
 }

@@ -219,6 +219,7 @@ impl<M: Member> CompletionSet<M> {
             if self.len == 0 {
                 return Poll::Ready(None);
             }
+            current::run_deferred();
             if self.help() {
                 continue;
             }

@@ -18,8 +18,9 @@ struct Frame {
     outer: *const Frame,
 }
 
-/// How deep callbacks nest before completions are put off.
-const MOST_NESTED: usize = 16;
+/// How deep callbacks nest before completions are put off: deeper than programs nest them by hand, and some hundred
+/// kilobytes of stack at most.
+const MOST_NESTED: usize = 100;
 
 /// A completion that was put off: the cell, one reference to it, and how to go on.
 struct Deferred {
@@ -82,8 +83,7 @@ pub(crate) fn run_callbacks_of(header: &Header, f: impl FnOnce()) {
             once();
         }
     }
-    if outer.is_null() && !RUNS_DEFERRED.with(|runs| runs.replace(true)) {
-        let _restore = Restore { set: |runs| RUNS_DEFERRED.with(|cell| cell.set(runs)), outer: false };
+    if depth(outer) == 0 && !RUNS_DEFERRED.with(Cell::get) {
         run_deferred();
     }
 }
@@ -103,11 +103,28 @@ pub(crate) fn is_deep_in_callbacks() -> bool {
 /// # Safety
 /// `complete(cell)` may be called once, on this thread.
 pub(crate) unsafe fn defer(cell: NonNull<Header>, complete: unsafe fn(NonNull<Header>)) {
-    DEFERRED.with(|deferred| deferred.borrow_mut().push_back(Deferred { cell, complete }));
+    let push = |deferred: &RefCell<VecDeque<Deferred>>| deferred.borrow_mut().push_back(Deferred { cell, complete });
+    if DEFERRED.try_with(push).is_err() {
+        // This thread is ending, and with it the list: go on here, whatever the depth.
+        // SAFETY: by contract.
+        unsafe { complete(cell) };
+    }
 }
 
 /// Runs the completions that were put off on this thread. Called before it waits, too: it may be waiting for them.
+///
+/// It counts the depth anew: what is run from here has the rest of the stack, and must not be put off again at once.
 pub(crate) fn run_deferred() {
+    let waiting = DEFERRED.try_with(|deferred| !deferred.borrow().is_empty());
+    if waiting != Ok(true) {
+        return;
+    }
+    let outer = CALLBACKS.with(Cell::get);
+    let frame = Frame { address: 0, depth: 0, outer };
+    CALLBACKS.with(|frames| frames.set(ptr::from_ref(&frame)));
+    let _restore = Restore { set: |outer| CALLBACKS.with(|frames| frames.set(outer)), outer };
+    let outer = RUNS_DEFERRED.with(|runs| runs.replace(true));
+    let _restore_runs = Restore { set: |outer| RUNS_DEFERRED.with(|runs| runs.set(outer)), outer };
     let next = || DEFERRED.try_with(|deferred| deferred.borrow_mut().pop_front()).ok().flatten();
     while let Some(Deferred { cell, complete }) = next() {
         // SAFETY: promised by `defer`; it leaves the list here.

@@ -62,6 +62,9 @@ pub enum Admission {
     Wait,
     /// Hand the task back.
     Try,
+    /// Hand the task back, for a submitter that then awaits [`poll_room`](Executor::poll_room). A worker of the executor
+    /// itself is let in over the limit, as for `Wait`: it may block on what awaits the room.
+    Await,
 }
 
 /// A task that was not taken, and why.

@@ -304,6 +304,10 @@ impl<T> Future<T> {
     /// inside it this future counts as done. One that panics is reported by the panic hook and stops none of the
     /// others.
     ///
+    /// Where callbacks complete futures whose callbacks complete futures, and so on a hundred deep, the completion of
+    /// the next is put off until the outermost callback has returned or this thread waits for a future, so that chains
+    /// of any length need little stack.
+    ///
     /// One that is added to a done future while another thread is running a callback of the same future runs right
     /// after that one, in that thread: two never share a `&T`.
     ///

@@ -8,10 +8,10 @@ use crate::error::TaskError;
 use crate::info::{TaskId, TaskInfo};
 use crate::observer::Observer;
 use crate::options::TaskOptions;
-use crate::panic::contain;
+use crate::panic::{contain, contain_with_text};
 use crate::state::{
-    CALLBACKS, CANCELLED, COMPLETING, DONE, EXPOSED, LEAVING, OBSERVED, OWNED, PARKED, PENDING, PHASE, REFERENCE,
-    RUNNING, STOP, TIMED, phase,
+    CALLBACKS, CANCELLED, COMPLETING, DONE, LEAVING, OBSERVED, OWNED, PARKED, PENDING, PHASE, REFERENCE, RUNNING, STOP,
+    TIMED, phase,
 };
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, yield_now};
 use crate::task::{Ended, Left, Owner};
@@ -60,10 +60,9 @@ impl Header {
         vtable: &'static Vtable,
         options: Option<TaskOptions>,
         location: &'static Location<'static>,
-        exposed: bool,
     ) -> Self {
         let timed = options.as_ref().is_some_and(|options| options.run_limit().is_some());
-        let flags = if timed { TIMED } else { 0 } | if exposed { EXPOSED } else { 0 };
+        let flags = if timed { TIMED } else { 0 };
         Self {
             link: Link::new(),
             state: AtomicUsize::new(PENDING | (2 * REFERENCE) | flags),
@@ -111,13 +110,8 @@ impl Header {
 
     /// Names the executor whose queue is about to hold the task. False: it was cancelled already, without telling.
     pub(crate) fn set_owner(&self, owner: *const Owner) -> bool {
-        // ORDERING: OWNED publishes it; unexposed, the queue's push or the giving away of the handle does.
+        // ORDERING: OWNED publishes it. Nobody can know whether the handle is still private, so this is one atomic step.
         self.owner.store(owner.cast_mut(), Ordering::Relaxed);
-        let state = self.state.load(Ordering::Relaxed);
-        if state & EXPOSED == 0 {
-            self.state.store(state | OWNED, Ordering::Relaxed);
-            return true;
-        }
         phase(self.state.fetch_or(OWNED, Ordering::Release)) == PENDING
     }
 
@@ -130,10 +124,17 @@ impl Header {
         phase(before) == PENDING
     }
 
-    /// Whether the task waits in the queue of that very executor, whose address is compared and not followed.
-    pub(crate) fn is_queued_by(&self, owner: *const Owner) -> bool {
-        let seen = self.load();
-        phase(seen) == PENDING && seen & OWNED != 0 && self.owner.load(Ordering::Relaxed).cast_const() == owner
+    /// As `start`, if the task waits in the queue of that very executor; its address is compared and not followed.
+    pub(crate) fn start_queued_by(&self, owner: *const Owner) -> bool {
+        let mut seen = self.load();
+        while phase(seen) == PENDING && seen & OWNED != 0 && self.owner.load(Ordering::Relaxed).cast_const() == owner {
+            // An executor that takes its name back changes the word, and with it this step fails.
+            match self.state.compare_exchange_weak(seen, seen | RUNNING, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
     }
 
     /// PENDING to RUNNING: the caller then runs the work. False: it was cancelled, or another runs it.
@@ -182,7 +183,7 @@ impl Header {
             let owner = self.owner.load(Ordering::Relaxed);
             // SAFETY: OWNED was acquired with the claim. Until LEAVING is cleared, whoever takes the task off the
             // owner's queue waits, and the owner outlives what its queue holds (`Task::set_owner`).
-            let wakers = unsafe { &*owner }.task_left(how);
+            let wakers = contain_with_text(|| unsafe { &*owner }.task_left(how)).unwrap_or_default();
             // ORDERING: Release: the owner may be freed by whoever sees the bit gone.
             self.state.fetch_and(!LEAVING, Ordering::Release);
             for waker in wakers {

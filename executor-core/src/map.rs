@@ -61,6 +61,8 @@ pub struct Map<'e, E: ?Sized, A, R, I> {
     room: Room,
     /// The chunk that is being handed out.
     current: Option<Buffers<A, R>>,
+    /// Inputs that were pulled, and for which the executor's queue had no room.
+    held: Option<Buffers<A, R>>,
     /// Buffers for chunks to come.
     spare: Vec<Buffers<A, R>>,
     limit: Option<Limit>,
@@ -224,9 +226,10 @@ where
         let workers = executor.workers().max(1);
         let (room, most) = match options.buffer {
             // So that all workers have a chunk, and one is being handed out.
-            Some(inputs) => {
-                (Room::Inputs(inputs), options.chunk_size.unwrap_or(inputs / (2 * workers)).clamp(1, inputs))
-            }
+            Some(inputs) => (
+                Room::Inputs(inputs),
+                options.chunk_size.unwrap_or(inputs / workers.saturating_mul(2)).clamp(1, inputs),
+            ),
             None => (Room::Chunks(workers.saturating_mul(CHUNKS_PER_WORKER)), usize::MAX),
         };
         let mut map = Self {
@@ -237,6 +240,7 @@ where
             chunk_size: ChunkSize::new(options.chunk_size, most),
             room,
             current: None,
+            held: None,
             spare: Vec::new(),
             limit: options.timeout.map(|length| Limit { length, deadline: waiting::deadline(length), alarm: None }),
             pulled: 0,
@@ -269,10 +273,10 @@ where
     fn fill(&mut self, admission: Admission) -> bool {
         loop {
             let size = self.room_for_chunk();
-            if size == 0 || matches!(self.source, Source::Ended(_)) {
+            if self.held.is_none() && (size == 0 || matches!(self.source, Source::Ended(_))) {
                 return true;
             }
-            let Some(buffers) = self.pull(size) else { continue };
+            let Some(buffers) = self.held.take().or_else(|| self.pull(size)) else { continue };
             let span = Span { first: self.pulled, count: buffers.inputs.len() };
             let (task, future) = Task::from_work(Chunk { f: self.f, first: span.first, buffers }, None, self.location);
             match self.executor.submit_task(task, admission) {
@@ -285,7 +289,10 @@ where
                     return false;
                 }
                 Err(Rejected { reason: Rejection::Refused(error), .. }) => {
-                    self.source = Source::Ended(Some(Ending::Refused(error)));
+                    // A panic of the input is the more urgent thing to say.
+                    if !matches!(self.source, Source::Ended(Some(Ending::Panicked(_)))) {
+                        self.source = Source::Ended(Some(Ending::Refused(error)));
+                    }
                 }
             }
         }
@@ -297,10 +304,9 @@ where
         let Source::Open(source) = &mut self.source else {
             return None;
         };
-        let missing = size.saturating_sub(buffers.inputs.len());
         // Unwind safety: after a panic the source is dropped and never asked again.
         let pulled = catch_unwind(AssertUnwindSafe(|| {
-            buffers.inputs.extend(source.by_ref().take(missing));
+            buffers.inputs.extend(source.by_ref().take(size));
         }));
         if let Err(payload) = pulled {
             self.source = Source::Ended(Some(Ending::Panicked(payload)));
@@ -314,7 +320,7 @@ where
     fn put_back(&mut self, task: Task, future: &ChunkFuture<A, R>) {
         // SAFETY: task and future were made in `fill`, with these types.
         let chunk = unsafe { task.recover::<Done<A, R>, Chunk<A, R>>(future) };
-        self.spare.push(chunk.buffers);
+        self.held = Some(chunk.buffers);
     }
 
     /// Takes in a chunk.
@@ -383,7 +389,7 @@ where
 
     /// Nothing is in flight and nothing is left to pull.
     fn is_exhausted(&self) -> bool {
-        self.window.len() == 0 && matches!(self.source, Source::Ended(_))
+        self.window.len() == 0 && self.held.is_none() && matches!(self.source, Source::Ended(_))
     }
 
     fn has_expired(&self) -> bool {
@@ -396,6 +402,7 @@ where
         let limit = self.limit.take()?;
         let outstanding = self.window.inputs as u64;
         self.source = Source::Ended(None);
+        self.held = None;
         self.window.stop();
         Some(Err(TaskError::TimedOut(Expired::during_map(limit.length, self.delivered, outstanding))))
     }
@@ -457,7 +464,7 @@ where
             if map.poll_expired(cx) {
                 return Poll::Ready(map.expire());
             }
-            let room = map.fill(Admission::Try);
+            let room = map.fill(Admission::Await);
             match map.window.poll_next(cx) {
                 Poll::Ready(Some(finished)) => map.receive(finished),
                 Poll::Ready(None) if !room => {

@@ -27,9 +27,24 @@ use std::ptr::NonNull;
 /// assert_eq!(future.result()?, 42);
 /// # Ok::<(), executor_core::TaskError>(())
 /// ```
+///
+/// It takes values of exactly its type, also where lifetimes are concerned:
+///
+/// ```compile_fail,E0597
+/// use executor_core::Promise;
+///
+/// let (promise, future) = Promise::<&'static str>::new();
+/// {
+///     let text = String::from("gone by the time the future is asked");
+///     let promise: Promise<&str> = promise;
+///     promise.set_result(text.as_str());
+/// }
+/// println!("{:?}", future.result());
+/// ```
 pub struct Promise<T> {
     cell: ManuallyDrop<CellRef>,
-    value: PhantomData<T>,
+    /// Invariant: a promise of a longer life must not take a value of a shorter one.
+    value: PhantomData<fn(T) -> T>,
 }
 
 impl<T: Send + 'static> Promise<T> {
@@ -42,7 +57,7 @@ impl<T: Send + 'static> Promise<T> {
     /// ```
     #[track_caller]
     pub fn new() -> (Self, Future<T>) {
-        let (cell, core) = allocate(NoWork, None, Location::caller(), true);
+        let (cell, core) = allocate(NoWork, None, Location::caller());
         let promise = Self { cell: ManuallyDrop::new(cell), value: PhantomData };
         // SAFETY: `allocate` counted one reference for the handle.
         (promise, unsafe { Future::from_core(core) })

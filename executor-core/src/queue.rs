@@ -129,6 +129,9 @@ impl TaskQueue {
     /// Takes up to `most` tasks, oldest first, and gives how many it took. Zero does not mean empty: a push may be half
     /// done, in which case [`announce_sleep`](Self::announce_sleep) says that there are tasks.
     ///
+    /// `take` is called with the consumers' side locked: it may put the tasks somewhere, but must neither pop from this
+    /// queue nor run or drop a task.
+    ///
     /// ```
     /// # use executor_core::queue::TaskQueue;
     /// assert_eq!(TaskQueue::new().pop_batch(8, |_task| unreachable!()), 0);

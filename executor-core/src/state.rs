@@ -51,8 +51,6 @@ pub(crate) const LEAVING: usize = 1 << 9;
 
 /// An executor has named itself in `owner`: whoever claims the queued task tells it.
 pub(crate) const OWNED: usize = 1 << 10;
-/// The handle is in somebody's hands already while the task is not queued yet, so flags are set by read-modify-write.
-pub(crate) const EXPOSED: usize = 1 << 11;
 
 /// One reference to the cell: the executor side has one, the handle one, an armed clock one.
 pub(crate) const REFERENCE: usize = 1 << 16;

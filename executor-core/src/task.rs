@@ -179,17 +179,30 @@ impl fmt::Debug for Claimed<'_> {
 pub(crate) unsafe fn help(cell: NonNull<Header>) -> bool {
     // SAFETY: by contract.
     let header = unsafe { cell.as_ref() };
+    // What this thread has put off may be what is waited for, now or once a task has been run here.
+    current::run_deferred();
     if !header.is_pending() {
         return false;
     }
     let helped = current::worker(|worker| {
-        if !header.is_queued_by(worker.owner()) || !header.start() {
+        if !header.start_queued_by(worker.owner()) {
             return false;
         }
         worker.run_inline(Claimed { cell, handle: PhantomData });
+        current::run_deferred();
         true
     });
     helped.unwrap_or(false)
+}
+
+/// To be called before a thread that may be inside a done callback blocks for another reason than a future of this
+/// crate: runs the completions that were put off (see [`Future::add_done_callback`]).
+///
+/// ```
+/// executor_core::task::before_blocking();
+/// ```
+pub fn before_blocking() {
+    current::run_deferred();
 }
 
 /// Makes `worker` the worker of this thread while `f` runs.
@@ -263,7 +276,7 @@ impl Task {
         R: Send + 'static,
         F: FnOnce() -> R + Send + 'static,
     {
-        Self::allocate(Closure(f), None, Location::caller(), true)
+        Self::from_work(Closure(f), None, Location::caller())
     }
 
     /// As [`from_closure`](Self::from_closure), with options.
@@ -280,7 +293,7 @@ impl Task {
         R: Send + 'static,
         F: FnOnce() -> R + Send + 'static,
     {
-        Self::allocate(Closure(f), Some(options), Location::caller(), true)
+        Self::from_work(Closure(f), Some(options), Location::caller())
     }
 
     /// Submits a closure to an executor of this process; what `spawn` of a pool is made of.
@@ -311,7 +324,6 @@ impl Task {
         Ok(future)
     }
 
-    /// For submitters that keep the future to themselves until the task is queued.
     pub(crate) fn from_work<R, W>(
         work: W,
         options: Option<TaskOptions>,
@@ -321,20 +333,7 @@ impl Task {
         R: Send + 'static,
         W: Work<R> + Send + 'static,
     {
-        Self::allocate(work, options, location, false)
-    }
-
-    fn allocate<R, W>(
-        work: W,
-        options: Option<TaskOptions>,
-        location: &'static Location<'static>,
-        exposed: bool,
-    ) -> (Self, Future<R>)
-    where
-        R: Send + 'static,
-        W: Work<R> + Send + 'static,
-    {
-        let (cell, core): (CellRef, NonNull<Core<R>>) = allocate(work, options, location, exposed);
+        let (cell, core): (CellRef, NonNull<Core<R>>) = allocate(work, options, location);
         // SAFETY: `allocate` counted one reference for the handle.
         (Self(cell), unsafe { Future::from_core(core) })
     }
@@ -422,7 +421,7 @@ impl Task {
         if !self.0.header().start() {
             return false;
         }
-        on_start();
+        crate::panic::contain(on_start);
         self.into_cell().run(on_end);
         true
     }
@@ -486,9 +485,14 @@ impl Task {
     /// # Safety
     /// `future` came from `from_work` together with a task of this very `W`.
     pub(crate) unsafe fn recover<R, W>(self, future: &Future<R>) -> W {
-        // SAFETY: by contract.
-        let work = unsafe { self.into_cell().recover::<R, W>(future.pointer()) };
-        work.expect("an executor that does not take a task hands this very task back, not begun")
+        if self.0.pointer() != future.pointer() {
+            // Its own future ends with this.
+            drop(self);
+            panic!("an executor that does not take a task must hand this very task back");
+        }
+        // SAFETY: by contract, and it is the future's cell.
+        let work = unsafe { self.into_cell().recover::<R, W>() };
+        work.expect("an executor that does not take a task does not begin it")
     }
 }
 

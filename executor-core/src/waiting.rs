@@ -23,7 +23,6 @@ pub(crate) unsafe fn wait(cell: NonNull<Header>, deadline: Option<Instant>) -> b
     if header.is_done() || current::runs_callbacks_of(header) {
         return true;
     }
-    current::run_deferred();
     // SAFETY: by contract.
     if unsafe { task::help(cell) } && header.is_done() {
         return true;

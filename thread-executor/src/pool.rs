@@ -5,12 +5,12 @@ use crate::idle::Idle;
 use crate::ledger::Ledger;
 use crate::room::NoRoom;
 use crate::settings::Settings;
-use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, thread};
+use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering, fence, thread};
 use crate::worker;
 use crossbeam_deque::{Steal, Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
-use executor_core::queue::{Pushed, TaskQueue};
-use executor_core::task::{Owner, Task, is_worker_of};
+use executor_core::queue::{Awake, Pushed, TaskQueue};
+use executor_core::task::{Owner, Task, before_blocking, is_worker_of};
 use executor_core::{Admission, BrokenExecutor, Rejected, Rejection, Shutdown, Stats, SubmitError, TimedOut};
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -19,9 +19,6 @@ use std::time::{Duration, Instant};
 
 /// All that workers and handle share.
 pub(crate) struct Pool {
-    /// What tasks know the pool by.
-    owner: Owner,
-    ledger: Arc<Ledger>,
     /// Tasks that no worker has taken yet.
     queue: TaskQueue,
     /// One for each worker there may be.
@@ -33,6 +30,9 @@ pub(crate) struct Pool {
     ended: Condvar,
     broken: OnceLock<BrokenExecutor>,
     settings: Settings,
+    ledger: Arc<Ledger>,
+    /// What tasks know the pool by. After the queues: fields are dropped in order, and tasks in a queue may still use it.
+    owner: Owner,
 }
 
 /// The place of one worker: its own queue, open to thieves, and its counters.
@@ -48,6 +48,8 @@ struct Crew {
     /// Seats without a worker.
     free: Vec<usize>,
     alive: usize,
+    /// Those of them that take no more tasks, and only have their exit hook to run.
+    retiring: usize,
     threads: Vec<thread::JoinHandle<()>>,
     /// Async waiters for the end.
     wakers: Vec<Waker>,
@@ -57,10 +59,9 @@ impl Pool {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         let workers = settings.workers;
         let ledger = Arc::new(Ledger::new(settings.queue_capacity));
-        let crew = Crew { free: (0..workers).rev().collect(), alive: 0, threads: Vec::new(), wakers: Vec::new() };
+        let crew =
+            Crew { free: (0..workers).rev().collect(), alive: 0, retiring: 0, threads: Vec::new(), wakers: Vec::new() };
         Arc::new(Self {
-            owner: Owner::new(ledger.clone()),
-            ledger,
             queue: TaskQueue::new(),
             seats: (0..workers).map(|_| CachePadded::new(Seat::new())).collect(),
             idle: Idle::new(),
@@ -69,6 +70,8 @@ impl Pool {
             ended: Condvar::new(),
             broken: OnceLock::new(),
             settings,
+            owner: Owner::new(ledger.clone()),
+            ledger,
         })
     }
 
@@ -198,7 +201,7 @@ impl Pool {
             return Err(self.refusal());
         }
         let mut crew = self.crew.lock();
-        if crew.alive > 0 {
+        if crew.at_work() > 0 {
             return Ok(());
         }
         self.start_worker(&mut crew).map_err(SubmitError::NoWorkers)
@@ -207,11 +210,11 @@ impl Pool {
     /// Starts another worker if there are more tasks waiting than workers free for them.
     pub(crate) fn grow(self: &Arc<Self>) {
         let mut crew = self.crew.lock();
-        if crew.free.is_empty() || self.queued() <= self.free_workers(crew.alive) {
+        if crew.free.is_empty() || self.queued() <= self.free_workers(crew.at_work()) {
             return;
         }
         let started = self.start_worker(&mut crew);
-        let nobody = crew.alive == 0;
+        let nobody = crew.at_work() == 0;
         drop(crew);
         if let (Err(error), true) = (started, nobody) {
             // The last worker retired just before this push, and no other is to be had: the queue must not wait for it.
@@ -236,7 +239,7 @@ impl Pool {
             Ok(thread) => {
                 crew.threads.push(thread);
                 crew.alive += 1;
-                self.alive.store(crew.alive, Ordering::Relaxed);
+                self.alive.store(crew.at_work(), Ordering::Relaxed);
                 Ok(())
             }
             Err(error) => {
@@ -252,39 +255,42 @@ impl Pool {
         crew.free.push(seat);
     }
 
-    /// A worker wants to retire after its idle time. Gives its queue back if it may not: a task has come.
-    pub(crate) fn retire(&self, seat: usize, deque: Deque<Task>) -> Result<(), Deque<Task>> {
-        let crew = self.crew.lock();
+    /// A worker wants to retire after its idle time. False: a task has come.
+    pub(crate) fn retire(&self) -> bool {
+        let mut crew = self.crew.lock();
         // ORDERING: the push that comes after this announcement finds nobody to wake, and then looks at `alive` under
         // the lock held here. One that came before it makes the announcement fail. The same for tasks in other workers'
         // queues: who puts them there looks at `alive` after a fence (`call_help`), so either it sees one worker fewer,
         // and waits for the lock to start another, or the tasks are seen here.
-        self.alive.store(crew.alive - 1, Ordering::Relaxed);
-        if self.is_work_visible() || self.queue.announce_sleep() == Err(executor_core::queue::Awake::Tasks) {
-            self.alive.store(crew.alive, Ordering::Relaxed);
-            return Err(deque);
+        self.alive.store(crew.at_work() - 1, Ordering::Relaxed);
+        if self.is_work_visible() || self.queue.announce_sleep() == Err(Awake::Tasks) {
+            self.alive.store(crew.at_work(), Ordering::Relaxed);
+            return false;
         }
-        let wakers = self.leave(crew, seat, deque);
-        crate::wake_all(wakers);
-        Ok(())
+        crew.retiring += 1;
+        true
     }
 
-    /// A worker's last step: there are no tasks and will be none.
-    pub(crate) fn quit(&self, seat: usize, deque: Deque<Task>) {
-        let wakers = self.leave(self.crew.lock(), seat, deque);
-        crate::wake_all(wakers);
-    }
-
-    /// One worker fewer. After the last one of a closed pool, gives the wakers of those who await the end.
-    fn leave(&self, mut crew: MutexGuard<'_, Crew>, seat: usize, deque: Deque<Task>) -> Vec<Waker> {
+    /// A worker's last step, after its exit hook.
+    pub(crate) fn quit(self: &Arc<Self>, seat: usize, deque: Deque<Task>, retired: bool) {
+        let mut crew = self.crew.lock();
         self.vacate(&mut crew, seat, Some(deque));
         crew.alive -= 1;
-        self.alive.store(crew.alive, Ordering::Relaxed);
-        if crew.alive > 0 {
-            return Vec::new();
+        crew.retiring -= usize::from(retired);
+        // While the hook ran there may have been no seat for a worker that a push wanted.
+        let wanted = retired && !self.queue.is_empty();
+        let started = if wanted { self.start_worker(&mut crew) } else { Ok(()) };
+        self.alive.store(crew.at_work(), Ordering::Relaxed);
+        let last = crew.alive == 0;
+        let wakers = if last { std::mem::take(&mut crew.wakers) } else { Vec::new() };
+        drop(crew);
+        if let (Err(error), true) = (started, last) {
+            self.fail_queued(&BrokenExecutor::new("no worker could be started", error));
         }
-        self.ended.notify_all();
-        std::mem::take(&mut crew.wakers)
+        if last {
+            self.ended.notify_all();
+            crate::wake_all(wakers);
+        }
     }
 
     /// Takes a task from another worker's queue.
@@ -412,6 +418,7 @@ impl Pool {
 
     /// Waits until no worker is left, then joins the threads; false if `deadline` came first.
     fn wait_for_end(&self, deadline: Option<Instant>) -> bool {
+        before_blocking();
         let mut crew = self.crew.lock();
         while crew.alive > 0 {
             match deadline {
@@ -466,6 +473,13 @@ impl Pool {
         stats.workers = self.alive.load(Ordering::Relaxed);
         stats.idle = stats.workers.saturating_sub(stats.running);
         stats
+    }
+}
+
+impl Crew {
+    /// Workers that take tasks.
+    fn at_work(&self) -> usize {
+        self.alive - self.retiring
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::sync::{Condvar, Mutex};
 use executor_core::Admission;
+use executor_core::task::before_blocking;
 use std::task::{Context, Poll, Waker};
 
 /// Permits for queued tasks. A permit is taken before a task is queued and given back when it begins, is cancelled, or
@@ -37,16 +38,19 @@ impl Room {
 
     /// Takes a permit. `own_worker` is let in over the limit: it may be the one that has to make the room.
     pub(crate) fn acquire(&self, admission: Admission, own_worker: bool) -> Result<(), NoRoom> {
+        if admission == Admission::Wait {
+            before_blocking();
+        }
         let mut state = self.state.lock();
         loop {
             if state.closed {
                 return Err(NoRoom::Closed);
             }
-            if state.used < self.capacity || own_worker && admission == Admission::Wait {
+            if state.used < self.capacity || own_worker && admission != Admission::Try {
                 state.used += 1;
                 return Ok(());
             }
-            if admission == Admission::Try {
+            if admission != Admission::Wait {
                 return Err(NoRoom::Full);
             }
             self.freed.wait(&mut state);

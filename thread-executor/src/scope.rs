@@ -5,8 +5,8 @@
 //! nothing in the pool refers to what was borrowed.
 
 use crate::executor::ThreadPoolExecutor;
-use crate::sync::Mutex;
-use executor_core::task::Task;
+use crate::sync::{Mutex, thread};
+use executor_core::task::{Task, contain};
 use executor_core::{Future, SubmitError, TaskError, TaskId};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The right to hand closures that borrow for `'scope` to the pool. From [`ThreadPoolExecutor::scope`].
 ///
@@ -36,22 +37,36 @@ pub struct Scope<'scope, 'env: 'scope> {
     env: PhantomData<&'env mut &'env ()>,
 }
 
-/// The tasks of a scope whose handles have not asked for the result, by number.
-struct Tasks(Mutex<BTreeMap<TaskId, Arc<Future<()>>>>);
+/// A task of a scope, shared by the scope and the handle.
+struct Entry {
+    future: Future<()>,
+    /// The handle wants the outcome, and gets it.
+    asked: AtomicBool,
+}
+
+/// The tasks of a scope that are not known to be over, by number.
+struct Tasks(Mutex<BTreeMap<TaskId, Arc<Entry>>>);
 
 impl Tasks {
     /// Waits for all tasks, those included that are spawned meanwhile; the first panic that no handle has asked for.
+    ///
+    /// It must not unwind while a task may still run, so what users' destructors throw ends here.
     fn join(&self) -> Option<Box<dyn Any + Send>> {
         let mut unasked = None;
         loop {
-            let Some((_, task)) = self.0.lock().pop_first() else {
-                return unasked;
-            };
-            task.wait();
-            // A handle that still holds it asks for itself, or was leaked.
-            if let Some(Err(TaskError::Panicked(panic))) = Arc::into_inner(task).map(Future::result) {
-                unasked.get_or_insert(panic.into_payload());
+            let Some((_, entry)) = self.0.lock().pop_first() else { return unasked };
+            entry.future.wait();
+            if entry.asked.load(Ordering::SeqCst) {
+                // The handle waits for this reference to go.
+                drop(entry);
+                continue;
             }
+            // A handle that still holds it may ask later, or was leaked.
+            let Some(entry) = Arc::into_inner(entry) else { continue };
+            let _ = contain(|| match entry.future.result() {
+                Err(TaskError::Panicked(panic)) if unasked.is_none() => unasked = Some(panic.into_payload()),
+                outcome => drop(outcome),
+            });
         }
     }
 }
@@ -68,7 +83,7 @@ impl Tasks {
 /// ```
 #[must_use = "its result is lost without it"]
 pub struct ScopedFuture<'scope, T> {
-    task: Arc<Future<()>>,
+    task: Arc<Entry>,
     value: Arc<Mutex<Option<T>>>,
     tasks: Arc<Tasks>,
     scope: PhantomData<&'scope ()>,
@@ -84,7 +99,12 @@ where
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     let unasked = scope.tasks.join();
     match (result, unasked) {
-        (Err(payload), _) | (Ok(_), Some(payload)) => resume_unwind(payload),
+        (Err(payload), unasked) => {
+            // One panic goes on; the other's destructor must not throw into it.
+            let _ = contain(|| drop(unasked));
+            resume_unwind(payload)
+        }
+        (Ok(_), Some(payload)) => resume_unwind(payload),
         (Ok(value), None) => value,
     }
 }
@@ -126,10 +146,11 @@ impl<'scope> Scope<'scope, '_> {
         let work: Box<dyn FnOnce() + Send + 'scope> = Box::new(work);
         // SAFETY: only the lifetime changes. `run` returns, by value or by panic, after `join` has seen every task over,
         // and a task that is over has dropped its closure; so the closure does not outlive `'scope`. The task's own
-        // result is `()`. A handle takes its task off the list only after having seen it over.
+        // result is `()`. A handle takes its task off the list only after having seen it over, and `join` does not unwind.
         let work: Box<dyn FnOnce() + Send + 'static> = unsafe { std::mem::transmute(work) };
-        let task = Arc::new(Task::spawn_on(self.pool, None, work)?);
-        self.tasks.0.lock().insert(task.id(), task.clone());
+        let future = Task::spawn_on(self.pool, None, work)?;
+        let task = Arc::new(Entry { future, asked: AtomicBool::new(false) });
+        self.tasks.0.lock().insert(task.future.id(), task.clone());
         Ok(ScopedFuture { task, value, tasks: self.tasks.clone(), scope: PhantomData })
     }
 }
@@ -148,15 +169,20 @@ impl<T> ScopedFuture<'_, T> {
     /// # Ok::<(), executor_core::BuildError>(())
     /// ```
     pub fn result(self) -> Result<T, TaskError> {
-        self.task.wait();
-        drop(self.tasks.0.lock().remove(&self.task.id()));
-        if let Some(value) = self.value.lock().take() {
-            return Ok(value);
-        }
-        match Arc::into_inner(self.task).map(Future::result) {
-            Some(Err(error)) => Err(error),
-            // Only if the scope is being joined at this very moment, by a thread that holds the task, too.
-            _ => Err(TaskError::Taken),
+        let Self { mut task, value, tasks, .. } = self;
+        task.asked.store(true, Ordering::SeqCst);
+        task.future.wait();
+        drop(tasks.0.lock().remove(&task.future.id()));
+        loop {
+            match Arc::try_unwrap(task) {
+                Ok(entry) => {
+                    entry.future.result()?;
+                    return Ok(value.lock().take().expect("a closure that returned has left its value"));
+                }
+                // The scope's owner has just seen it over, too, and lets go of it.
+                Err(shared) => task = shared,
+            }
+            thread::yield_now();
         }
     }
 
@@ -174,7 +200,7 @@ impl<T> ScopedFuture<'_, T> {
     /// ```
     #[expect(clippy::must_use_candidate, reason = "many cancel without caring whether it was in time")]
     pub fn cancel(&self) -> bool {
-        self.task.cancel()
+        self.task.future.cancel()
     }
 
     /// As [`Future::is_done`](executor_core::Future::is_done).
@@ -192,7 +218,7 @@ impl<T> ScopedFuture<'_, T> {
     /// ```
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.task.is_done()
+        self.task.future.is_done()
     }
 }
 
@@ -204,6 +230,6 @@ impl fmt::Debug for Scope<'_, '_> {
 
 impl<T> fmt::Debug for ScopedFuture<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ScopedFuture").field(&self.task).finish()
+        f.debug_tuple("ScopedFuture").field(&self.task.future).finish()
     }
 }

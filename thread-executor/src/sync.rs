@@ -1,17 +1,17 @@
 //! The one door to atomics, locks and threads, so that a model checker can stand in for them.
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use self::native::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, thread};
+pub(crate) use self::native::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, fence, thread};
 
 #[cfg(loom)]
-pub(crate) use self::loom_model::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, thread};
+pub(crate) use self::loom_model::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, fence, thread};
 
 #[cfg(shuttle)]
-pub(crate) use self::shuttle_model::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, thread};
+pub(crate) use self::shuttle_model::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, fence, thread};
 
 #[cfg(not(any(loom, shuttle)))]
 mod native {
-    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+    pub(crate) use parking_lot::{Condvar, Mutex};
     pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
     pub(crate) use std::thread;
 }

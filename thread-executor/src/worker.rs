@@ -26,18 +26,16 @@ pub(crate) fn run(pool: Arc<Pool>, seat: usize, deque: Deque<Task>) {
     with_worker(&context, || {
         if let Err(broken) = initialize(pool.settings(), seat) {
             pool.break_down(broken);
-            pool.quit(seat, deque);
+            pool.quit(seat, deque, false);
             return;
         }
         let mut worker = Worker { pool: &pool, seat, bed: Arc::new(Bed::new()), owes: false, tick: 0 };
-        let left = worker.work(deque);
+        let retired = worker.work(&deque);
         if let Some(hook) = &pool.settings().on_worker_exit {
             // Reported by the panic hook if it panics; the worker is on its way out anyway.
             let _ = contain(hook);
         }
-        if let Some(deque) = left {
-            pool.quit(seat, deque);
-        }
+        pool.quit(seat, deque, retired);
     });
 }
 
@@ -73,21 +71,19 @@ enum Rest {
 }
 
 impl Worker<'_> {
-    /// Works until there is no more; gives the queue back unless the worker has retired and left it.
-    fn work(&mut self, mut deque: Deque<Task>) -> Option<Deque<Task>> {
+    /// Works until there is no more; whether the worker has retired.
+    fn work(&mut self, deque: &Deque<Task>) -> bool {
         loop {
-            if let Some(task) = self.find(&deque) {
+            if let Some(task) = self.find(deque) {
                 self.pay();
                 run_task(self.pool, self.seat, task);
                 continue;
             }
             match self.rest() {
                 Rest::Again => {}
-                Rest::End => return Some(deque),
-                Rest::Retire => match self.pool.retire(self.seat, deque) {
-                    Ok(()) => return None,
-                    Err(kept) => deque = kept,
-                },
+                Rest::End => return false,
+                Rest::Retire if self.pool.retire() => return true,
+                Rest::Retire => {}
             }
         }
     }
