@@ -28,6 +28,7 @@ use crate::state::{
 use crate::sync::{Ordering, UnsafeCell, parking};
 use crate::task::Ended;
 use crate::{clock, current};
+use std::mem::needs_drop;
 use std::panic::Location;
 use std::ptr::NonNull;
 
@@ -257,7 +258,7 @@ unsafe fn run<T, W: Work<T>>(pointer: NonNull<Header>, on_end: &dyn Fn(Ended), r
     let timed = header.state.load(Ordering::Relaxed) & TIMED != 0;
     if timed && !header.claim_running(0) {
         // The clock has resolved the future; what the task still returned concerns nobody.
-        contain(|| drop(outcome));
+        current::run_aftermath(|| contain(|| drop(outcome)));
         if release {
             // SAFETY: the caller's reference goes.
             contain(|| unsafe { release_cell(pointer) });
@@ -318,7 +319,12 @@ unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
         if release && references(seen) == 1 {
             // The handle is gone: nobody is left to tell.
             // SAFETY: ours is the last reference, and the Acquire load saw the others go.
-            contain(|| unsafe { (header.vtable.destroy)(core.cast()) });
+            let destroy = || contain(|| unsafe { (header.vtable.destroy)(core.cast()) });
+            if needs_drop::<T>() {
+                current::run_aftermath(destroy)
+            } else {
+                destroy()
+            }
             return;
         }
         let listeners = seen & (PARKED | OBSERVED);

@@ -65,26 +65,31 @@ pub(crate) fn task<'a>() -> &'a Header {
     unsafe { TASK.with(Cell::get).as_ref() }.expect("asked from inside a task")
 }
 
-/// Runs `f`, which runs the callbacks of `header`; the worker that this thread may be is told. The outermost call then
-/// runs the completions that were put off.
+/// Runs `f`, which runs the callbacks of `header`. The outermost call then runs the completions that were put
+/// off.
 pub(crate) fn run_callbacks_of(header: &Header, f: impl FnOnce()) {
     let outer = CALLBACKS.with(Cell::get);
     {
         let frame = Frame { address: header.address(), depth: depth(outer) + 1, outer };
         CALLBACKS.with(|frames| frames.set(ptr::from_ref(&frame)));
         let _restore = Restore { set: |outer| CALLBACKS.with(|frames| frames.set(outer)), outer };
-        let mut f = Some(f);
-        let mut once = || {
-            if let Some(f) = f.take() {
-                f();
-            }
-        };
-        if worker(|worker| worker.run_callbacks(&mut once)).is_none() {
-            once();
-        }
+        run_aftermath(f);
     }
     if depth(outer) == 0 && !RUNS_DEFERRED.with(Cell::get) {
         run_deferred();
+    }
+}
+
+/// Runs user code that comes after a task; the worker that this thread may be is told.
+pub(crate) fn run_aftermath(f: impl FnOnce()) {
+    let mut f = Some(f);
+    let mut once = || {
+        if let Some(f) = f.take() {
+            f();
+        }
+    };
+    if worker(|worker| worker.run_aftermath(&mut once)).is_none() {
+        once();
     }
 }
 

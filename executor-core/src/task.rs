@@ -126,8 +126,9 @@ pub trait InlineWorker {
     /// Runs an awaited task, which this thread has just begun.
     fn run_inline(&self, task: Claimed<'_>);
 
-    /// Runs the callbacks of a task that has ended and is no longer counted as running; `run` is to be called once.
-    fn run_callbacks(&self, run: &mut dyn FnMut()) {
+    /// Runs user code that comes after a task which has ended and is no longer counted as running: its future's callbacks,
+    /// or the destructor of a result that nobody wants. `run` is to be called once.
+    fn run_aftermath(&self, run: &mut dyn FnMut()) {
         run();
     }
 }

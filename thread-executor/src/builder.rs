@@ -90,7 +90,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Runs in each worker before its first task. If it fails or panics, the pool is broken: queued tasks end with
+    /// Runs in each worker before its first task; and on the fresh thread to which a worker moves when tasks that wait
+    /// for tasks have used half of its stack. If it fails or panics, the pool is broken: queued tasks end with
     /// [`TaskError::Broken`](executor_core::TaskError::Broken), later submits with
     /// [`SubmitError::Broken`](executor_core::SubmitError::Broken), both carrying its error.
     ///

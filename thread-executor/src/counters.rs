@@ -21,8 +21,8 @@ pub(crate) struct WorkerCounters {
     started: AtomicU64,
     completed: AtomicU64,
     failed: AtomicU64,
-    /// Whether the worker runs callbacks of a task that is counted as over.
-    in_callbacks: AtomicU64,
+    /// How many tasks that are counted as over have callbacks or destructors running on the worker.
+    aftermath: AtomicU64,
 }
 
 thread_local! {
@@ -78,7 +78,7 @@ impl Counters {
 impl WorkerCounters {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self { started: zero(), completed: zero(), failed: zero(), in_callbacks: zero() }
+        Self { started: zero(), completed: zero(), failed: zero(), aftermath: zero() }
     }
 
     pub(crate) fn add_started(&self) {
@@ -92,8 +92,8 @@ impl WorkerCounters {
         }
     }
 
-    pub(crate) fn set_in_callbacks(&self, depth: impl FnOnce(u64) -> u64) {
-        self.in_callbacks.store(depth(self.in_callbacks.load(Ordering::Relaxed)), Ordering::Relaxed);
+    pub(crate) fn set_aftermath(&self, depth: impl FnOnce(u64) -> u64) {
+        self.aftermath.store(depth(self.aftermath.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 
     pub(crate) fn started(&self) -> u64 {
@@ -108,13 +108,11 @@ impl WorkerCounters {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Tasks begun and not over; more than one while a task waits for another that runs on top of it.
-    pub(crate) fn running(&self) -> u64 {
-        self.started().saturating_sub(self.completed() + self.failed())
-    }
-
-    pub(crate) fn in_callbacks(&self) -> u64 {
-        self.in_callbacks.load(Ordering::Relaxed)
+    /// Whether the worker has a task, or user code that comes after one.
+    pub(crate) fn is_busy(&self) -> bool {
+        // Ends before starts: a task that begins in between makes the worker busy, not idle with fewer starts than ends.
+        let ended = self.completed() + self.failed();
+        self.started() > ended || self.aftermath.load(Ordering::Relaxed) > 0
     }
 }
 

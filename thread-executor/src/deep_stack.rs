@@ -32,13 +32,16 @@ impl DeepStack {
         !cfg!(any(loom, shuttle)) && address_of_frame().abs_diff(self.base) > self.size / 2
     }
 
-    /// Runs `run` on a fresh stack and waits for it; here, if there is no thread to be had.
+    /// Runs `run` on a fresh thread, which `prepare` has made ready, and waits for it; here, if there is no thread to be
+    /// had or it could not be made ready.
     #[cfg(not(any(loom, shuttle)))]
-    pub(crate) fn run_on_another<'a>(&self, task: Claimed<'a>, run: impl FnOnce(Claimed<'a>, Self) + Send)
-    where
-        Self: Sync,
-    {
-        // Shared, so that both survive a thread that would not start.
+    pub(crate) fn run_on_another<'a>(
+        &self,
+        task: Claimed<'a>,
+        prepare: impl FnOnce() -> bool + Send,
+        run: impl FnOnce(Claimed<'a>, Self) + Send,
+    ) {
+        // Shared, so that task and work survive a thread that does not get to them.
         let parcel = parking_lot::Mutex::new(Some((task, run)));
         let open = |stack: Self| {
             let unpacked = parcel.lock().take();
@@ -48,15 +51,23 @@ impl DeepStack {
         };
         std::thread::scope(|scope| {
             let builder = std::thread::Builder::new().name(self.name.to_string()).stack_size(self.size);
-            let fresh = builder.spawn_scoped(scope, || open(Self { base: address_of_frame(), ..self.clone() }));
-            if fresh.is_err() {
-                open(self.clone());
-            }
+            // Whether it started is seen by what is left in the parcel.
+            let _ = builder.spawn_scoped(scope, || {
+                if prepare() {
+                    open(Self { base: address_of_frame(), ..self.clone() });
+                }
+            });
         });
+        open(self.clone());
     }
 
     #[cfg(any(loom, shuttle))]
-    pub(crate) fn run_on_another<'a>(&self, task: Claimed<'a>, run: impl FnOnce(Claimed<'a>, Self) + Send) {
+    pub(crate) fn run_on_another<'a>(
+        &self,
+        task: Claimed<'a>,
+        _prepare: impl FnOnce() -> bool + Send,
+        run: impl FnOnce(Claimed<'a>, Self) + Send,
+    ) {
         run(task, self.clone());
     }
 }

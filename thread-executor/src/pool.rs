@@ -210,7 +210,9 @@ impl Pool {
     /// Starts another worker if there are more tasks waiting than workers free for them.
     pub(crate) fn grow(self: &Arc<Self>) {
         let mut crew = self.crew.lock();
-        if crew.free.is_empty() || self.queued() <= self.free_workers(crew.at_work()) {
+        // The free ones first: a task that begins between the two readings is then counted as neither.
+        let free = self.free_workers(crew.at_work());
+        if crew.free.is_empty() || self.queued() <= free {
             return;
         }
         let started = self.start_worker(&mut crew);
@@ -452,8 +454,12 @@ impl Pool {
 
     /// Workers that will look for a task without anything else having to happen first.
     fn free_workers(&self, alive: usize) -> usize {
-        let busy: u64 = self.seats.iter().map(|seat| seat.counters.running() + seat.counters.in_callbacks()).sum();
-        alive.saturating_sub(to_count(busy))
+        alive.saturating_sub(self.busy_workers())
+    }
+
+    /// Workers with a task, or with several on top of each other, or with what comes after one.
+    fn busy_workers(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.counters.is_busy()).count()
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -471,7 +477,7 @@ impl Pool {
         );
         stats.running = to_count(started.saturating_sub(over));
         stats.workers = self.alive.load(Ordering::Relaxed);
-        stats.idle = stats.workers.saturating_sub(stats.running);
+        stats.idle = stats.workers.saturating_sub(self.busy_workers());
         stats
     }
 }

@@ -205,20 +205,22 @@ impl InlineWorker for Context<'_> {
         if !self.stack.is_deep() {
             return task.run(&end);
         }
-        self.stack.run_on_another(task, |task, stack| {
+        let settings = self.pool.settings();
+        let prepare = || initialize(settings, self.seat).is_ok();
+        self.stack.run_on_another(task, prepare, |task, stack| {
             let context = Context { pool: self.pool, seat: self.seat, stack };
             with_worker(&context, || task.run(&end));
         });
     }
 
-    fn run_callbacks(&self, run: &mut dyn FnMut()) {
+    fn run_aftermath(&self, run: &mut dyn FnMut()) {
         let counters = &self.pool.seat(self.seat).counters;
-        // The task is no longer counted as running, but its callbacks keep the worker from the next one.
-        counters.set_in_callbacks(|depth| depth + 1);
+        // The task is no longer counted as running, but this keeps the worker from the next one.
+        counters.set_aftermath(|depth| depth + 1);
         if !self.pool.queue().is_empty() && self.pool.may_grow() {
             self.pool.grow();
         }
         run();
-        counters.set_in_callbacks(|depth| depth - 1);
+        counters.set_aftermath(|depth| depth - 1);
     }
 }
