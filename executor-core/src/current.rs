@@ -121,7 +121,7 @@ pub(crate) unsafe fn defer(cell: NonNull<Header>, complete: unsafe fn(NonNull<He
 /// It counts the depth anew: what is run from here has the rest of the stack, and must not be put off again at once.
 pub(crate) fn run_deferred() {
     let waiting = DEFERRED.try_with(|deferred| !deferred.borrow().is_empty());
-    if waiting != Ok(true) {
+    if !matches!(waiting, Ok(true)) {
         return;
     }
     let outer = CALLBACKS.with(Cell::get);

@@ -108,11 +108,12 @@ impl WorkerCounters {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Whether the worker has a task, or user code that comes after one.
-    pub(crate) fn is_busy(&self) -> bool {
-        // Ends before starts: a task that begins in between makes the worker busy, not idle with fewer starts than ends.
+    /// How many tasks it has begun; and whether it has a task, or user code that comes after one.
+    pub(crate) fn starts_and_busy(&self) -> (u64, bool) {
+        // Ends before starts: a worker in between is taken for busy.
         let ended = self.completed() + self.failed();
-        self.started() > ended || self.aftermath.load(Ordering::Relaxed) > 0
+        let started = self.started();
+        (started, started > ended || self.aftermath.load(Ordering::Relaxed) > 0)
     }
 }
 

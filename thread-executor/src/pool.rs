@@ -210,9 +210,7 @@ impl Pool {
     /// Starts another worker if there are more tasks waiting than workers free for them.
     pub(crate) fn grow(self: &Arc<Self>) {
         let mut crew = self.crew.lock();
-        // The free ones first: a task that begins between the two readings is then counted as neither.
-        let free = self.free_workers(crew.at_work());
-        if crew.free.is_empty() || self.queued() <= free {
+        if crew.free.is_empty() || !self.wants_more_than(crew.at_work()) {
             return;
         }
         let started = self.start_worker(&mut crew);
@@ -280,7 +278,7 @@ impl Pool {
         crew.alive -= 1;
         crew.retiring -= usize::from(retired);
         // While the hook ran there may have been no seat for a worker that a push wanted.
-        let wanted = retired && !self.queue.is_empty();
+        let wanted = retired && self.is_work_visible();
         let started = if wanted { self.start_worker(&mut crew) } else { Ok(()) };
         self.alive.store(crew.at_work(), Ordering::Relaxed);
         let last = crew.alive == 0;
@@ -443,23 +441,25 @@ impl Pool {
 
     // Numbers.
 
-    fn started(&self) -> u64 {
-        self.seats.iter().map(|seat| seat.counters.started()).sum()
-    }
-
-    fn queued(&self) -> usize {
-        let left = self.started() + self.ledger.counters.cancelled() + self.ledger.counters.expired();
-        to_count(self.ledger.counters.submitted().saturating_sub(left))
-    }
-
-    /// Workers that will look for a task without anything else having to happen first.
-    fn free_workers(&self, alive: usize) -> usize {
-        alive.saturating_sub(self.busy_workers())
+    /// Whether more tasks are queued than this many workers have hands free for.
+    ///
+    /// One reading of a worker's starts serves both sides: a task that begins meanwhile is either queued, with its worker
+    /// free, or neither.
+    fn wants_more_than(&self, workers: usize) -> bool {
+        let (mut started, mut busy) = (0, 0);
+        for seat in &self.seats {
+            let (starts, is_busy) = seat.counters.starts_and_busy();
+            started += starts;
+            busy += usize::from(is_busy);
+        }
+        let counters = &self.ledger.counters;
+        let gone = started + counters.cancelled() + counters.expired();
+        to_count(counters.submitted().saturating_sub(gone)) > workers.saturating_sub(busy)
     }
 
     /// Workers with a task, or with several on top of each other, or with what comes after one.
     fn busy_workers(&self) -> usize {
-        self.seats.iter().filter(|seat| seat.counters.is_busy()).count()
+        self.seats.iter().filter(|seat| seat.counters.starts_and_busy().1).count()
     }
 
     pub(crate) fn stats(&self) -> Stats {
