@@ -1,0 +1,238 @@
+//! D57, D58: a system that gives no more threads. The pool says so, keeps nothing half done, and goes on when it can.
+//!
+//! The limit of a user's threads is set on a child under a user of its own, since it does not hold for the superuser; the
+//! child uses up what the limit leaves, so that each test decides by itself how many threads the pool can have.
+
+#![cfg(target_os = "linux")]
+
+use crate::child;
+use crate::support::{Counter, Gate, Pass, until};
+use crate::watchdog::{step, watched};
+use executor_core::{Executor, Shutdown, SubmitError};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs, process, ptr, thread};
+use thread_executor::ThreadPoolExecutor;
+
+/// How many threads and processes a child may have.
+const LIMIT: usize = 24;
+
+/// Runs the child's test under the limit, or says why it cannot.
+fn run_limited(test: &str) {
+    static USERS: AtomicU32 = AtomicU32::new(0);
+    // Nobody else has this user's number, so the limit counts nothing but the child.
+    let user = 100_000 + (process::id() % 50_000) * 10 + USERS.fetch_add(1, Ordering::Relaxed) % 10;
+    let with_limit = |program: &str| {
+        let mut command = Command::new("setpriv");
+        command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()]);
+        command.args(["prlimit".to_owned(), format!("--nproc={LIMIT}:{LIMIT}"), program.to_owned()]);
+        command
+    };
+    let reason = match with_limit("true").output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Some(format!("setpriv: {error}")),
+    };
+    if let Some(reason) = reason {
+        // Not a macro of std, which the test harness would keep to itself when the test passes.
+        let _ = writeln!(io::stderr(), "{test} needs a user of its own: {reason}");
+        return;
+    }
+    let folder = Folder::new(user);
+    let program = folder.0.join("it");
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = with_limit(program.to_str().unwrap());
+    command.args(child::arguments(test)).env(child::VARIABLE, "limited").current_dir(&folder.0);
+    child::assert_passed(test, "limited", &command.output().unwrap());
+}
+
+/// A folder that every user may read, for a copy of this program.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(user: u32) -> Self {
+        let folder = env::temp_dir().join(format!("thread-executor-it-{}-{user}", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// All the threads that the limit leaves.
+struct Occupied {
+    threads: Vec<(Gate, thread::JoinHandle<()>)>,
+}
+
+impl Occupied {
+    fn all() -> Self {
+        let mut occupied = Self { threads: Vec::new() };
+        occupied.fill();
+        assert!((1..=LIMIT).contains(&occupied.threads.len()), "the limit does not hold");
+        occupied
+    }
+
+    fn fill(&mut self) {
+        let start = |pass: Pass| thread::Builder::new().stack_size(64 * 1024).spawn(move || pass.go());
+        loop {
+            let gate = Gate::new();
+            match start(gate.pass()) {
+                Ok(thread) => self.threads.push((gate, thread)),
+                Err(_) => return,
+            }
+            assert!(self.threads.len() <= LIMIT, "the limit does not hold");
+        }
+    }
+
+    /// Lets one go; the system counts it a moment longer.
+    fn free(&mut self, count: usize) {
+        for _ in 0..count {
+            let (gate, thread) = self.threads.pop().unwrap();
+            gate.open();
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn is_child() -> bool {
+    child::argument().is_some()
+}
+
+#[test]
+fn d57_without_the_first_thread() {
+    watched(|| run_limited("scarce::child_without_the_first_thread"));
+}
+
+#[test]
+fn child_without_the_first_thread() {
+    if !is_child() {
+        return;
+    }
+    watched(|| {
+        let pool = ThreadPoolExecutor::builder().workers(2).queue_capacity(1).build().unwrap();
+        let mut occupied = Occupied::all();
+        let (ran, drops) = (Counter::default(), Counter::default());
+        for _ in 0..5 {
+            let (ran, value) = (ran.clone(), crate::support::CountDrop(drops.clone()));
+            let refused = pool.spawn(move || {
+                let _value = value;
+                ran.add()
+            });
+            let Err(SubmitError::NoWorkers(error)) = refused else { panic!("{refused:?}") };
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
+            assert!(SubmitError::NoWorkers(error).to_string().contains("raise the limit"));
+        }
+        // Nothing is left behind: no task, no count, no room that is taken.
+        let stats = pool.stats();
+        assert_eq!((stats.workers, stats.queued, stats.completed, stats.failed), (0, 0, 0, 0));
+        assert_eq!((ran.get(), drops.get()), (0, 5));
+        occupied.free(1);
+        let mut future = None;
+        until("the system counts the thread as gone", || {
+            future = pool.spawn(|| 7).ok();
+            future.is_some()
+        });
+        assert_eq!(future.unwrap().result().unwrap(), 7);
+        pool.shutdown(Shutdown::wait());
+        assert_eq!(pool.stats().completed, 1);
+    });
+}
+
+#[test]
+fn d58_without_a_later_thread() {
+    watched(|| run_limited("scarce::child_without_a_later_thread"));
+}
+
+#[test]
+fn child_without_a_later_thread() {
+    if !is_child() {
+        return;
+    }
+    watched(|| {
+        let pool = ThreadPoolExecutor::builder().workers(4).build().unwrap();
+        pool.spawn(|| ()).unwrap().result().unwrap();
+        let mut occupied = Occupied::all();
+        let gate = Gate::new();
+        let spawn = || {
+            let pass = gate.pass();
+            pool.spawn(move || pass.go()).unwrap()
+        };
+        let mut futures: Vec<_> = (0..10).map(|_| spawn()).collect();
+        gate.wait_arrivals(1);
+        assert_eq!((pool.stats().workers, pool.stats().queued), (1, 9));
+        // Each further submit asks again, so the pool grows by what there is, and no more.
+        occupied.free(2);
+        until("the pool has what the system gives", || {
+            futures.push(spawn());
+            pool.stats().workers == 3
+        });
+        futures.extend((0..10).map(|_| spawn()));
+        assert_eq!(pool.stats().workers, 3);
+        gate.open();
+        step("tasks on fewer workers than asked for");
+        futures.into_iter().for_each(|future| future.result().unwrap());
+        drop(pool);
+        occupied.free(1);
+    });
+}
+
+#[test]
+fn d58_without_a_fresh_stack() {
+    watched(|| run_limited("scarce::child_without_a_fresh_stack"));
+}
+
+fn address() -> usize {
+    let marker = 0_u8;
+    ptr::from_ref(std::hint::black_box(&marker)).addr()
+}
+
+/// A nest deeper than half of the stack goes on where it is, as long as there is stack.
+#[test]
+fn child_without_a_fresh_stack() {
+    const STACK: usize = 8 * 1024 * 1024;
+    fn nest(pool: &Arc<ThreadPoolExecutor>, base: usize) -> usize {
+        if address().abs_diff(base) > STACK / 10 * 7 {
+            return 0;
+        }
+        let own = pool.clone();
+        1 + pool.spawn(move || nest(&own, base)).unwrap().result().unwrap()
+    }
+    if !is_child() {
+        return;
+    }
+    watched(|| {
+        let pool = Arc::new(ThreadPoolExecutor::builder().workers(1).stack_size(STACK).build().unwrap());
+        pool.spawn(|| ()).unwrap().result().unwrap();
+        let mut occupied = Occupied::all();
+        let own = pool.clone();
+        step("a nest in seven tenths of the stack");
+        let depth = pool.spawn(move || nest(&own, address())).unwrap().result().unwrap();
+        assert!(depth > 100, "{depth}");
+        occupied.free(1);
+        assert_eq!(pool.spawn(|| 1).unwrap().result().unwrap(), 1);
+    });
+}
+
+/// A stack that no system has: the same refusal without any limit of a user.
+#[test]
+fn d57_a_stack_that_is_too_large() {
+    watched(|| {
+        let pool = ThreadPoolExecutor::builder().workers(2).stack_size(1 << 60).build().unwrap();
+        for _ in 0..3 {
+            assert!(matches!(pool.spawn(|| ()), Err(SubmitError::NoWorkers(_))));
+        }
+        let stats = pool.stats();
+        assert_eq!((stats.workers, stats.queued), (0, 0));
+        pool.shutdown(Shutdown::wait());
+        assert!(matches!(pool.spawn(|| ()), Err(SubmitError::ShutDown)));
+    });
+}
