@@ -67,7 +67,7 @@ fn check(table: &[(&str, (String, String))]) {
 #[test]
 fn executors() {
     check(table! {
-        ThreadPoolExecutor => Send | Sync | Unpin | Debug;
+        ThreadPoolExecutor => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug;
         SerialExecutor => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug;
         ScopedFuture<'static, String> => Send | Sync | Unpin | Debug;
         Scope<'static, 'static> => Send | Sync | Unpin | Debug;
@@ -82,7 +82,7 @@ fn futures() {
         Future<String> => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug;
         Future<Movable> => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug;
         CancelOnDrop<String> => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug;
-        SharedFuture<String> => Send | Sync | Unpin | Debug | Clone;
+        SharedFuture<String> => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
         Promise<String> => Send | Sync | Unpin | Debug;
         Task => Send | Sync | Unpin | Debug;
         TaskQueue => Send | Sync | Unpin | UnwindSafe | Debug;

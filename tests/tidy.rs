@@ -28,6 +28,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("executor-core/src/shared_future.rs", "lends the outcome of a cell to several threads"),
     ("executor-core/src/sync.rs", "parking by address, and the cell that a model checker replaces"),
     ("executor-core/src/task.rs", "the executor's handle of a cell"),
+    ("executor-core/src/worker.rs", "runs awaited tasks on behalf of their handles"),
     ("executor-core/src/waiting.rs", "helps and sleeps on a cell by its address"),
     ("thread-executor/src/pool.rs", "names the pool as the owner of the tasks in its queue"),
     ("thread-executor/src/scope.rs", "tasks that borrow from the stack of the caller"),

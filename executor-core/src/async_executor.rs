@@ -39,9 +39,27 @@ pub trait AsyncExecutor: Send + Sync {
     /// # Errors
     ///
     /// The task back, when no task is taken any more.
+    ///
+    /// ```
+    /// # use executor_core::{AsyncExecutor, Rejected, task::Task};
+    /// async fn answer(executor: &dyn AsyncExecutor) -> Result<executor_core::Future<u32>, Rejected> {
+    ///     let (task, future) = Task::from_closure(|| 42);
+    ///     executor.submit_task_async(task).await?;
+    ///     Ok(future)
+    /// }
+    /// # let _ = answer;
+    /// ```
     async fn submit_task_async(&self, task: Task) -> Result<(), Rejected>;
 
     /// As [`Executor::shutdown`], awaited. Dropping it midway leaves the executor shut down.
+    ///
+    /// ```
+    /// # use executor_core::{AsyncExecutor, Shutdown};
+    /// async fn close(executor: &dyn AsyncExecutor) {
+    ///     executor.shutdown_async(Shutdown::wait().cancel_futures()).await;
+    /// }
+    /// # let _ = close;
+    /// ```
     async fn shutdown_async(&self, how: Shutdown);
 }
 
@@ -64,6 +82,15 @@ impl<E: Executor + ?Sized> AsyncExecutor for E {
 }
 
 /// `submit` for async code: awaits room in a bounded queue instead of blocking the thread.
+///
+/// ```
+/// use executor_core::{AsyncExecutorExt, SerialExecutor};
+///
+/// async fn double(n: u32) -> Result<u32, Box<dyn std::error::Error>> {
+///     Ok(SerialExecutor::new().submit_async(|n: u32| n * 2, n).await?.await?)
+/// }
+/// # let _ = double;
+/// ```
 pub trait AsyncExecutorExt: AsyncExecutor {
     /// As [`ExecutorExt::submit`](crate::ExecutorExt::submit). Dropped before it is ready, it submits nothing.
     ///

@@ -12,8 +12,8 @@
 //! next, so one address serves them all. `header.rs` has the transitions of the state word; here is what happens with
 //! the typed parts: running the work, completing, lending and taking the outcome, freeing.
 //!
-//! A plain life costs two read-modify-writes of the state word (start; complete and release in one) plus what the
-//! queue needs. Nobody waits: no lock, no system call.
+//! A plain life costs three read-modify-writes of the state word (taken by an executor; started; completed and released
+//! in one) plus what the queue needs. Nobody waits: no lock, no system call.
 
 use crate::callback::{Callback, CallbackList};
 use crate::error::TaskError;

@@ -6,7 +6,7 @@
 
 use crate::header::Header;
 use crate::sync::local;
-use crate::task::InlineWorker;
+use crate::worker::InlineWorker;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};

@@ -126,15 +126,41 @@ pub trait Executor: Send + Sync {
     /// # Errors
     ///
     /// The task back: the queue is full and `admission` is not to wait, or no task is taken any more.
+    ///
+    /// ```
+    /// # use executor_core::{Admission, Executor, SerialExecutor, task::Task};
+    /// let (task, future) = Task::from_closure(|| 6 * 7);
+    /// SerialExecutor::new().submit_task(task, Admission::Wait).unwrap();
+    /// assert_eq!(future.result()?, 42);
+    /// # Ok::<(), executor_core::TaskError>(())
+    /// ```
     fn submit_task(&self, task: Task, admission: Admission) -> Result<(), Rejected>;
 
     /// Ready when there may be room in the queue, so that a try is worth it; else `cx`'s waker is told when there is.
+    ///
+    /// ```
+    /// # use executor_core::{Executor, SerialExecutor};
+    /// # use std::task::{Context, Waker};
+    /// assert!(SerialExecutor::new().poll_room(&mut Context::from_waker(Waker::noop())).is_ready());
+    /// ```
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// How many tasks it runs at once.
+    ///
+    /// ```
+    /// # use executor_core::{Executor, SerialExecutor};
+    /// assert_eq!(SerialExecutor::new().workers(), 1);
+    /// ```
     fn workers(&self) -> usize;
 
     /// Ends the executor. Called from one of its own workers it never waits, since it would wait for itself.
+    ///
+    /// ```
+    /// # use executor_core::{Executor, ExecutorExt, SerialExecutor, Shutdown};
+    /// let executor = SerialExecutor::new();
+    /// executor.shutdown(Shutdown::wait());
+    /// assert!(executor.submit(|n: u32| n, 1).is_err());
+    /// ```
     fn shutdown(&self, how: Shutdown);
 
     /// As `shutdown(Shutdown::wait())`, waiting no longer than `limit`.
@@ -142,9 +168,23 @@ pub trait Executor: Send + Sync {
     /// # Errors
     ///
     /// [`TimedOut`] if tasks are still running by then; they go on.
+    ///
+    /// ```
+    /// # use executor_core::{Executor, SerialExecutor};
+    /// # use std::time::Duration;
+    /// SerialExecutor::new().shutdown_timeout(Duration::from_secs(1))?;
+    /// # Ok::<(), executor_core::TimedOut>(())
+    /// ```
     fn shutdown_timeout(&self, limit: Duration) -> Result<(), TimedOut>;
 
     /// Begins `how`; ready when the executor has ended (at once if `how` does not wait).
+    ///
+    /// ```
+    /// # use executor_core::{Executor, SerialExecutor, Shutdown};
+    /// # use std::task::{Context, Waker};
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(SerialExecutor::new().poll_shutdown(Shutdown::wait(), &mut cx).is_ready());
+    /// ```
     fn poll_shutdown(&self, how: Shutdown, cx: &mut Context<'_>) -> Poll<()>;
 }
 

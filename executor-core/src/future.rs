@@ -9,7 +9,7 @@ use crate::info::{TaskId, TaskInfo};
 use crate::observer::Observer;
 use crate::shared_future::SharedFuture;
 use crate::state::{CANCELLED, DONE, PENDING, RUNNING, STOP, phase};
-use crate::{task, waiting};
+use crate::{waiting, worker};
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -384,7 +384,7 @@ impl<T> Future<T> {
     /// Runs the task here if it waits in the queue of this very thread's pool.
     pub(crate) fn help(&self) -> bool {
         // SAFETY: the handle keeps the cell alive.
-        unsafe { task::help(self.pointer()) }
+        unsafe { worker::help(self.pointer()) }
     }
 
     /// Arms the observer slot; gives the observer back if the future is done.

@@ -35,6 +35,7 @@ mod header;
 mod observer;
 pub mod queue;
 pub mod task;
+mod worker;
 
 mod spin;
 mod waiting;

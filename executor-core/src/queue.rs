@@ -54,6 +54,13 @@ struct Head(*mut Link);
 unsafe impl Send for Head {}
 
 /// What a push found.
+///
+/// ```
+/// use executor_core::{queue::{Pushed, TaskQueue}, task::Task};
+///
+/// let queue = TaskQueue::new();
+/// assert_eq!(queue.push(Task::from_closure(|| 1).0).unwrap(), Pushed::Quiet);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a sleeper has to be woken, or nobody runs the task"]
 pub enum Pushed {
@@ -64,6 +71,14 @@ pub enum Pushed {
 }
 
 /// Why a worker may not sleep.
+///
+/// ```
+/// use executor_core::queue::{Awake, TaskQueue};
+///
+/// let queue = TaskQueue::new();
+/// queue.close();
+/// assert_eq!(queue.announce_sleep(), Err(Awake::Closed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awake {
     /// There are tasks.

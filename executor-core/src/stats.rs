@@ -1,7 +1,7 @@
 //! What a pool is doing, in numbers.
 
-/// A snapshot of a pool's counters. Each number is right at some moment during the call; together they are a close
-/// look, not a frozen one. Once the pool is quiet, they are exact.
+/// A look at a pool's counters, read one after the other while the pool goes on: `queued` and `running` are differences of
+/// readings that are a moment apart. Once the pool is quiet, all are exact.
 ///
 /// ```
 /// let stats = executor_core::Stats::default();

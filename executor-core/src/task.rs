@@ -3,6 +3,7 @@
 //! Only those who write an executor need this module; [`ExecutorExt`](crate::ExecutorExt) is what users call.
 
 use crate::cell::{CellRef, Closure, Core, Work, allocate};
+use crate::clock;
 use crate::error::{BrokenExecutor, TaskError};
 use crate::executor::{Admission, Executor, refusal};
 use crate::future::Future;
@@ -10,9 +11,8 @@ use crate::header::{Header, Link};
 use crate::info::TaskInfo;
 use crate::options::TaskOptions;
 use crate::submit_error::SubmitError;
-use crate::{clock, current};
+pub use crate::worker::{Claimed, InlineWorker, before_blocking, contain, is_worker_of, look, with_worker};
 use std::fmt;
-use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -34,6 +34,13 @@ use std::task::Waker;
 pub struct Task(CellRef);
 
 /// How a task ended, as its executor counts it.
+///
+/// ```
+/// use executor_core::task::{Ended, Task};
+///
+/// let (task, _future) = Task::from_closure(|| 1);
+/// task.run(&|| {}, &|ended| assert_eq!(ended, Ended::Completed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// It returned.
@@ -43,6 +50,12 @@ pub enum Ended {
 }
 
 /// How a queued task left its queue without an executor's doing.
+///
+/// ```
+/// use executor_core::task::Left;
+///
+/// assert_ne!(Left::Cancelled, Left::Expired);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
     /// Its future was cancelled.
@@ -52,11 +65,32 @@ pub enum Left {
 }
 
 /// An executor as its queued tasks know it.
+///
+/// ```
+/// use executor_core::task::{Left, TaskOwner};
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// /// Counts the tasks that left its queue.
+/// #[derive(Default)]
+/// struct Pool {
+///     left: AtomicUsize,
+/// }
+///
+/// impl TaskOwner for Pool {
+///     fn task_left(&self, _how: Left) -> Vec<std::task::Waker> {
+///         self.left.fetch_add(1, Ordering::Relaxed);
+///         Vec::new()
+///     }
+/// }
+/// assert!(Pool::default().task_left(Left::Cancelled).is_empty());
+/// ```
 pub trait TaskOwner: Send + Sync {
     /// A queued task was cancelled or expired; its place in the queue is free although the queue still holds its husk.
     ///
     /// Runs in the thread that cancelled, must not block and must not run user code: wakers that are to be told of the
     /// freed room are returned, and woken by the caller once the owner is no longer needed.
+    ///
+    /// See the example of the trait.
     fn task_left(&self, how: Left) -> Vec<Waker>;
 }
 
@@ -113,153 +147,6 @@ impl fmt::Debug for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Owner")
     }
-}
-
-/// A worker thread of a pool, as a future that is awaited on this thread knows it.
-///
-/// A task that waits for a task of the same pool would wait for ever if all workers did so. Instead, the waiting thread
-/// runs the awaited task itself if nobody has begun it, and never any other task.
-pub trait InlineWorker {
-    /// The owner this thread works for.
-    fn owner(&self) -> *const Owner;
-
-    /// Runs an awaited task, which this thread has just begun.
-    fn run_inline(&self, task: Claimed<'_>);
-
-    /// Runs user code that comes after a task which has ended and is no longer counted as running: its future's callbacks,
-    /// or the destructor of a result that nobody wants. `run` is to be called once.
-    fn run_aftermath(&self, run: &mut dyn FnMut()) {
-        run();
-    }
-}
-
-/// A task that the waiting thread has begun on behalf of the handle it waits with.
-pub struct Claimed<'a> {
-    cell: NonNull<Header>,
-    handle: PhantomData<&'a Header>,
-}
-
-// SAFETY: the right to run a task may move to another thread, as `Task`'s does; the handle it was borrowed from stays.
-unsafe impl Send for Claimed<'_> {}
-
-impl Claimed<'_> {
-    /// Runs it and ends its future; `on_end` is told how, just before the future shows it.
-    ///
-    /// ```
-    /// // What a worker's `run_inline` does at the least:
-    /// fn run_inline(task: executor_core::task::Claimed<'_>) {
-    ///     task.run(&|_ended| {});
-    /// }
-    /// # let _ = run_inline;
-    /// ```
-    pub fn run(self, on_end: &dyn Fn(Ended)) {
-        let claimed = std::mem::ManuallyDrop::new(self);
-        // SAFETY: the start was won for it, once, and the handle outlives `'a`.
-        unsafe { Header::run_claimed(claimed.cell, on_end) }
-    }
-}
-
-impl Drop for Claimed<'_> {
-    /// Not run after all: the future ends, since it must.
-    fn drop(&mut self) {
-        // SAFETY: the handle outlives `'a`, and RUNNING is ours.
-        unsafe { Header::abandon_claimed(self.cell) }
-    }
-}
-
-impl fmt::Debug for Claimed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Claimed")
-    }
-}
-
-/// Runs the awaited task here if it is queued in the very pool this thread works for.
-///
-/// # Safety
-/// `cell` is kept alive by the caller's handle, and is a pointer to the whole cell.
-pub(crate) unsafe fn help(cell: NonNull<Header>) -> bool {
-    // SAFETY: by contract.
-    let header = unsafe { cell.as_ref() };
-    // What this thread has put off may be what is waited for, now or once a task has been run here.
-    current::run_deferred();
-    if !header.is_pending() {
-        return false;
-    }
-    let helped = current::worker(|worker| {
-        if !header.start_queued_by(worker.owner()) {
-            return false;
-        }
-        worker.run_inline(Claimed { cell, handle: PhantomData });
-        current::run_deferred();
-        true
-    });
-    helped.unwrap_or(false)
-}
-
-/// To be called before a thread that may be inside a done callback blocks for another reason than a future of this
-/// crate: runs the completions that were put off (see [`Future::add_done_callback`]).
-///
-/// ```
-/// executor_core::task::before_blocking();
-/// ```
-pub fn before_blocking() {
-    current::run_deferred();
-}
-
-/// Makes `worker` the worker of this thread while `f` runs.
-///
-/// ```
-/// use executor_core::task::{Claimed, InlineWorker, with_worker};
-///
-/// struct Worker;
-/// impl InlineWorker for Worker {
-///     fn owner(&self) -> *const executor_core::task::Owner {
-///         std::ptr::null()
-///     }
-///     fn run_inline(&self, task: Claimed<'_>) {
-///         task.run(&|_| {});
-///     }
-/// }
-/// assert_eq!(with_worker(&Worker, || 1 + 1), 2);
-/// ```
-pub fn with_worker<R>(worker: &dyn InlineWorker, f: impl FnOnce() -> R) -> R {
-    current::with_worker(worker, f)
-}
-
-/// Looks for `found` for a short while before a sleep, as waiting futures do: each thread learns whether looking pays.
-/// True as soon as it is found.
-///
-/// ```
-/// assert!(executor_core::task::look(|| true));
-/// ```
-pub fn look(found: impl FnMut() -> bool) -> bool {
-    crate::spin::look(found)
-}
-
-/// Runs user code whose panic must not go further: a hook, a waker. The panic hook has reported it by then.
-///
-/// # Errors
-///
-/// The panic's text.
-///
-/// ```
-/// use executor_core::task::contain;
-///
-/// assert_eq!(contain(|| 1), Ok(1));
-/// assert_eq!(contain(|| panic!("no")), Err::<(), _>("no".to_owned()));
-/// ```
-pub fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
-    crate::panic::contain_with_text(f)
-}
-
-/// Whether this thread works for the pool with that address.
-///
-/// ```
-/// assert!(!executor_core::task::is_worker_of(std::ptr::null()));
-/// ```
-#[must_use]
-pub fn is_worker_of(owner: *const Owner) -> bool {
-    current::worker(|worker| worker.owner() == owner).unwrap_or(false)
 }
 
 impl Task {
@@ -518,6 +405,8 @@ impl fmt::Debug for Task {
 }
 
 /// The clock of a queue limit, not yet started.
+///
+/// See the example of [`start`](Self::start).
 pub struct QueueClock {
     cell: CellRef,
     limit: std::time::Duration,

@@ -3,7 +3,7 @@
 use crate::header::Header;
 use crate::spin;
 use crate::sync::parking;
-use crate::{current, task};
+use crate::{current, worker};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ pub(crate) unsafe fn wait(cell: NonNull<Header>, deadline: Option<Instant>) -> b
         return true;
     }
     // SAFETY: by contract.
-    if unsafe { task::help(cell) } && header.is_done() {
+    if unsafe { worker::help(cell) } && header.is_done() {
         return true;
     }
     spin::look(|| header.is_done()) || sleep(header, deadline)

@@ -6,9 +6,16 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The environment variable that sets the number of workers where the code does not.
+///
+/// ```
+/// assert_eq!(executor_core::WORKERS_VARIABLE, "CONCURRENT_FUTURES_WORKERS");
+/// ```
 pub const WORKERS_VARIABLE: &str = "CONCURRENT_FUTURES_WORKERS";
 
-const EXPECTED: &str = "a number from 1 up, a share such as \"50%\", or \"physical\"";
+/// The most workers: as many threads as a usual system has numbers for.
+const MOST: usize = 32_768;
+
+const EXPECTED: &str = "a number from 1 to 32768, a share such as \"50%\", or \"physical\"";
 
 /// A number of workers, absolute or relative to the machine.
 ///
@@ -58,18 +65,22 @@ impl WorkerCount {
     ///
     /// # Errors
     ///
-    /// An exact count or a share of zero.
+    /// None, or more than 32,768.
     ///
     /// ```
     /// assert!(executor_core::WorkerCount::Exactly(0).resolve().is_err());
     /// ```
     pub fn resolve(self) -> Result<usize, BuildError> {
-        match self {
-            Self::Exactly(0) => Err(BuildError::invalid("workers", "0", EXPECTED)),
-            Self::Percent(0) => Err(BuildError::invalid("workers", "0%", EXPECTED)),
-            Self::Exactly(count) => Ok(count),
-            Self::Percent(share) => Ok(share_of(num_cpus::get(), share)),
-            Self::Physical => Ok(num_cpus::get_physical().min(num_cpus::get()).max(1)),
+        let count = match self {
+            Self::Exactly(count) => count,
+            Self::Percent(0) => 0,
+            Self::Percent(share) => share_of(num_cpus::get(), share),
+            Self::Physical => num_cpus::get_physical().min(num_cpus::get()).max(1),
+        };
+        if (1..=MOST).contains(&count) {
+            Ok(count)
+        } else {
+            Err(BuildError::invalid("workers", self.to_string(), EXPECTED))
         }
     }
 

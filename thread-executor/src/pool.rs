@@ -328,6 +328,15 @@ impl Pool {
         }
     }
 
+    /// The calling worker has just said that it is kept from the queue for a while: is somebody waiting for it?
+    pub(crate) fn call_help_if_waiting(self: &Arc<Self>) {
+        // ORDERING: see `wants_more_than`.
+        fence(Ordering::SeqCst);
+        if !self.queue.is_empty() && self.may_grow() {
+            self.grow();
+        }
+    }
+
     // The end.
 
     /// An initializer failed: no task is taken any more, queued ones end with the reason.
@@ -446,6 +455,9 @@ impl Pool {
     /// One reading of a worker's starts serves both sides: a task that begins meanwhile is either queued, with its worker
     /// free, or neither.
     fn wants_more_than(&self, workers: usize) -> bool {
+        // ORDERING: a worker that goes from a task to its callbacks says so and then looks at the queue, with a fence in
+        // between (`call_help_if_waiting`); the submitter has pushed and now looks at the worker. One sees the other.
+        fence(Ordering::SeqCst);
         let (mut started, mut busy) = (0, 0);
         for seat in &self.seats {
             let (starts, is_busy) = seat.counters.starts_and_busy();

@@ -217,9 +217,7 @@ impl InlineWorker for Context<'_> {
         let counters = &self.pool.seat(self.seat).counters;
         // The task is no longer counted as running, but this keeps the worker from the next one.
         counters.set_aftermath(|depth| depth + 1);
-        if !self.pool.queue().is_empty() && self.pool.may_grow() {
-            self.pool.grow();
-        }
+        self.pool.call_help_if_waiting();
         run();
         counters.set_aftermath(|depth| depth - 1);
     }
