@@ -341,8 +341,9 @@ where
         self.current = Some(buffers);
     }
 
-    /// The next outcome of the chunk that is being handed out.
-    #[inline]
+    /// The next outcome of the chunk that is being handed out. Always inlined: as a call it would cost more than all else
+    /// that is done for a small input, since an outcome is returned through memory.
+    #[inline(always)]
     fn hand_out(&mut self) -> Option<Result<R, TaskError>> {
         let outcome = self.current.as_mut()?.outcomes.pop();
         if outcome.is_some() {

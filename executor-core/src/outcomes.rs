@@ -38,7 +38,8 @@ impl<R> Outcomes<R> {
         self.errors.push_back((self.popped + self.values.len(), error));
     }
 
-    #[inline]
+    /// Always inlined, as is its only caller.
+    #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<Outcome<R>> {
         if self.errors.front().is_some_and(|&(before, _)| before == self.popped) {
             return self.errors.pop_front().map(|(_, error)| Err(error));
