@@ -15,6 +15,7 @@ use crate::future::Future;
 use crate::into_stream::IntoStream;
 use crate::map_options::MapOptions;
 use crate::options::TaskOptions;
+use crate::panic::contain;
 use crate::submit_error::SubmitError;
 use crate::task::Task;
 use crate::waiting;
@@ -288,13 +289,17 @@ where
                     self.put_back(task, &future);
                     return false;
                 }
-                Err(Rejected { reason: Rejection::Refused(error), .. }) => {
-                    // A panic of the input is the more urgent thing to say.
-                    if !matches!(self.source, Source::Ended(Some(Ending::Panicked(_)))) {
-                        self.source = Source::Ended(Some(Ending::Refused(error)));
-                    }
-                }
+                Err(Rejected { reason: Rejection::Refused(error), .. }) => self.refuse(error),
             }
+        }
+    }
+
+    /// The executor takes no more: the iteration ends with this, also if the input has panicked, since inputs from before
+    /// the panic are concerned. The panic hook has reported that.
+    fn refuse(&mut self, error: SubmitError) {
+        let before = std::mem::replace(&mut self.source, Source::Ended(Some(Ending::Refused(error))));
+        if let Source::Ended(Some(Ending::Panicked(payload))) = before {
+            contain(|| drop(payload));
         }
     }
 
