@@ -17,8 +17,7 @@
 
 use crate::callback::{Callback, CallbackList};
 use crate::error::TaskError;
-use crate::header::Vtable;
-use crate::header::{Header, Link};
+use crate::header::{Header, Link, Vtable};
 use crate::observer::Observer;
 use crate::options::TaskOptions;
 use crate::panic::{catch, contain};
@@ -72,7 +71,7 @@ impl<T> Work<T> for NoWork {
     }
 }
 
-/// A counted pointer to a cell; `Clone` and `Drop` keep the count.
+/// A counted pointer to a cell; `count`, `another` and `Drop` keep the count.
 pub(crate) struct CellRef(NonNull<Header>);
 
 // SAFETY: a cell's work, outcome, callbacks and observer are all `Send` (`allocate` asks for it), and which thread may

@@ -65,17 +65,20 @@ pub(crate) fn task<'a>() -> &'a Header {
     unsafe { TASK.with(Cell::get).as_ref() }.expect("asked from inside a task")
 }
 
-/// Runs `f`, which runs the callbacks of `header`. The outermost call then runs the completions that were put
-/// off.
-pub(crate) fn run_callbacks_of(header: &Header, f: impl FnOnce()) {
+/// Runs `f` inside another frame.
+fn with_frame(address: usize, depth: usize, f: impl FnOnce()) {
     let outer = CALLBACKS.with(Cell::get);
-    {
-        let frame = Frame { address: header.address(), depth: depth(outer) + 1, outer };
-        CALLBACKS.with(|frames| frames.set(ptr::from_ref(&frame)));
-        let _restore = Restore { set: |outer| CALLBACKS.with(|frames| frames.set(outer)), outer };
-        run_aftermath(f);
-    }
-    if depth(outer) == 0 && !RUNS_DEFERRED.with(Cell::get) {
+    let frame = Frame { address, depth, outer };
+    CALLBACKS.with(|frames| frames.set(ptr::from_ref(&frame)));
+    let _restore = Restore { set: |outer| CALLBACKS.with(|frames| frames.set(outer)), outer };
+    f();
+}
+
+/// Runs `f`, which runs the callbacks of `header`. The outermost call then runs the completions that were put off.
+pub(crate) fn run_callbacks_of(header: &Header, f: impl FnOnce()) {
+    let depth = depth();
+    with_frame(header.address(), depth + 1, || run_aftermath(f));
+    if depth == 0 && !RUNS_DEFERRED.with(Cell::get) {
         run_deferred();
     }
 }
@@ -93,14 +96,15 @@ pub(crate) fn run_aftermath(f: impl FnOnce()) {
     }
 }
 
-fn depth(frame: *const Frame) -> usize {
+/// How deep the callbacks that run on this thread are nested.
+fn depth() -> usize {
     // SAFETY: frames live on this thread's stack, below us, until their `Restore` unlinks them.
-    unsafe { frame.as_ref() }.map_or(0, |frame| frame.depth)
+    unsafe { CALLBACKS.with(Cell::get).as_ref() }.map_or(0, |frame| frame.depth)
 }
 
 /// Whether callbacks are nested so deep that another completion is to be put off.
 pub(crate) fn is_deep_in_callbacks() -> bool {
-    depth(CALLBACKS.with(Cell::get)) >= MOST_NESTED
+    depth() >= MOST_NESTED
 }
 
 /// Puts a completion off.
@@ -124,17 +128,15 @@ pub(crate) fn run_deferred() {
     if !matches!(waiting, Ok(true)) {
         return;
     }
-    let outer = CALLBACKS.with(Cell::get);
-    let frame = Frame { address: 0, depth: 0, outer };
-    CALLBACKS.with(|frames| frames.set(ptr::from_ref(&frame)));
-    let _restore = Restore { set: |outer| CALLBACKS.with(|frames| frames.set(outer)), outer };
     let outer = RUNS_DEFERRED.with(|runs| runs.replace(true));
-    let _restore_runs = Restore { set: |outer| RUNS_DEFERRED.with(|runs| runs.set(outer)), outer };
+    let _restore = Restore { set: |outer| RUNS_DEFERRED.with(|runs| runs.set(outer)), outer };
     let next = || DEFERRED.try_with(|deferred| deferred.borrow_mut().pop_front()).ok().flatten();
-    while let Some(Deferred { cell, complete }) = next() {
-        // SAFETY: promised by `defer`; it leaves the list here.
-        unsafe { complete(cell) };
-    }
+    with_frame(0, 0, || {
+        while let Some(Deferred { cell, complete }) = next() {
+            // SAFETY: promised by `defer`; it leaves the list here.
+            unsafe { complete(cell) };
+        }
+    });
 }
 
 /// Whether this thread is inside a callback of that future: waiting for it would then be waiting for itself.

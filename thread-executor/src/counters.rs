@@ -62,8 +62,11 @@ impl Counters {
         self.expired.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn submitted(&self) -> u64 {
-        self.submitted.iter().map(|stripe| stripe.load(Ordering::Relaxed)).sum()
+    /// Tasks that wait in a queue, given how many were begun.
+    pub(crate) fn queued(&self, started: u64) -> u64 {
+        let gone = started + self.cancelled() + self.expired();
+        let submitted: u64 = self.submitted.iter().map(|stripe| stripe.load(Ordering::Relaxed)).sum();
+        submitted.saturating_sub(gone)
     }
 
     pub(crate) fn cancelled(&self) -> u64 {
@@ -92,8 +95,12 @@ impl WorkerCounters {
         }
     }
 
-    pub(crate) fn set_aftermath(&self, depth: impl FnOnce(u64) -> u64) {
-        self.aftermath.store(depth(self.aftermath.load(Ordering::Relaxed)), Ordering::Relaxed);
+    pub(crate) fn begin_aftermath(&self) {
+        add(&self.aftermath);
+    }
+
+    pub(crate) fn end_aftermath(&self) {
+        self.aftermath.store(self.aftermath.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
     }
 
     pub(crate) fn started(&self) -> u64 {

@@ -216,8 +216,12 @@ impl Pool {
         let started = self.start_worker(&mut crew);
         let nobody = crew.at_work() == 0;
         drop(crew);
-        if let (Err(error), true) = (started, nobody) {
-            // The last worker retired just before this push, and no other is to be had: the queue must not wait for it.
+        self.give_up_if(nobody, started);
+    }
+
+    /// The last worker has retired while a task came, and no other is to be had: the queue must not wait for one.
+    fn give_up_if(&self, nobody_works: bool, started: io::Result<()>) {
+        if let (Err(error), true) = (started, nobody_works) {
             self.fail_queued(&BrokenExecutor::new("no worker could be started", error));
         }
     }
@@ -284,9 +288,7 @@ impl Pool {
         let last = crew.alive == 0;
         let wakers = if last { std::mem::take(&mut crew.wakers) } else { Vec::new() };
         drop(crew);
-        if let (Err(error), true) = (started, last) {
-            self.fail_queued(&BrokenExecutor::new("no worker could be started", error));
-        }
+        self.give_up_if(last, started);
         if last {
             self.ended.notify_all();
             crate::wake_all(wakers);
@@ -464,9 +466,7 @@ impl Pool {
             started += starts;
             busy += usize::from(is_busy);
         }
-        let counters = &self.ledger.counters;
-        let gone = started + counters.cancelled() + counters.expired();
-        to_count(counters.submitted().saturating_sub(gone)) > workers.saturating_sub(busy)
+        to_count(self.ledger.counters.queued(started)) > workers.saturating_sub(busy)
     }
 
     /// Workers with a task, or with several on top of each other, or with what comes after one.
@@ -482,11 +482,10 @@ impl Pool {
         stats.failed = sum(WorkerCounters::failed);
         let over = stats.completed + stats.failed;
         let started = sum(WorkerCounters::started);
-        stats.failed += self.ledger.counters.expired();
-        stats.cancelled = self.ledger.counters.cancelled();
-        stats.queued = to_count(
-            self.ledger.counters.submitted().saturating_sub(started + stats.cancelled + self.ledger.counters.expired()),
-        );
+        let counters = &self.ledger.counters;
+        stats.failed += counters.expired();
+        stats.cancelled = counters.cancelled();
+        stats.queued = to_count(counters.queued(started));
         stats.running = to_count(started.saturating_sub(over));
         stats.workers = self.alive.load(Ordering::Relaxed);
         stats.idle = stats.workers.saturating_sub(self.busy_workers());

@@ -216,9 +216,9 @@ impl InlineWorker for Context<'_> {
     fn run_aftermath(&self, run: &mut dyn FnMut()) {
         let counters = &self.pool.seat(self.seat).counters;
         // The task is no longer counted as running, but this keeps the worker from the next one.
-        counters.set_aftermath(|depth| depth + 1);
+        counters.begin_aftermath();
         self.pool.call_help_if_waiting();
         run();
-        counters.set_aftermath(|depth| depth - 1);
+        counters.end_aftermath();
     }
 }
