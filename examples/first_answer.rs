@@ -39,7 +39,7 @@ const ROUND: u32 = 1024;
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Exit status: 0 an answer was found, 1 none was found in time, 2 wrong usage.")]
 struct Options {
-    /// Where to search: `serial`, `threads`, `threads:N`, `threads:50%`, or `threads:physical`
+    /// Where to search: `serial`, `threads` or `processes`; with a count, `threads:8`, `processes:50%`; or `processes?`
     #[arg(long, value_name = "EXECUTOR", default_value = "threads")]
     executor: ExecutorSpec,
 

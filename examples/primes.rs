@@ -1,7 +1,7 @@
 //! The example of Python's documentation of `ProcessPoolExecutor`: which of these numbers are prime?
 //!
 //! ```text
-//! cargo run --release --example primes -- --executor threads:4
+//! cargo run --release --example primes -- --executor processes:4
 //! ```
 
 use std::error::Error;
@@ -19,7 +19,7 @@ const PRIMES: [u64; 6] =
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
-    /// Where to compute: `serial`, `threads`, `threads:N`, `threads:50%`, or `threads:physical`
+    /// Where to compute: `serial`, `threads` or `processes`; with a count, `threads:8`, `processes:50%`; or `processes?`
     #[arg(long, value_name = "EXECUTOR", default_value = "threads")]
     executor: ExecutorSpec,
 }

@@ -16,20 +16,45 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With `"processes"` in the place of `"threads:2"`, or `ProcessPoolExecutor`, the same tasks run in worker processes
+//! (Linux): one that crashes, leaks or never ends then costs itself alone. Workers are started from the program's own
+//! executable and need no set-up in it. They are taken over before `main` begins; without the feature `before-main`,
+//! [`init`] comes first in `main` instead.
+//!
 //! This crate holds documentation and re-exports; the work is done by `executor-core` (the trait, the future, `wait`,
-//! `as_completed`, `map`) and `thread-executor` (the thread pool).
+//! `as_completed`, `map`), `thread-executor` (the thread pool) and `process-executor` (the process pool).
 
+mod any_executor;
 mod spec;
 
+pub use any_executor::AnyExecutor;
 pub use executor_core::{
-    Admission, AsCompleted, AsyncExecutor, AsyncExecutorExt, BrokenExecutor, BuildError, CancelOnDrop, DoneAndNotDone,
-    Executor, ExecutorExt, Expired, FirstError, Future, IntoStream, Map, MapOptions, Member, Panic, Portable, Promise,
-    Rejected, Rejection, ReturnCondition, ReturnWhen, SerialExecutor, SharedFuture, Shutdown, Stats, Stop, SubmitError,
-    TaskError, TaskId, TaskInfo, TaskOptions, TimedAsCompleted, TimedOut, TrySubmitError, Unfinished, WORKERS_VARIABLE,
-    WorkerCount, as_completed, is_stop_requested, queue, task, wait,
+    Admission, AsCompleted, AsyncExecutor, AsyncExecutorExt, BrokenExecutor, BuildError, CancelOnDrop, CodecError,
+    CodecPhase, Death, DoneAndNotDone, Executor, ExecutorExt, Expired, FirstError, Future, IntoStream, Map, MapOptions,
+    Member, Panic, Portable, Promise, Rejected, Rejection, ReturnCondition, ReturnWhen, SerialExecutor, SharedFuture,
+    Shutdown, Stats, Stop, SubmitError, TaskError, TaskId, TaskInfo, TaskOptions, TimedAsCompleted, TimedOut,
+    TrySubmitError, Unfinished, WORKERS_VARIABLE, WorkerCount, WorkerDeath, as_completed, is_stop_requested, queue,
+    task, wait,
+};
+#[cfg(target_os = "linux")]
+pub use process_executor::{
+    Plain, ProcessPoolBuilder, ProcessPoolExecutor, SharedBuffer, TransportKind, WorkerInfo, WorkerOutput, WorkerState,
+    init,
 };
 pub use spec::ExecutorSpec;
 pub use thread_executor::{Scope, ScopedFuture, ThreadPoolBuilder, ThreadPoolExecutor};
+
+/// Nothing on this system, which has no worker processes. On Linux, the first line of the `main` of a program that is built
+/// without the feature `before-main`.
+///
+/// ```
+/// fn main() {
+///     concurrent_futures::init();
+///     // The program.
+/// }
+/// ```
+#[cfg(not(target_os = "linux"))]
+pub fn init() {}
 
 /// What most programs import. [`Future`] is not in it: it would shadow the standard library's trait unasked.
 ///
@@ -43,6 +68,8 @@ pub use thread_executor::{Scope, ScopedFuture, ThreadPoolBuilder, ThreadPoolExec
 /// # Ok::<(), concurrent_futures::BuildError>(())
 /// ```
 pub mod prelude {
+    #[cfg(target_os = "linux")]
+    pub use crate::ProcessPoolExecutor;
     pub use crate::{
         AsyncExecutor, AsyncExecutorExt, Executor, ExecutorExt, FirstError, MapOptions, ReturnWhen, Shutdown,
         TaskOptions, ThreadPoolExecutor, as_completed, wait,

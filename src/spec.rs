@@ -1,17 +1,19 @@
 //! [`ExecutorSpec`]: an executor as text, for command lines and configuration files.
 
+use crate::any_executor::{AnyExecutor, Kind};
 use executor_core::{BuildError, Executor, SerialExecutor, WorkerCount};
 use std::fmt;
 use std::str::FromStr;
 use thread_executor::ThreadPoolExecutor;
 
-const EXPECTED: &str =
-    "\"serial\", \"threads\", or \"threads:\" with a number, a share such as \"50%\", or \"physical\"";
-const EXPECTED_HERE: &str = "\"serial\" or \"threads\": this version of concurrent-futures has no process pool yet";
+const EXPECTED: &str = "\"serial\", \"threads\" or \"processes\"; the latter two may name their workers, as in \
+                        \"threads:8\", \"processes:50%\" or \"threads:physical\", and \"processes?\" falls back to threads";
 
-/// Which executor to build: `serial`, `threads`, `threads:8`, `threads:50%`, `threads:physical`.
+/// Which executor to build: `serial`, `threads`, `processes`, and the latter two with a number of workers, such as
+/// `threads:8`, `processes:50%` or `threads:physical`.
 ///
-/// Without a count, the environment variable `CONCURRENT_FUTURES_WORKERS` or else the machine decides.
+/// Without a count, the environment variable `CONCURRENT_FUTURES_WORKERS` or else the machine decides. A question mark
+/// behind it, `processes?` or `processes:4?`, means: threads, as many of them, where worker processes cannot be had.
 ///
 /// ```
 /// use concurrent_futures::ExecutorSpec;
@@ -31,6 +33,16 @@ pub enum ExecutorSpec {
         /// How many workers; `None` for the default.
         workers: Option<WorkerCount>,
     },
+    /// `ProcessPoolExecutor`. Linux; building it elsewhere is an error.
+    Processes {
+        /// How many workers; `None` for the default.
+        workers: Option<WorkerCount>,
+    },
+    /// `ProcessPoolExecutor` where it works, else [`ThreadPoolExecutor`].
+    ProcessesOrThreads {
+        /// How many workers; `None` for the default.
+        workers: Option<WorkerCount>,
+    },
 }
 
 impl ExecutorSpec {
@@ -45,17 +57,21 @@ impl ExecutorSpec {
     /// ```
     #[must_use]
     pub fn with_workers(self, count: WorkerCount) -> Self {
+        let workers = Some(count);
         match self {
             Self::Serial => Self::Serial,
-            Self::Threads { .. } => Self::Threads { workers: Some(count) },
+            Self::Threads { .. } => Self::Threads { workers },
+            Self::Processes { .. } => Self::Processes { workers },
+            Self::ProcessesOrThreads { .. } => Self::ProcessesOrThreads { workers },
         }
     }
 
-    /// The executor.
+    /// The executor. Where `processes?` falls back to threads, it does so without a word; [`build_any`](Self::build_any)
+    /// tells the reason.
     ///
     /// # Errors
     ///
-    /// A value of `CONCURRENT_FUTURES_WORKERS` that makes no sense.
+    /// A count, or a value of `CONCURRENT_FUTURES_WORKERS`, that makes no sense; `processes` where they cannot be had.
     ///
     /// ```
     /// use concurrent_futures::{ExecutorExt, ExecutorSpec};
@@ -65,11 +81,96 @@ impl ExecutorSpec {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn build(self) -> Result<Box<dyn Executor>, BuildError> {
+        Ok(self.build_any()?.into_boxed())
+    }
+
+    /// As [`build`](Self::build), and tells whether and why it fell back to threads. It also ends worker processes on
+    /// demand.
+    ///
+    /// To know whether processes work, `processes?` starts a first worker and runs an empty task on it.
+    ///
+    /// # Errors
+    ///
+    /// As for `build`. What makes no sense for processes makes no sense for threads and is no reason to fall back.
+    ///
+    /// ```
+    /// use concurrent_futures::ExecutorSpec;
+    ///
+    /// let executor = "processes:2?".parse::<ExecutorSpec>()?.build_any()?;
+    /// if let Some(reason) = executor.fallback_reason() {
+    ///     eprintln!("warning: {reason}; using threads instead");
+    /// }
+    /// # Ok::<(), concurrent_futures::BuildError>(())
+    /// ```
+    pub fn build_any(self) -> Result<AnyExecutor, BuildError> {
         Ok(match self {
-            Self::Serial => Box::new(SerialExecutor::new()),
-            Self::Threads { workers: None } => Box::new(ThreadPoolExecutor::new()?),
-            Self::Threads { workers: Some(count) } => Box::new(ThreadPoolExecutor::builder().workers(count).build()?),
+            Self::Serial => AnyExecutor::new(Kind::Serial(SerialExecutor::new())),
+            Self::Threads { workers } => AnyExecutor::new(threads(workers)?),
+            Self::Processes { workers } => AnyExecutor::new(processes::build(workers)?),
+            Self::ProcessesOrThreads { workers } => match processes::build_and_try(workers) {
+                Ok(processes) => AnyExecutor::new(processes),
+                Err(reason @ BuildError::Unavailable { .. }) => AnyExecutor::instead(threads(workers)?, reason),
+                Err(error) => return Err(error),
+            },
         })
+    }
+}
+
+fn threads(workers: Option<WorkerCount>) -> Result<Kind, BuildError> {
+    Ok(Kind::Threads(match workers {
+        Some(count) => ThreadPoolExecutor::builder().workers(count).build()?,
+        None => ThreadPoolExecutor::new()?,
+    }))
+}
+
+#[cfg(target_os = "linux")]
+mod processes {
+    //! Worker processes where there are any.
+
+    use crate::any_executor::Kind;
+    use executor_core::{BuildError, ExecutorExt, SubmitError, TaskError, WorkerCount};
+    use process_executor::ProcessPoolExecutor;
+
+    pub(super) fn build(workers: Option<WorkerCount>) -> Result<Kind, BuildError> {
+        pool(workers).map(Kind::Processes)
+    }
+
+    /// A pool is built before it has a worker, so that one task must show whether it gets any.
+    pub(super) fn build_and_try(workers: Option<WorkerCount>) -> Result<Kind, BuildError> {
+        let pool = pool(workers)?;
+        let tried = match pool.submit(|()| (), ()) {
+            Ok(future) => future.result().map_err(|error| match error {
+                TaskError::Broken(_, broken) => broken.to_string(),
+                error => error.to_string(),
+            }),
+            Err(SubmitError::Broken(broken)) => Err(broken.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        tried.map_err(|reason| BuildError::unavailable("a pool of processes", reason))?;
+        Ok(Kind::Processes(pool))
+    }
+
+    fn pool(workers: Option<WorkerCount>) -> Result<ProcessPoolExecutor, BuildError> {
+        match workers {
+            Some(count) => ProcessPoolExecutor::with_workers(count),
+            None => ProcessPoolExecutor::new(),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod processes {
+    //! There are none on this system.
+
+    use crate::any_executor::Kind;
+    use executor_core::{BuildError, WorkerCount};
+
+    pub(super) fn build(_: Option<WorkerCount>) -> Result<Kind, BuildError> {
+        Err(BuildError::unavailable("a pool of processes", "this needs Linux; use \"threads\" or \"processes?\" here"))
+    }
+
+    pub(super) fn build_and_try(workers: Option<WorkerCount>) -> Result<Kind, BuildError> {
+        build(workers)
     }
 }
 
@@ -77,30 +178,101 @@ impl FromStr for ExecutorSpec {
     type Err = BuildError;
 
     fn from_str(text: &str) -> Result<Self, BuildError> {
-        let (kind, count) = match text.split_once(':') {
-            Some((kind, count)) => (kind, Some(count)),
-            None => (text, None),
+        let invalid = || BuildError::invalid("executor", text, EXPECTED);
+        let (wanted, may_fall_back) = match text.trim_end().strip_suffix('?') {
+            Some(wanted) => (wanted, true),
+            None => (text, false),
         };
-        let invalid = |expected| BuildError::invalid("executor", text, expected);
-        match (kind.trim(), count) {
-            ("serial", None) => Ok(Self::Serial),
-            ("threads", None) => Ok(Self::Threads { workers: None }),
-            ("threads", Some(count)) => {
-                let count = count.parse().map_err(|_| invalid(EXPECTED))?;
-                Ok(Self::Threads { workers: Some(count) })
-            }
-            ("processes" | "processes?", _) => Err(invalid(EXPECTED_HERE)),
-            _ => Err(invalid(EXPECTED)),
+        let (kind, workers) = match wanted.split_once(':') {
+            Some((kind, count)) => (kind, Some(count.parse().map_err(|_| invalid())?)),
+            None => (wanted, None),
+        };
+        match (kind.trim(), may_fall_back) {
+            ("serial", false) if workers.is_none() => Ok(Self::Serial),
+            ("threads", false) => Ok(Self::Threads { workers }),
+            ("processes", false) => Ok(Self::Processes { workers }),
+            ("processes", true) => Ok(Self::ProcessesOrThreads { workers }),
+            _ => Err(invalid()),
         }
     }
 }
 
 impl fmt::Display for ExecutorSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Serial => f.write_str("serial"),
-            Self::Threads { workers: None } => f.write_str("threads"),
-            Self::Threads { workers: Some(count) } => write!(f, "threads:{count}"),
+        let (kind, workers, mark) = match self {
+            Self::Serial => ("serial", &None, ""),
+            Self::Threads { workers } => ("threads", workers, ""),
+            Self::Processes { workers } => ("processes", workers, ""),
+            Self::ProcessesOrThreads { workers } => ("processes", workers, "?"),
+        };
+        f.write_str(kind)?;
+        if let Some(count) = workers {
+            write!(f, ":{count}")?;
         }
+        f.write_str(mark)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ExecutorSpec;
+    use executor_core::WorkerCount;
+
+    #[test]
+    fn texts_are_read_as_they_are_written() {
+        for text in [
+            "serial",
+            "threads",
+            "threads:8",
+            "threads:50%",
+            "threads:physical",
+            "processes",
+            "processes:4",
+            "processes:50%",
+            "processes:physical",
+            "processes?",
+            "processes:4?",
+            "processes:50%?",
+        ] {
+            assert_eq!(text.parse::<ExecutorSpec>().map(|spec| spec.to_string()).ok().as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused_with_what_there_is() {
+        for text in [
+            "",
+            "?",
+            "teams",
+            "serial:1",
+            "serial?",
+            "threads?",
+            "threads:4?",
+            "threads:",
+            "threads:0",
+            "processes:",
+            "processes:0",
+            "processes:none?",
+            "processes?:4",
+            "processes??",
+            "processes:4:4",
+        ] {
+            let error = text.parse::<ExecutorSpec>().expect_err(text).to_string();
+            assert!(error.starts_with(&format!("executor: {text:?} is not valid")), "{error}");
+            assert!(error.contains("\"processes?\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_count_is_replaced_and_the_question_mark_stays() {
+        let spec = |text: &str| text.parse::<ExecutorSpec>().map(|spec| spec.with_workers(WorkerCount::Exactly(3)));
+        assert_eq!(spec("processes:8?").ok().map(|spec| spec.to_string()).as_deref(), Some("processes:3?"));
+        assert_eq!(spec("serial").ok(), Some(ExecutorSpec::Serial));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_no_reason_to_fall_back() {
+        let spec = ExecutorSpec::ProcessesOrThreads { workers: Some(WorkerCount::Exactly(0)) };
+        assert!(spec.build().is_err_and(|error| error.to_string().contains("workers")));
     }
 }

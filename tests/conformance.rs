@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use concurrent_futures::{Executor, SerialExecutor, ThreadPoolBuilder, ThreadPoolExecutor};
 use executor_conformance::{Config, Subject, Traits, contract_gaps, run_all};
+use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor};
 
 type Built = Result<Box<dyn Executor>, Box<dyn Error>>;
 
@@ -87,6 +88,55 @@ fn threads_bounded_queue() {
 fn threads_keep_alive() {
     let factory = |config: &Config| thread_pool(config, 3, |builder| builder.keep_alive(Duration::from_millis(1)));
     check(&Subject { name: "threads, keep alive", factory, traits: THREADS });
+}
+
+/// What a pool of processes can do.
+const PROCESSES: Traits = Traits { in_process: false, ..THREADS };
+
+fn process_pool(config: &Config, workers: usize, finish: fn(ProcessPoolBuilder) -> ProcessPoolBuilder) -> Built {
+    let mut builder = finish(ProcessPoolExecutor::builder().workers(config.workers.unwrap_or(workers)));
+    if let Some(capacity) = config.queue_capacity {
+        builder = builder.queue_capacity(capacity);
+    }
+    if let Some(initializer) = config.initializer {
+        builder = builder.initializer(initializer);
+    }
+    Ok(Box::new(builder.build()?))
+}
+
+#[test]
+fn processes() {
+    let factory = |config: &Config| process_pool(config, 3, |builder| builder);
+    check(&Subject { name: "processes", factory, traits: PROCESSES });
+}
+
+/// One worker whatever a case would like.
+#[test]
+fn processes_one_worker() {
+    let factory = |config: &Config| {
+        let workers = config.workers.map(|workers| workers.min(1));
+        process_pool(&Config { workers, ..*config }, 1, |builder| builder)
+    };
+    let traits = Traits { max_workers: 1, ..PROCESSES };
+    check(&Subject { name: "processes, one worker", factory, traits });
+}
+
+/// A short queue: every burst of submissions has to wait for room.
+#[test]
+fn processes_bounded_queue() {
+    const CAPACITY: usize = 10;
+    let factory = |config: &Config| process_pool(config, 2, |builder| builder.queue_capacity(CAPACITY));
+    let traits = Traits { max_queue: CAPACITY, ..PROCESSES };
+    check(&Subject { name: "processes, bounded queue", factory, traits });
+}
+
+/// Workers that are replaced all the time.
+#[test]
+fn processes_short_lived() {
+    let factory = |config: &Config| {
+        process_pool(config, 3, |builder| builder.max_tasks_per_child(100).keep_alive(Duration::from_millis(1)))
+    };
+    check(&Subject { name: "processes, short-lived", factory, traits: PROCESSES });
 }
 
 /// Each behaviour of the contract has a case, or a written reason why not.

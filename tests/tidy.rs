@@ -13,6 +13,11 @@ const LONG_FILES: &[(&str, &str)] = &[];
 /// The modules that may contain `unsafe`, each with its reason.
 const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("executor-core/tests/loom.rs", "models of an executor, which names itself as the owner of a task"),
+    ("executor-core/src/away.rs", "asks the owner of a task that runs in another process"),
+    ("executor-core/src/remote.rs", "calls a function that was named to another process"),
+    ("executor-core/src/remote/call.rs", "the types of a call, on both sides of a process boundary"),
+    ("executor-core/src/remote/chunk.rs", "the types of a chunk, on both sides of a process boundary"),
+    ("executor-core/src/remote/initializer.rs", "the types of an initializer, in the worker"),
     ("executor-core/src/callback.rs", "the callbacks' list, linked by hand so that adding one takes no lock"),
     ("executor-core/src/cell.rs", "the allocation shared by a task, its future and its waiters"),
     ("executor-core/src/clock.rs", "deadlines that refer to a cell"),
@@ -30,6 +35,28 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("executor-core/src/task.rs", "the executor's handle of a cell"),
     ("executor-core/src/worker.rs", "runs awaited tasks on behalf of their handles"),
     ("executor-core/src/waiting.rs", "helps and sleeps on a cell by its address"),
+    (
+        "process-executor/src/before_main.rs",
+        "a constructor of the executable, and the environment before there are threads",
+    ),
+    ("process-executor/src/buffer.rs", "sealed memory as a slice"),
+    ("process-executor/src/function.rs", "a descriptor found at an offset of the executable"),
+    ("process-executor/src/image.rs", "the program headers of the running executable"),
+    ("process-executor/src/lane.rs", "copies in and out of memory that a worker shares"),
+    ("process-executor/src/layout.rs", "what lies where in memory that a worker shares"),
+    ("process-executor/src/pool/submission.rs", "names the pool as the owner of its tasks"),
+    ("process-executor/src/shared_buffer.rs", "bytes as numbers"),
+    ("process-executor/src/system.rs", "mappings of memory"),
+    ("process-executor/tests/it/hostile.rs", "tasks that do what no task should"),
+    ("process-executor/tests/it/limits.rs", "a task with a signal handler"),
+    ("process-executor/tests/it/orders.rs", "a task with a signal handler"),
+    ("process-executor/tests/it/support.rs", "tasks that crash"),
+    ("benches/compare/src/peers/spinning.rs", "two processes that share memory"),
+    ("examples/lint_rs/report.rs", "none: a table with that word in it"),
+    ("examples/chaos/accident.rs", "a task that writes where it must not"),
+    ("process-executor/src/worker.rs", "runs the initializer that the parent named; leaves the process"),
+    ("process-executor/src/worker/reply.rs", "copies into memory shared with the parent"),
+    ("process-executor/src/worker/tasks.rs", "runs the functions that the parent named"),
     ("thread-executor/src/pool.rs", "names the pool as the owner of the tasks in its queue"),
     ("thread-executor/src/scope.rs", "tasks that borrow from the stack of the caller"),
     ("thread-executor/src/sync.rs", "parking by address, and the cell that a model checker replaces"),
@@ -38,11 +65,12 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
 
 /// Which crates of ours a crate may use; dev-dependencies are looked at apart.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("concurrent-futures", &["executor-core", "thread-executor"]),
+    ("concurrent-futures", &["executor-core", "thread-executor", "process-executor"]),
     ("executor-core", &[]),
     ("thread-executor", &["executor-core"]),
+    ("process-executor", &["executor-core"]),
     ("executor-conformance", &["executor-core"]),
-    ("compare", &["concurrent-futures", "executor-core", "thread-executor"]),
+    ("compare", &["concurrent-futures", "executor-core", "thread-executor", "process-executor"]),
 ];
 
 /// What only tests may use, on top of [`ARROWS`].
@@ -194,17 +222,23 @@ fn the_project_speaks_of_itself_alone() {
 }
 
 #[test]
-fn the_readme_shows_the_compiled_example() {
+fn the_readme_shows_the_compiled_examples() {
     let readme = read("README.md");
-    let example = read("examples/readme_threads.rs");
+    let examples = ["examples/readme_threads.rs", "examples/readme_processes.rs"];
     let blocks = code_blocks(&readme, "rust");
-    assert_eq!(blocks.len(), 1, "README.md has one block of Rust; give a new one an example and a check here");
-    let body = between(&example, "// README:begin\n", "// README:end");
-    assert_eq!(blocks[0], body, "README.md and examples/readme_threads.rs differ");
+    assert_eq!(blocks.len(), examples.len(), "each block of Rust in README.md has an example; name a new one here");
+    for (block, path) in blocks.iter().zip(examples) {
+        let example = read(path);
+        let body = between(&example, "// README:begin\n", "// README:end");
+        assert_eq!(block, body, "README.md and {path} differ");
+    }
 
     let switch = code_blocks(&readme, "diff").concat();
     let old = switch.lines().find_map(|line| line.strip_prefix('-')).expect("README.md shows the switch as a diff");
-    assert!(body.lines().any(|line| line == old), "the README's diff removes a line that the example does not have");
+    assert!(
+        blocks[0].lines().any(|line| line == old),
+        "the README's diff removes a line that the example does not have"
+    );
 }
 
 #[test]
@@ -255,7 +289,9 @@ impl TextFile {
 
     /// Code that users link; model checkers' stand-ins and tests inside it are few and held to the same rules.
     fn is_library(&self) -> bool {
-        ["src/", "executor-core/src/", "thread-executor/src/"].iter().any(|folder| self.path.starts_with(folder))
+        ["src/", "executor-core/src/", "thread-executor/src/", "process-executor/src/"]
+            .iter()
+            .any(|folder| self.path.starts_with(folder))
     }
 
     fn numbered(&self) -> impl Iterator<Item = (usize, &str)> {

@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use concurrent_futures::is_stop_requested;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -56,8 +55,8 @@ fn sha256(path: &Path, buffer: &mut [u8]) -> io::Result<([u8; 32], u64)> {
     let mut hasher = Sha256::new();
     let mut bytes = 0;
     loop {
-        // The process's flag reaches tasks in this process, the executor's request those in another.
-        if stop::requested() || is_stop_requested() {
+        // For tasks in this process; those in another are ended with it.
+        if stop::requested() {
             return Err(io::Error::other("stopped before its end"));
         }
         match file.read(buffer) {

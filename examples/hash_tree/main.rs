@@ -18,9 +18,10 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 
 use clap::Parser;
-use concurrent_futures::{ExecutorSpec, WorkerCount, prelude::*};
+use concurrent_futures::{AnyExecutor, ExecutorSpec, WorkerCount, prelude::*};
 
 use crate::digest::digest;
 use crate::report::Report;
@@ -50,7 +51,7 @@ Exit status: 0 all files hashed (or the reader of the output went away), 1 somet
 2 wrong usage, 130 ended by Ctrl-C."
 )]
 struct Options {
-    /// Where to hash: `serial`, `threads`, `threads:N`, `threads:50%`, or `threads:physical`
+    /// Where to hash: `serial`, `threads` or `processes`; with a count, `threads:8`, `processes:50%`; or `processes?`
     #[arg(long, value_name = "EXECUTOR", default_value = "threads")]
     executor: ExecutorSpec,
 
@@ -72,17 +73,25 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let root = options.path.map_or_else(toolchain_library, Ok)?;
-    let executor = options.workers.map_or(options.executor, |count| options.executor.with_workers(count)).build()?;
-    stop::at_ctrl_c()?;
+    let spec = options.workers.map_or(options.executor, |count| options.executor.with_workers(count));
+    let executor = Arc::new(spec.build_any()?);
+    if let Some(reason) = executor.fallback_reason() {
+        report::complain(&format!("{reason}; using threads instead"));
+    }
+    stop::at_ctrl_c(&executor)?;
     let mut report = Report::new(&root);
-    let written = hash_all(&*executor, &root, &mut report);
+    let written = hash_all(&executor, &root, &mut report);
+    if stop::requested() {
+        // What still runs there is of no use to anybody, and dropping the executor would wait for it.
+        executor.terminate_workers();
+    }
     conclude(written, &report)
 }
 
 /// Hashes the tree and prints each digest as soon as those before it are printed.
 ///
-/// Leaving early drops the map, which cancels what has not begun; what runs sees [`stop::requested`].
-fn hash_all(executor: &dyn Executor, root: &Path, report: &mut Report) -> io::Result<()> {
+/// Leaving early drops the map, which cancels what has not begun; what runs in this process sees [`stop::requested`].
+fn hash_all(executor: &AnyExecutor, root: &Path, report: &mut Report) -> io::Result<()> {
     for outcome in executor.map_with(in_flight(executor.workers()), digest, Walk::new(root)) {
         if stop::requested() {
             break;

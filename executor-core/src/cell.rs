@@ -21,8 +21,9 @@ use crate::header::{Header, Link, Vtable};
 use crate::observer::Observer;
 use crate::options::TaskOptions;
 use crate::panic::{catch, contain};
+use crate::remote::RemoteWork;
 use crate::state::{
-    CALLBACKS, COMPLETING, DONE, DRAINING, OBSERVED, PARKED, PHASE, REFERENCE, TIMED, phase, references,
+    AWAY, CALLBACKS, COMPLETING, DONE, DRAINING, OBSERVED, PARKED, PHASE, REFERENCE, TIMED, phase, references,
 };
 use crate::sync::{Ordering, UnsafeCell, parking};
 use crate::task::Ended;
@@ -50,6 +51,9 @@ struct Cell<T, W> {
 
 /// The work of a task: called at most once, else dropped.
 pub(crate) trait Work<T> {
+    /// How it crosses to another process, if it can.
+    const REMOTE: Option<&'static RemoteWork> = None;
+
     fn call(self) -> T;
 }
 
@@ -89,7 +93,7 @@ pub(crate) fn allocate<T: Send + 'static, W: Work<T> + Send + 'static>(
     let cell = Box::new(Cell {
         core: Core {
             header: Header::new(
-                const { &Vtable { run: run::<T, W>, fail: fail::<T, W>, destroy: destroy::<T, W> } },
+                const { &Vtable { run: run::<T, W>, fail: fail::<T, W>, destroy: destroy::<T, W>, remote: W::REMOTE } },
                 options,
                 location,
             ),
@@ -163,7 +167,49 @@ impl CellRef {
     pub(crate) unsafe fn recover<T, W>(self) -> Option<W> {
         self.header().claim(0)?;
         // SAFETY: the caller vouches for the types; the claim left PENDING, so the work is ours.
-        unsafe { self.0.cast::<Cell<T, W>>().as_ref().work.with_mut(|work| (*work).take()) }
+        unsafe { Self::take_work::<T, W>(self.0) }
+    }
+
+    /// The work of a cell.
+    ///
+    /// # Safety
+    /// The cell was allocated with these very types, is live, and its work is the caller's (see `state.rs`).
+    pub(crate) unsafe fn take_work<T, W>(cell: NonNull<Header>) -> Option<W> {
+        // SAFETY: by contract.
+        unsafe { cell.cast::<Cell<T, W>>().as_ref().work.with_mut(|work| (*work).take()) }
+    }
+
+    /// The work of a cell, where it is.
+    ///
+    /// # Safety
+    /// As for `take_work`, as long as the reference lives.
+    pub(crate) unsafe fn work<'a, T, W>(cell: NonNull<Header>) -> Option<&'a mut W> {
+        // SAFETY: by contract.
+        unsafe { cell.cast::<Cell<T, W>>().as_ref().work.with_mut(|work| (*work).as_mut()) }
+    }
+
+    /// Whether no handle is left, and no callback waits: nobody will see the outcome.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        let seen = self.header().load();
+        references(seen) == 1 && seen & CALLBACKS == 0
+    }
+
+    /// Ends a task that was away, and gives up this reference. If it was cancelled meanwhile, the outcome is dropped.
+    ///
+    /// # Safety
+    /// `T` is the type of the cell's result.
+    pub(crate) unsafe fn end_away<T>(self, outcome: Outcome<T>) {
+        if !self.header().arrive() {
+            return;
+        }
+        clock::forget(self.header());
+        let core = std::mem::ManuallyDrop::new(self).0.cast::<Core<T>>();
+        // SAFETY: RUNNING is ours, and no clock ends the run of a task that was away: the outcome is ours to write. Our
+        // reference goes with the completion.
+        unsafe {
+            core.as_ref().outcome.with_mut(|slot| *slot = Some(outcome));
+            complete(core, true);
+        }
     }
 }
 
@@ -278,9 +324,11 @@ unsafe fn run<T, W: Work<T>>(pointer: NonNull<Header>, on_end: &dyn Fn(Ended), r
 unsafe fn fail<T, W>(pointer: NonNull<Header>, error: TaskError, release: bool) {
     // SAFETY: by contract.
     let cell = unsafe { pointer.cast::<Cell<T, W>>().as_ref() };
-    // SAFETY: the phase left PENDING by the caller's doing. A clock that ended a run finds the work taken already.
-    let work = cell.work.with_mut(|work| unsafe { (*work).take() });
-    contain(|| drop(work));
+    if cell.core.header.load() & AWAY == 0 {
+        // SAFETY: the phase left PENDING by the caller's doing. A clock that ended a run finds the work taken already.
+        let work = cell.work.with_mut(|work| unsafe { (*work).take() });
+        contain(|| drop(work));
+    }
     // SAFETY: COMPLETING is ours.
     unsafe {
         cell.core.outcome.with_mut(|slot| *slot = Some(Err(error)));

@@ -3,8 +3,10 @@
 use crate::cell::Work;
 use crate::current;
 use crate::error::TaskError;
+use crate::executor::Portable;
 use crate::outcomes::Outcomes;
 use crate::panic::{Panic, catch};
+use crate::remote::{ChunkWork, RemoteWork};
 use std::time::{Duration, Instant};
 
 /// The inputs of a chunk, and an empty buffer for its outcomes.
@@ -13,6 +15,9 @@ pub(crate) struct Chunk<A, R> {
     /// Which input of the map is the first.
     pub(crate) first: u64,
     pub(crate) buffers: Buffers<A, R>,
+    /// In another process: how many inputs were packed, and how long those that are over took.
+    pub(crate) count: usize,
+    pub(crate) elapsed: Duration,
 }
 
 /// The two buffers of a chunk. They travel to the worker and back, and are used again.
@@ -33,10 +38,18 @@ pub(crate) struct Done<A, R> {
     pub(crate) elapsed: Duration,
 }
 
-impl<A, R> Work<Done<A, R>> for Chunk<A, R> {
+impl<A, R> Chunk<A, R> {
+    pub(crate) fn new(f: fn(A) -> R, first: u64, buffers: Buffers<A, R>) -> Self {
+        Self { f, first, buffers, count: 0, elapsed: Duration::ZERO }
+    }
+}
+
+impl<A: Portable, R: Portable> Work<Done<A, R>> for Chunk<A, R> {
+    const REMOTE: Option<&'static RemoteWork> = Some(ChunkWork::<A, R>::REMOTE);
+
     fn call(self) -> Done<A, R> {
         let begun = Instant::now();
-        let Self { f, first, mut buffers } = self;
+        let Self { f, first, mut buffers, .. } = self;
         let Buffers { inputs, outcomes } = &mut buffers;
         outcomes.reserve(inputs.len());
         let mut inputs_left = inputs.drain(..);

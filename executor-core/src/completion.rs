@@ -8,12 +8,12 @@
 //! The list is linked through the members' observer slots. The set owns the members' handles, so a cell on the list
 //! lives until the set is closed; after that nothing is pushed and nothing is followed.
 
+use crate::assist;
 use crate::current;
 use crate::header::Header;
 use crate::member::Member;
 use crate::observer::Observer;
 use crate::panic::contain;
-use crate::spin;
 use crate::sync::{AtomicPtr, Mutex, Ordering, parking};
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
@@ -201,7 +201,7 @@ impl<M: Member> CompletionSet<M> {
                 return None;
             }
             current::run_deferred();
-            if self.help() || spin::look(|| self.list.has_members()) {
+            if self.help() || assist::look(|| self.list.has_members()) {
                 continue;
             }
             if !self.list.sleep(deadline) {

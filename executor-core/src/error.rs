@@ -1,5 +1,7 @@
 //! How a task can end badly, as the reader of its result sees it.
 
+pub use crate::codec_error::{CodecError, CodecPhase};
+pub use crate::death::{Death, WorkerDeath};
 use crate::info::TaskInfo;
 use crate::panic::Panic;
 use crate::submit_error::SubmitError;
@@ -25,12 +27,17 @@ use std::time::Duration;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// Cancelled before it began: it never ran and never will.
+    /// Cancelled before it began: it never ran and never will. Or, in a pool of processes, ended while it ran because its
+    /// holder called [`stop`](crate::Future::stop).
     Cancelled(TaskInfo),
     /// The task panicked.
     Panicked(Panic),
     /// A limit of [`TaskOptions`](crate::TaskOptions) or [`MapOptions`](crate::MapOptions) passed.
     TimedOut(Expired),
+    /// The worker process that ran the task died, or several did, one after the other, if it was retried.
+    WorkerDied(WorkerDeath),
+    /// The argument or the result could not be carried to or from another process.
+    Codec(CodecError),
     /// The executor broke while the task was queued; the task never ran.
     Broken(TaskInfo, BrokenExecutor),
     /// The executor would not take the input (only from [`Map`](crate::Map)): it was not submitted.
@@ -42,7 +49,7 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    /// Whether it was cancelled before it began.
+    /// Whether it was cancelled before it began, or stopped.
     ///
     /// ```
     /// # let (_promise, future) = executor_core::Promise::<u8>::new();
@@ -90,6 +97,8 @@ impl TaskError {
         match self {
             Self::Cancelled(info) | Self::Broken(info, _) | Self::Abandoned(info) => Some(info),
             Self::Panicked(panic) => Some(panic.info()),
+            Self::WorkerDied(death) => Some(death.info()),
+            Self::Codec(error) => Some(error.info()),
             Self::TimedOut(expired) => expired.info(),
             Self::Refused(_) | Self::Taken => None,
         }
@@ -100,6 +109,8 @@ impl TaskError {
         match self {
             Self::Cancelled(info) => Self::Cancelled(info.for_input(input)),
             Self::Broken(info, broken) => Self::Broken(info.for_input(input), broken.clone()),
+            Self::WorkerDied(death) => Self::WorkerDied(death.for_input(input)),
+            Self::Codec(error) => Self::Codec(error.for_input(input)),
             _ => self.info().map_or(Self::Taken, |info| Self::Abandoned(info.for_input(input))),
         }
     }
@@ -108,7 +119,10 @@ impl TaskError {
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Cancelled(info) if info.was_stopped() => write!(f, "{info}, was stopped while it ran"),
             Self::Cancelled(info) => write!(f, "{info}, was cancelled before it began"),
+            Self::WorkerDied(death) => death.fmt(f),
+            Self::Codec(error) => error.fmt(f),
             Self::Panicked(panic) => panic.fmt(f),
             Self::TimedOut(expired) => expired.fmt(f),
             Self::Broken(info, broken) => write!(f, "{info}, did not run: {broken}"),
@@ -129,6 +143,8 @@ impl Error for TaskError {
         match self {
             Self::Broken(_, broken) => broken.source(),
             Self::Refused(error) => Some(error),
+            Self::WorkerDied(death) => Some(death),
+            Self::Codec(error) => Some(error),
             _ => None,
         }
     }
@@ -158,9 +174,24 @@ pub struct Expired(Box<Limit>);
 
 #[derive(Debug)]
 enum Limit {
-    Queue { info: TaskInfo, limit: Duration },
-    Run { info: TaskInfo, limit: Duration },
-    Map { limit: Duration, delivered: u64, outstanding: u64 },
+    Queue {
+        info: TaskInfo,
+        limit: Duration,
+    },
+    Run {
+        info: TaskInfo,
+        limit: Duration,
+    },
+    /// In another process, which was ended.
+    RunAway {
+        info: TaskInfo,
+        limit: Duration,
+    },
+    Map {
+        limit: Duration,
+        delivered: u64,
+        outstanding: u64,
+    },
 }
 
 impl Expired {
@@ -170,6 +201,10 @@ impl Expired {
 
     pub(crate) fn while_running(info: TaskInfo, limit: Duration) -> Self {
         Self(Box::new(Limit::Run { info, limit }))
+    }
+
+    pub(crate) fn with_its_worker(info: TaskInfo, limit: Duration) -> Self {
+        Self(Box::new(Limit::RunAway { info, limit }))
     }
 
     pub(crate) fn during_map(limit: Duration, delivered: u64, outstanding: u64) -> Self {
@@ -189,13 +224,16 @@ impl Expired {
     #[must_use]
     pub fn limit(&self) -> Duration {
         match *self.0 {
-            Limit::Queue { limit, .. } | Limit::Run { limit, .. } | Limit::Map { limit, .. } => limit,
+            Limit::Queue { limit, .. }
+            | Limit::Run { limit, .. }
+            | Limit::RunAway { limit, .. }
+            | Limit::Map { limit, .. } => limit,
         }
     }
 
     fn info(&self) -> Option<&TaskInfo> {
         match &*self.0 {
-            Limit::Queue { info, .. } | Limit::Run { info, .. } => Some(info),
+            Limit::Queue { info, .. } | Limit::Run { info, .. } | Limit::RunAway { info, .. } => Some(info),
             Limit::Map { .. } => None,
         }
     }
@@ -211,6 +249,9 @@ impl fmt::Display for Expired {
                 f,
                 "{info}, ran longer than its limit of {limit:?}; it was asked to stop (see is_stop_requested)"
             ),
+            Limit::RunAway { info, limit } => {
+                write!(f, "{info}, ran longer than its limit of {limit:?}; its worker was ended")
+            }
             Limit::Map { limit, delivered, outstanding } => write!(
                 f,
                 "map ran longer than its limit of {limit:?}: {delivered} results delivered, {outstanding} inputs unfinished"

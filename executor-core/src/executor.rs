@@ -6,6 +6,7 @@ use crate::future::Future;
 use crate::map::Map;
 use crate::map_options::MapOptions;
 use crate::options::TaskOptions;
+use crate::remote::{CallWork, RemoteWork};
 use crate::shutdown::Shutdown;
 use crate::submit_error::{SubmitError, TrySubmitError};
 use crate::task::Task;
@@ -335,7 +336,9 @@ pub(crate) struct Call<A, R> {
     pub(crate) args: A,
 }
 
-impl<A, R> Work<R> for Call<A, R> {
+impl<A: Portable, R: Portable> Work<R> for Call<A, R> {
+    const REMOTE: Option<&'static RemoteWork> = Some(CallWork::<A, R>::REMOTE);
+
     fn call(self) -> R {
         (self.f)(self.args)
     }

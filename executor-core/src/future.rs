@@ -136,8 +136,11 @@ impl<T> Future<T> {
     }
 
     /// Stops the task by the strongest means its executor has: cancels it if it has not begun, else raises the flag
-    /// that the task sees through [`is_stop_requested`](crate::is_stop_requested). A running thread cannot be stopped
-    /// from outside; the future's outcome is what the task then returns.
+    /// that the task sees through [`is_stop_requested`](crate::is_stop_requested).
+    ///
+    /// A running thread cannot be stopped from outside; the future's outcome is what the task then returns. In a pool of
+    /// processes the worker that runs the task is ended, and with it the task; the future resolves with
+    /// [`TaskError::Cancelled`] once the worker is gone, unless the task was over before.
     ///
     /// ```
     /// use executor_core::{Promise, Stop};
@@ -152,9 +155,16 @@ impl<T> Future<T> {
         if self.cancel() {
             return Stop::Cancelled;
         }
-        match phase(self.header().request_stop()) {
+        match phase(self.header().request_stop(true)) {
             DONE => Stop::Done,
             _ => Stop::Requested,
+        }
+    }
+
+    /// As `stop`, but nothing is ended by force: a running task only hears of it.
+    pub(crate) fn stop_gently(&self) {
+        if !self.cancel() {
+            self.header().request_stop(false);
         }
     }
 
@@ -180,7 +190,7 @@ impl<T> Future<T> {
     /// ```
     #[must_use]
     pub fn is_running(&self) -> bool {
-        phase(self.header().load()) == RUNNING
+        self.header().is_running()
     }
 
     /// Whether it is done by a cancel.

@@ -9,9 +9,10 @@ use crate::info::{TaskId, TaskInfo};
 use crate::observer::Observer;
 use crate::options::TaskOptions;
 use crate::panic::{contain, contain_with_text};
+use crate::remote::{Place, RemoteWork};
 use crate::state::{
-    CALLBACKS, CANCELLED, COMPLETING, DONE, LEAVING, OBSERVED, OWNED, PARKED, PENDING, PHASE, REFERENCE, RUNNING, STOP,
-    TIMED, phase,
+    AWAY, CALLBACKS, CANCELLED, COMPLETING, DONE, LEAVING, OBSERVED, OWNED, PARKED, PENDING, PHASE, REFERENCE, RUNNING,
+    STOP, TIMED, phase,
 };
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, yield_now};
 use crate::task::{Ended, Left, Owner};
@@ -41,7 +42,9 @@ pub(crate) struct Header {
     location: &'static Location<'static>,
     options: Option<Box<TaskOptions>>,
     /// The executor whose queue holds the task.
-    owner: AtomicPtr<Owner>,
+    pub(crate) owner: AtomicPtr<Owner>,
+    /// Where that executor has it, if it is AWAY.
+    pub(crate) place: Place,
     observer: UnsafeCell<Observer>,
 }
 
@@ -52,6 +55,8 @@ pub(crate) struct Vtable {
     /// Completes a claimed cell with an error, dropping the work unrun; the flag as above.
     pub(crate) fail: unsafe fn(NonNull<Header>, TaskError, bool),
     pub(crate) destroy: unsafe fn(NonNull<Header>),
+    /// How the work crosses to another process, if it can.
+    pub(crate) remote: Option<&'static RemoteWork>,
 }
 
 impl Header {
@@ -71,6 +76,7 @@ impl Header {
             location,
             options: options.map(Box::new),
             owner: AtomicPtr::new(ptr::null_mut()),
+            place: Place::new(),
             observer: UnsafeCell::new(Observer::None),
         }
     }
@@ -164,6 +170,9 @@ impl Header {
     pub(crate) fn claim(&self, flags: usize) -> Option<usize> {
         let mut seen = self.state.load(Ordering::Relaxed);
         while phase(seen) == PENDING {
+            if seen & AWAY != 0 {
+                return self.claim_away(flags);
+            }
             let leaving = if seen & OWNED == 0 { 0 } else { flags & LEAVING };
             let next = seen | COMPLETING | (flags & !LEAVING) | leaving;
             match self.state.compare_exchange_weak(seen, next, Ordering::Acquire, Ordering::Relaxed) {
@@ -214,9 +223,9 @@ impl Header {
         self.claim_queued(0, Left::Expired)
     }
 
-    /// Claims a task that its executor gives up.
-    pub(crate) fn claim_abandoned(&self) -> bool {
-        self.claim(0).is_some()
+    /// Claims a task that its executor gives up. One that was away needs nobody's consent then.
+    pub(crate) fn claim_by_executor(&self) -> bool {
+        if self.load() & AWAY == 0 { self.claim(0).is_some() } else { self.arrive() && self.claim_running(0) }
     }
 
     /// RUNNING to COMPLETING, for a task with a run limit: the runner and the clock both try, one wins.
@@ -233,9 +242,21 @@ impl Header {
     }
 
     /// Raises the cooperative flag.
-    pub(crate) fn request_stop(&self) -> usize {
+    ///
+    /// `end_worker`: if that is all the task hears of it in another process, its worker is ended.
+    pub(crate) fn request_stop(&self, end_worker: bool) -> usize {
         // ORDERING: Release, with the Acquire of `is_stop_requested`: what the stopper did before is seen by the task.
-        self.state.fetch_or(STOP, Ordering::Release)
+        let before = self.state.fetch_or(STOP, Ordering::Release);
+        if before & AWAY != 0 {
+            self.ask_to_stop_away(end_worker);
+        }
+        before
+    }
+
+    /// Whether the task has begun and is not over.
+    pub(crate) fn is_running(&self) -> bool {
+        let seen = self.load();
+        phase(seen) == RUNNING || (phase(seen) == PENDING && seen & AWAY != 0 && self.has_begun_away())
     }
 
     #[inline]
@@ -269,6 +290,12 @@ impl Header {
             // SAFETY: COMPLETING is ours by the claim; the handle keeps its reference (`false`).
             unsafe { (header.vtable.fail)(cell, TaskError::Abandoned(header.info()), false) }
         }
+    }
+
+    /// Whether callbacks or an async task's waker are to be told: then completing runs code of users who wait.
+    pub(crate) fn has_user_listeners(&self) -> bool {
+        // A set that observes is ours; that it is one can only be read by who owns the slot, so any observer counts.
+        self.has_listeners()
     }
 
     /// Announces a sleeper; false if there is no need to sleep.

@@ -91,18 +91,30 @@ struct Inner {
     name: Option<Arc<str>>,
     location: &'static Location<'static>,
     input: Option<u64>,
+    /// It was ended while it ran.
+    stopped: bool,
 }
 
 impl TaskInfo {
     pub(crate) fn new(id: TaskId, options: Option<&TaskOptions>, location: &'static Location<'static>) -> Self {
         let name = options.and_then(TaskOptions::shared_name);
-        Self(Arc::new(Inner { id, name, location, input: None }))
+        Self(Arc::new(Inner { id, name, location, input: None, stopped: false }))
     }
 
     /// The same task, for one input of `map`.
     pub(crate) fn for_input(&self, input: u64) -> Self {
-        let Inner { id, ref name, location, .. } = *self.0;
-        Self(Arc::new(Inner { id, name: name.clone(), location, input: Some(input) }))
+        let Inner { id, ref name, location, stopped, .. } = *self.0;
+        Self(Arc::new(Inner { id, name: name.clone(), location, input: Some(input), stopped }))
+    }
+
+    /// The same task, which was ended while it ran.
+    pub(crate) fn stopped(&self) -> Self {
+        let Inner { id, ref name, location, input, .. } = *self.0;
+        Self(Arc::new(Inner { id, name: name.clone(), location, input, stopped: true }))
+    }
+
+    pub(crate) fn was_stopped(&self) -> bool {
+        self.0.stopped
     }
 
     /// The task's number.

@@ -27,6 +27,7 @@ mod panic;
 mod error;
 mod submit_error;
 
+mod away;
 mod callback;
 mod cell;
 mod clock;
@@ -37,8 +38,14 @@ pub mod queue;
 pub mod task;
 mod worker;
 
+pub mod assist;
 mod spin;
 mod waiting;
+
+mod codec;
+mod codec_error;
+mod death;
+pub mod remote;
 
 mod cancel_on_drop;
 mod future;
@@ -68,7 +75,7 @@ pub use as_completed::{AsCompleted, TimedAsCompleted, Unfinished, as_completed};
 pub use async_executor::{AsyncExecutor, AsyncExecutorExt};
 pub use cancel_on_drop::CancelOnDrop;
 pub use current::is_stop_requested;
-pub use error::{BrokenExecutor, Expired, TaskError, TimedOut};
+pub use error::{BrokenExecutor, CodecError, CodecPhase, Death, Expired, TaskError, TimedOut, WorkerDeath};
 pub use executor::{Admission, Executor, ExecutorExt, Portable, Rejected, Rejection};
 pub use future::{Future, Stop};
 pub use info::{TaskId, TaskInfo};

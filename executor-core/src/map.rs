@@ -194,7 +194,7 @@ impl<A, R> Window<A, R> {
 }
 
 fn stop<A, R>((_, future): &(Span, ChunkFuture<A, R>)) {
-    future.stop();
+    future.stop_gently();
 }
 
 impl<'e, E, A, R, I> Map<'e, E, A, R, I>
@@ -279,7 +279,7 @@ where
             }
             let Some(buffers) = self.held.take().or_else(|| self.pull(size)) else { continue };
             let span = Span { first: self.pulled, count: buffers.inputs.len() };
-            let (task, future) = Task::from_work(Chunk { f: self.f, first: span.first, buffers }, None, self.location);
+            let (task, future) = Task::from_work(Chunk::new(self.f, span.first, buffers), None, self.location);
             match self.executor.submit_task(task, admission) {
                 Ok(()) => {
                     self.window.push(span, future);

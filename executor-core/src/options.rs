@@ -1,4 +1,4 @@
-//! What a caller may ask for one task beyond "run it": a name and two limits.
+//! What a caller may ask for one task beyond "run it": a name, two limits, another try.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ pub struct TaskOptions {
     name: Option<Arc<str>>,
     run_timeout: Option<Duration>,
     queue_timeout: Option<Duration>,
+    retries: u32,
 }
 
 impl TaskOptions {
@@ -48,8 +49,8 @@ impl TaskOptions {
     /// [`TaskError::TimedOut`](crate::TaskError::TimedOut) and the task's cooperative stop flag is raised.
     ///
     /// On threads the closure itself goes on until it looks at
-    /// [`is_stop_requested`](crate::is_stop_requested) or ends; whatever it then returns is dropped. A limit too large
-    /// for the clock means no limit.
+    /// [`is_stop_requested`](crate::is_stop_requested) or ends; whatever it then returns is dropped. In a pool of
+    /// processes the worker is ended, and with it the task. A limit too large for the clock means no limit.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -72,6 +73,24 @@ impl TaskOptions {
     pub fn queue_timeout(mut self, limit: Duration) -> Self {
         self.queue_timeout = Some(limit);
         self
+    }
+
+    /// How often the task is run again if the worker process that runs it dies; by default never, since a task may have
+    /// done half of its work by then. When the last attempt dies, too, the error tells of all the deaths.
+    ///
+    /// Only a worker's death counts, not a panic, and not a limit that passed. On threads nothing is ever retried.
+    ///
+    /// ```
+    /// let options = executor_core::TaskOptions::new().retries(2);
+    /// # drop(options);
+    /// ```
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    pub(crate) fn retry_limit(&self) -> u32 {
+        self.retries
     }
 
     pub(crate) fn shared_name(&self) -> Option<Arc<str>> {

@@ -44,6 +44,17 @@ impl Panic {
         Self(Box::new(Inner { info, message, location, backtrace, payload: Mutex::new(payload) }))
     }
 
+    /// A panic of another process: the payload there is only its text.
+    pub(crate) fn from_text(
+        info: TaskInfo,
+        message: String,
+        location: Option<String>,
+        backtrace: Option<String>,
+    ) -> Self {
+        let payload = Mutex::new(Box::new(message.clone()) as Box<dyn Any + Send>);
+        Self(Box::new(Inner { info, message, location, backtrace, payload }))
+    }
+
     /// The panic's text; for a payload that is not text, a sentence that says so.
     ///
     /// ```
@@ -103,7 +114,8 @@ impl Panic {
         &self.0.info
     }
 
-    /// The payload itself, as `std::panic::catch_unwind` would have given it.
+    /// The payload itself, as `std::panic::catch_unwind` would have given it. Of a panic in another process it is the
+    /// message, a `String`.
     ///
     /// ```
     /// # use executor_core::{ExecutorExt, SerialExecutor, TaskError};
@@ -158,6 +170,16 @@ impl fmt::Debug for Panic {
 pub(crate) struct CaughtPanic {
     payload: Box<dyn Any + Send>,
     heard: Option<Heard>,
+}
+
+impl CaughtPanic {
+    /// Message, location and backtrace.
+    pub(crate) fn into_text(self) -> (String, Option<String>, Option<String>) {
+        let message = payload_text(self.payload.as_ref());
+        let Heard { location, backtrace } = self.heard.unwrap_or_default();
+        discard(self.payload);
+        (message, location, backtrace)
+    }
 }
 
 /// What the hook heard on this thread.

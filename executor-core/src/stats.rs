@@ -10,7 +10,7 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Worker threads alive.
+    /// Workers alive, threads or processes.
     pub workers: usize,
     /// Workers without a task.
     pub idle: usize,
@@ -20,8 +20,17 @@ pub struct Stats {
     pub running: usize,
     /// Tasks that returned.
     pub completed: u64,
-    /// Tasks that panicked, or whose queue limit passed.
+    /// Tasks that panicked, or whose queue limit passed; with processes also those whose worker died, whose run limit
+    /// passed, or whose argument or result could not be carried.
     pub failed: u64,
     /// Tasks cancelled before they began.
     pub cancelled: u64,
+    /// Worker processes that died of themselves: killed by a signal, by a task that exited, by a limit.
+    pub deaths: u64,
+    /// Worker processes started in the place of one that was there before.
+    pub restarts: u64,
+    /// Bytes of arguments handed to worker processes.
+    pub bytes_sent: u64,
+    /// Bytes of results received from worker processes.
+    pub bytes_received: u64,
 }

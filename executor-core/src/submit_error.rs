@@ -25,6 +25,11 @@ pub enum SubmitError {
     /// No worker exists and the operating system would not start one.
     #[error("no worker could be started: {0}; raise the limit on threads or ask for fewer workers")]
     NoWorkers(#[source] io::Error),
+    /// The task is a closure, which only this process can run.
+    #[error(
+        "the task is a closure, which another process cannot run; submit a function and its argument, or use a thread pool"
+    )]
+    NotPortable,
 }
 
 /// Why [`try_submit`](crate::ExecutorExt::try_submit) gave no future; the arguments come back.
@@ -121,6 +126,15 @@ pub enum BuildError {
         /// What may be given.
         expected: &'static str,
     },
+    /// The executor cannot work on this system, or in this program.
+    #[error("{what}: {reason}")]
+    #[non_exhaustive]
+    Unavailable {
+        /// What cannot be had.
+        what: &'static str,
+        /// Why, and what can be done.
+        reason: String,
+    },
 }
 
 impl BuildError {
@@ -133,5 +147,16 @@ impl BuildError {
     /// ```
     pub fn invalid(what: impl Into<String>, found: impl Into<String>, expected: &'static str) -> Self {
         Self::Invalid { what: what.into(), found: found.into(), expected }
+    }
+
+    /// For executors: this system or program has no such executor, for this reason.
+    ///
+    /// ```
+    /// # use executor_core::BuildError;
+    /// let error = BuildError::unavailable("a pool of processes", "there is no /proc");
+    /// assert_eq!(error.to_string(), "a pool of processes: there is no /proc");
+    /// ```
+    pub fn unavailable(what: &'static str, reason: impl Into<String>) -> Self {
+        Self::Unavailable { what, reason: reason.into() }
     }
 }

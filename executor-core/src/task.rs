@@ -10,6 +10,7 @@ use crate::future::Future;
 use crate::header::{Header, Link};
 use crate::info::TaskInfo;
 use crate::options::TaskOptions;
+use crate::remote::Place;
 use crate::submit_error::SubmitError;
 pub use crate::worker::{Claimed, InlineWorker, before_blocking, contain, is_worker_of, look, with_worker};
 use std::fmt;
@@ -92,6 +93,33 @@ pub trait TaskOwner: Send + Sync {
     ///
     /// See the example of the trait.
     fn task_left(&self, how: Left) -> Vec<Waker>;
+
+    /// A task that is away ([`Task::set_remote_owner`]) is about to be cancelled or to expire. True: it has not begun and
+    /// never will; what is left of it, wherever it is, is to be dropped.
+    ///
+    /// This method and the next two run in the thread that asks; they must not run user code, nor wait for one that does.
+    /// By default no task of this executor is ever away.
+    ///
+    /// See the example of the trait.
+    fn recall(&self, place: &Place) -> bool {
+        let _ = place;
+        false
+    }
+
+    /// Whether a task that is away has begun.
+    ///
+    /// See the example of the trait.
+    fn has_begun(&self, place: &Place) -> bool {
+        let _ = place;
+        false
+    }
+
+    /// The holder of a begun task wants it to stop: by its flag, or, with `end_worker`, by ending the worker that runs it.
+    ///
+    /// See the example of the trait.
+    fn ask_to_stop(&self, place: &Place, end_worker: bool) {
+        let _ = (place, end_worker);
+    }
 }
 
 /// A [`TaskOwner`] at an address of its own, by which tasks know it.
@@ -140,6 +168,18 @@ impl Owner {
     #[must_use = "the wakers have to be woken"]
     pub fn task_left(&self, how: Left) -> Vec<Waker> {
         self.0.task_left(how)
+    }
+
+    pub(crate) fn recall(&self, place: &Place) -> bool {
+        self.0.recall(place)
+    }
+
+    pub(crate) fn has_begun(&self, place: &Place) -> bool {
+        self.0.has_begun(place)
+    }
+
+    pub(crate) fn ask_to_stop(&self, place: &Place, end_worker: bool) {
+        self.0.ask_to_stop(place, end_worker);
     }
 }
 
@@ -324,7 +364,7 @@ impl Task {
     /// assert!(matches!(future.result(), Err(TaskError::Broken(..))));
     /// ```
     pub fn fail(self, broken: BrokenExecutor) -> bool {
-        let claimed = self.0.header().claim_abandoned();
+        let claimed = self.0.header().claim_by_executor();
         if claimed {
             clock::forget(self.0.header());
             let error = TaskError::Broken(self.info(), broken);
@@ -347,10 +387,18 @@ impl Task {
         unsafe { Header::cancel(self.0.pointer()) }
     }
 
-    fn into_cell(self) -> CellRef {
+    pub(crate) fn cell(&self) -> &CellRef {
+        &self.0
+    }
+
+    pub(crate) fn into_cell(self) -> CellRef {
         let task = std::mem::ManuallyDrop::new(self);
         // SAFETY: `task` is not dropped, so its reference moves to the copy.
         unsafe { std::ptr::read(&raw const task.0) }
+    }
+
+    pub(crate) fn from_cell(cell: CellRef) -> Self {
+        Self(cell)
     }
 
     pub(crate) fn into_link(self) -> NonNull<Link> {
@@ -387,7 +435,7 @@ impl Task {
 impl Drop for Task {
     fn drop(&mut self) {
         let header = self.0.header();
-        if header.claim_abandoned() {
+        if header.claim_by_executor() {
             clock::forget(header);
             let error = TaskError::Abandoned(header.info());
             // The cell's own reference stays with `self.0`, which goes right after.

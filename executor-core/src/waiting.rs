@@ -1,7 +1,7 @@
 //! Blocking until one future is done: help, then look, then sleep.
 
+use crate::assist;
 use crate::header::Header;
-use crate::spin;
 use crate::sync::parking;
 use crate::{current, worker};
 use std::ptr::NonNull;
@@ -27,7 +27,7 @@ pub(crate) unsafe fn wait(cell: NonNull<Header>, deadline: Option<Instant>) -> b
     if unsafe { worker::help(cell) } && header.is_done() {
         return true;
     }
-    spin::look(|| header.is_done()) || sleep(header, deadline)
+    assist::look(|| header.is_done()) || sleep(header, deadline)
 }
 
 fn sleep(header: &Header, deadline: Option<Instant>) -> bool {

@@ -4,6 +4,8 @@
 //! of a terabyte that takes no room on the disk, until the test cuts that file short. Every wait has a limit far beyond
 //! what it takes, and says what hung.
 
+#[cfg(all(target_os = "linux", feature = "before-main"))]
+mod processes;
 #[cfg(unix)]
 mod tree;
 
@@ -24,7 +26,16 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// How often a wait without an event of its own looks again.
 const LOOK: Duration = Duration::from_millis(5);
 
-const EXECUTORS: [&str; 4] = ["serial", "threads:1", "threads:4", "threads"];
+const EXECUTORS: &[&str] = if cfg!(all(target_os = "linux", feature = "before-main")) {
+    &["serial", "threads:1", "threads:4", "threads", "processes:1", "processes:4", "processes", "processes?"]
+} else {
+    &["serial", "threads:1", "threads:4", "threads"]
+};
+
+/// Those that work while the thread that submits goes on.
+fn parallel_executors() -> impl Iterator<Item = &'static str> {
+    EXECUTORS.iter().copied().filter(|executor| *executor != "serial")
+}
 
 /// Cargo builds the examples next to the tests, whenever it builds all targets.
 fn example(name: &str) -> PathBuf {
@@ -147,7 +158,7 @@ fn primes_prints_what_the_documentation_of_python_shows() {
 115797848077099 is prime: True
 1099726899285419 is prime: False
 ";
-    for executor in EXECUTORS {
+    for &executor in EXECUTORS {
         let ended = run("primes", ["--executor", executor]).assert_code(0);
         assert_eq!((ended.stdout(), &*ended.stderr), (expected, ""), "{executor}");
     }
@@ -156,7 +167,7 @@ fn primes_prints_what_the_documentation_of_python_shows() {
 #[test]
 fn first_answer_is_right_and_the_others_are_accounted_for() {
     const BITS: usize = 10;
-    for executor in EXECUTORS {
+    for &executor in EXECUTORS {
         let args = ["--executor", executor, "--bits", &BITS.to_string(), "--text", "riddle "];
         let ended = run("first_answer", args).assert_code(0);
         let lines: Vec<_> = ended.stdout().lines().collect();
@@ -181,7 +192,7 @@ fn first_answer_gives_up_when_its_time_is_over() {
 
 #[test]
 fn first_answer_limits_each_solver() {
-    for executor in EXECUTORS {
+    for &executor in EXECUTORS {
         let args = ["--executor", executor, "--bits", "256", "--solver-timeout", "0.02"];
         let ended = run("first_answer", args).assert_code(1);
         let timeouts = ended.stdout().lines().filter(|line| line.contains("ran longer than its limit of 20ms")).count();
@@ -193,7 +204,7 @@ fn first_answer_limits_each_solver() {
 #[test]
 fn an_unknown_executor_is_wrong_usage() {
     for name in ["primes", "first_answer", "hash_tree"] {
-        for executor in ["teams", "threads:none", "threads:0", "processes", ""] {
+        for executor in ["teams", "threads:none", "threads:0", "processes:0", "processes??", ""] {
             let ended = run(name, ["--executor", executor]).assert_code(2);
             assert!(ended.stdout.is_empty() && ended.stderr.contains("--executor"), "{name} {executor}: {ended:#?}");
         }

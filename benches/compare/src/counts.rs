@@ -16,6 +16,7 @@ use executor_core::{ExecutorExt, Future, MapOptions};
 
 use crate::allocator;
 use crate::peers::{WORKERS, expected_sum, noop, ours};
+use crate::process_counts;
 use crate::rows::scaled;
 
 /// What can be counted; the names are those of the rows.
@@ -32,22 +33,32 @@ pub(crate) enum Counted {
     IdleCpuMs,
     /// Heap bytes of a task that waits for its turn, its arguments not counted.
     BytesPerPendingTask,
+    /// As `IdleCpuMs` for the parent and the workers of a process pool.
+    ProcessIdleCpuMs,
+    /// File descriptors that many tasks pending in a process pool take more than few.
+    DescriptorsOfPendingTasks,
+    /// As `BytesPerPendingTask` for a process pool.
+    ProcessBytesPerPendingTask,
+    /// Milliseconds from a worker's death to the error of its task.
+    KillToErrorMs,
+    /// Milliseconds from a worker's death to its replacement's first result.
+    KillToReplacementMs,
 }
 
-/// A row by name, and what it is to stay at or under.
+/// A row by name, and what it is to stay at or under; without that it is printed only.
 pub(crate) struct Spec {
     pub(crate) name: &'static str,
-    pub(crate) target: f64,
-    what: Counted,
+    pub(crate) target: Option<f64>,
+    pub(crate) what: Counted,
 }
 
-/// All counted rows, in the order in which they run.
+/// All counted rows of thread pools, in the order in which they run.
 pub(crate) const COUNTS: &[Spec] = &[
-    Spec { name: "allocations_per_submit", target: 1.0, what: Counted::AllocationsPerSubmit },
-    Spec { name: "allocations_per_map_chunk", target: 2.0, what: Counted::AllocationsPerMapChunk },
-    Spec { name: "futex_per_task", target: 0.01, what: Counted::FutexPerTask },
-    Spec { name: "idle_cpu_ms", target: 5.0, what: Counted::IdleCpuMs },
-    Spec { name: "bytes_per_pending_task", target: 192.0, what: Counted::BytesPerPendingTask },
+    Spec { name: "allocations_per_submit", target: Some(1.0), what: Counted::AllocationsPerSubmit },
+    Spec { name: "allocations_per_map_chunk", target: Some(2.0), what: Counted::AllocationsPerMapChunk },
+    Spec { name: "futex_per_task", target: Some(0.01), what: Counted::FutexPerTask },
+    Spec { name: "idle_cpu_ms", target: Some(5.0), what: Counted::IdleCpuMs },
+    Spec { name: "bytes_per_pending_task", target: Some(192.0), what: Counted::BytesPerPendingTask },
 ];
 
 impl Spec {
@@ -83,6 +94,11 @@ pub(crate) fn in_child(what: Counted, scale: f64) -> f64 {
         }
         Counted::IdleCpuMs => idle_cpu_ms(),
         Counted::BytesPerPendingTask => bytes_per_pending_task(scale),
+        Counted::ProcessIdleCpuMs => process_counts::idle_cpu_ms(),
+        Counted::DescriptorsOfPendingTasks => process_counts::descriptors_of_pending_tasks(scale),
+        Counted::ProcessBytesPerPendingTask => process_counts::bytes_per_pending_task(scale),
+        Counted::KillToErrorMs => process_counts::kill_to_error_ms(),
+        Counted::KillToReplacementMs => process_counts::kill_to_replacement_ms(),
     }
 }
 
@@ -167,17 +183,17 @@ fn idle_cpu_ms() -> f64 {
     for input in 0..1_000 {
         assert_eq!(pool.submit(noop, input).expect("the pool is open").result().expect("the task returns"), input);
     }
-    let before = cpu_nanoseconds();
+    let before = cpu_nanoseconds("self");
     thread::sleep(IDLE);
-    let spent = cpu_nanoseconds() - before;
+    let spent = cpu_nanoseconds("self") - before;
     drop(pool);
     spent as f64 / 1e6
 }
 
-/// Time on the processor of all threads of this process; the scheduler's own statistics count nanoseconds, where
+/// Time on the processor of all threads of a process, by its number or `self`; the scheduler's own statistics count nanoseconds, where
 /// `times` and its relatives round to ticks that are longer than the whole allowance.
-fn cpu_nanoseconds() -> u64 {
-    let threads = fs::read_dir("/proc/self/task").expect("this row needs Linux");
+pub(crate) fn cpu_nanoseconds(process: &str) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("this row needs Linux");
     threads
         .map(|thread| thread.expect("the list of threads can be read").path().join("schedstat"))
         .map(|path| fs::read_to_string(path).expect("the kernel keeps scheduler statistics"))

@@ -2,16 +2,32 @@
 
 use std::time::Duration;
 
-/// One side of a row: a name and a closure that does the row's work once and says how long the timed part took.
+/// One side of a row: a name and a closure that does the row's work once and says what the timed part took.
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
-    run: Box<dyn FnMut() -> Duration>,
+    /// From the row's number of tasks to nanoseconds per task.
+    run: Box<dyn FnMut(u64) -> f64>,
 }
 
 impl Contender {
-    pub(crate) fn new(name: &'static str, run: impl FnMut() -> Duration + 'static) -> Self {
-        Self { name, run: Box::new(run) }
+    /// One that does all of the row's tasks and says how long they took together.
+    pub(crate) fn new(name: &'static str, mut run: impl FnMut() -> Duration + 'static) -> Self {
+        Self { name, run: Box::new(move |tasks| nanoseconds(run(), tasks)) }
     }
+
+    /// One that does so many tasks, whatever the row's number is, and says how long they took together.
+    pub(crate) fn with_tasks(name: &'static str, tasks: u64, mut run: impl FnMut(u64) -> Duration + 'static) -> Self {
+        Self { name, run: Box::new(move |_| nanoseconds(run(tasks), tasks)) }
+    }
+
+    /// One that says itself how many nanoseconds one task took.
+    pub(crate) fn measured_elsewhere(name: &'static str, mut run: impl FnMut() -> f64 + 'static) -> Self {
+        Self { name, run: Box::new(move |_| run()) }
+    }
+}
+
+fn nanoseconds(elapsed: Duration, tasks: u64) -> f64 {
+    elapsed.as_secs_f64() * 1e9 / tasks as f64
 }
 
 /// What one contender needed per task, in nanoseconds.
@@ -31,13 +47,12 @@ pub(crate) struct Figure {
 pub(crate) fn measure(contenders: &mut [Contender], rounds: usize, tasks: u64) -> Vec<Figure> {
     let mut samples = vec![Vec::with_capacity(rounds); contenders.len()];
     for contender in contenders.iter_mut() {
-        (contender.run)();
+        (contender.run)(tasks);
     }
     for round in 0..rounds {
         for turn in 0..contenders.len() {
             let index = (round + turn) % contenders.len();
-            let elapsed = (contenders[index].run)();
-            samples[index].push(elapsed.as_secs_f64() * 1e9 / tasks as f64);
+            samples[index].push((contenders[index].run)(tasks));
         }
     }
     contenders.iter().zip(samples).map(|(contender, samples)| figure(contender.name, samples)).collect()
@@ -49,7 +64,7 @@ fn figure(name: &'static str, mut samples: Vec<f64>) -> Figure {
 }
 
 /// The middle of a sorted list; of an even number, the mean of the two in the middle.
-fn median(sorted: &[f64]) -> f64 {
+pub(crate) fn median(sorted: &[f64]) -> f64 {
     let upper = sorted[sorted.len() / 2];
     let lower = sorted[(sorted.len() - 1) / 2];
     f64::midpoint(lower, upper)

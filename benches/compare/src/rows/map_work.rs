@@ -39,13 +39,14 @@ pub(super) fn build(scale: f64) -> Row {
     }
 }
 
-/// One item: a chain of dependent multiplications that no compiler shortens.
+/// One item.
 fn work(input: u64) -> u64 {
     let steps = *STEPS.get().expect("calibrated before the first item");
     churn(input, steps)
 }
 
-fn churn(input: u64, steps: u64) -> u64 {
+/// A chain of dependent multiplications that no compiler shortens.
+pub(crate) fn churn(input: u64, steps: u64) -> u64 {
     (0..steps).fold(input, |state, step| black_box(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step)))
 }
 

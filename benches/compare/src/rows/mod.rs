@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::rounds::Contender;
 
+pub(crate) use map_work::churn;
+
 /// A row ready to be timed: the pools are built, nothing has been timed.
 pub(crate) struct Row {
     /// How many tasks one run of one contender does.
@@ -48,7 +50,7 @@ pub(crate) fn scaled(count: u64, scale: f64) -> u64 {
 }
 
 /// How long the closure takes, and what it returns.
-fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     let start = Instant::now();
     let value = work();
     (start.elapsed(), value)

@@ -1,0 +1,29 @@
+//! Numbers that differ from run to run, taken out of a text.
+
+/// What stands before a number that tells nothing in a report that is compared with another.
+const BEFORE: [&str; 3] = ["task ", "worker ", "(pid "];
+
+/// The words that a system adds which is set up to keep the memory of the dead.
+const CORE: &str = ", core dumped";
+
+/// The text with `#` for the numbers of tasks, workers, processes and source lines.
+pub(crate) fn redact(text: &str) -> String {
+    let mut text = text.replace(CORE, "");
+    for before in BEFORE {
+        text = without_number_after(&text, before);
+    }
+    // A source line, and its column: `accident.rs:70:28`.
+    without_number_after(&without_number_after(&text, ".rs:"), ".rs:#:")
+}
+
+fn without_number_after(text: &str, before: &str) -> String {
+    let mut pieces = text.split(before);
+    let mut redacted = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let rest = piece.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        redacted.push_str(before);
+        redacted.push_str(if rest.len() < piece.len() { "#" } else { "" });
+        redacted.push_str(rest);
+    }
+    redacted
+}

@@ -1,0 +1,489 @@
+//! From a value to bytes.
+
+use super::bytes::{self, OneByte};
+use super::error::Error;
+use super::varint::{push_varint, zigzag};
+use super::{FREE_ELEMENTS, LEVELS};
+use postcard::ser_flavors::Flavor;
+use serde::ser::{
+    SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
+    SerializeTupleVariant,
+};
+use serde::{Serialize, Serializer};
+use std::fmt::{self, Write};
+use std::mem;
+
+/// Room that a sequence's length alone may ask for; what is really longer grows as any `Vec`.
+const RESERVED: usize = 64 << 20;
+
+/// Postcard's output.
+struct Bytes(Vec<u8>);
+
+impl Flavor for Bytes {
+    type Output = ();
+
+    #[inline(always)]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// One value on its way out; takes back what it wrote unless it came to the end.
+pub(super) struct Writer<'o> {
+    /// Has the caller's bytes meanwhile: one pointer less to follow for every number.
+    postcard: postcard::Serializer<Bytes>,
+    /// Where they are from.
+    out: &'o mut Vec<u8>,
+    /// Where it began to write.
+    start: usize,
+    /// Elements of sequences and maps so far.
+    elements: usize,
+    is_complete: bool,
+}
+
+impl<'o> Writer<'o> {
+    #[inline]
+    pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
+        let start = out.len();
+        let postcard = postcard::Serializer { output: Bytes(mem::take(out)) };
+        Self { postcard, out, start, elements: 0, is_complete: false }
+    }
+
+    #[inline]
+    pub(super) fn write<T: Serialize + ?Sized>(mut self, value: &T) -> Result<(), Error> {
+        value.serialize(Encoder { writer: &mut self, levels: LEVELS })?;
+        // No byte is the first of two elements, as an element that holds others begins with their number. So what is
+        // above the number of bytes is without any.
+        let bytes = self.bytes().len() - self.start;
+        if self.elements.saturating_sub(bytes) > FREE_ELEMENTS {
+            return Err(Error::too_many_free_elements());
+        }
+        self.is_complete = true;
+        Ok(())
+    }
+
+    #[inline]
+    fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.postcard.output.0
+    }
+}
+
+impl Drop for Writer<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let mut bytes = mem::take(self.bytes());
+        if !self.is_complete {
+            bytes.truncate(self.start);
+        }
+        *self.out = bytes;
+    }
+}
+
+/// Writes one value into the writer, whose containers may be nested so many levels more.
+///
+/// Small and by value: nothing is to be undone when a level ends.
+pub(super) struct Encoder<'a, 'o> {
+    writer: &'a mut Writer<'o>,
+    levels: u32,
+}
+
+impl<'a, 'o> Encoder<'a, 'o> {
+    /// For what is inside a container.
+    #[inline]
+    fn inside(self) -> Result<Self, Error> {
+        let levels = self.levels.checked_sub(1).ok_or_else(Error::too_deep)?;
+        Ok(Self { writer: self.writer, levels })
+    }
+
+    #[inline]
+    fn field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        value.serialize(Encoder { writer: self.writer, levels: self.levels })
+    }
+
+    #[inline]
+    fn variant(self, index: u32) -> Result<Self, Error> {
+        push_varint(self.writer.bytes(), u64::from(index));
+        self.inside()
+    }
+
+    #[inline]
+    fn elements(self, announced: Option<usize>) -> Result<Elements<'a, 'o>, Error> {
+        let encoder = self.inside()?;
+        if let Some(count) = announced {
+            // Every element takes a byte at least, as a rule.
+            encoder.writer.bytes().reserve(count.min(RESERVED));
+            push_varint(encoder.writer.bytes(), count as u64);
+        }
+        let start = encoder.writer.bytes().len();
+        Ok(Elements { encoder, announced, start, count: 0 })
+    }
+}
+
+macro_rules! write_as_postcard_does {
+    ($($method:ident($type:ty))*) => {$(
+        #[inline]
+        fn $method(self, value: $type) -> Result<(), Error> {
+            Ok(self.writer.postcard.$method(value)?)
+        }
+    )*};
+}
+
+macro_rules! write_as_varint {
+    ($($method:ident($type:ty): $convert:path)*) => {$(
+        #[inline]
+        fn $method(self, value: $type) -> Result<(), Error> {
+            push_varint(self.writer.bytes(), $convert(value));
+            Ok(())
+        }
+    )*};
+}
+
+impl<'a, 'o> Serializer for Encoder<'a, 'o> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Elements<'a, 'o>;
+    type SerializeMap = Elements<'a, 'o>;
+    type SerializeTuple = Self;
+    type SerializeTupleStruct = Self;
+    type SerializeTupleVariant = Self;
+    type SerializeStruct = Self;
+    type SerializeStructVariant = Self;
+
+    write_as_postcard_does! {
+        serialize_bool(bool)
+        serialize_i8(i8) serialize_i128(i128) serialize_u8(u8) serialize_u128(u128)
+        serialize_f32(f32) serialize_f64(f64)
+        serialize_char(char)
+    }
+
+    write_as_varint! {
+        serialize_i16(i16): zigzag
+        serialize_i32(i32): zigzag
+        serialize_i64(i64): zigzag
+        serialize_u16(u16): u64::from
+        serialize_u32(u32): u64::from
+        serialize_u64(u64): u64::from
+    }
+
+    #[inline]
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn serialize_str(self, value: &str) -> Result<(), Error> {
+        self.serialize_bytes(value.as_bytes())
+    }
+
+    #[inline]
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Error> {
+        let bytes = self.writer.bytes();
+        push_varint(bytes, value.len() as u64);
+        bytes.extend_from_slice(value);
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_none(self) -> Result<(), Error> {
+        Ok(self.writer.postcard.serialize_none()?)
+    }
+
+    #[inline]
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+        self.writer.postcard.serialize_u8(1)?;
+        value.serialize(self.inside()?)
+    }
+
+    #[inline]
+    fn serialize_unit(self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_unit_variant(self, _name: &'static str, index: u32, _variant: &'static str) -> Result<(), Error> {
+        self.serialize_u32(index)
+    }
+
+    #[inline]
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _name: &'static str, value: &T) -> Result<(), Error> {
+        value.serialize(self.inside()?)
+    }
+
+    #[inline]
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        index: u32,
+        _variant: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        value.serialize(self.variant(index)?)
+    }
+
+    #[inline]
+    fn serialize_seq(self, length: Option<usize>) -> Result<Elements<'a, 'o>, Error> {
+        self.elements(length)
+    }
+
+    #[inline]
+    fn serialize_tuple(self, _length: usize) -> Result<Self, Error> {
+        self.inside()
+    }
+
+    #[inline]
+    fn serialize_tuple_struct(self, _name: &'static str, _length: usize) -> Result<Self, Error> {
+        self.inside()
+    }
+
+    #[inline]
+    fn serialize_tuple_variant(
+        self,
+        _name: &'static str,
+        index: u32,
+        _variant: &'static str,
+        _length: usize,
+    ) -> Result<Self, Error> {
+        self.variant(index)
+    }
+
+    #[inline]
+    fn serialize_map(self, length: Option<usize>) -> Result<Elements<'a, 'o>, Error> {
+        self.elements(length)
+    }
+
+    #[inline]
+    fn serialize_struct(self, _name: &'static str, _length: usize) -> Result<Self, Error> {
+        self.inside()
+    }
+
+    #[inline]
+    fn serialize_struct_variant(
+        self,
+        _name: &'static str,
+        index: u32,
+        _variant: &'static str,
+        _length: usize,
+    ) -> Result<Self, Error> {
+        self.variant(index)
+    }
+
+    #[inline]
+    fn collect_seq<I>(self, items: I) -> Result<(), Error>
+    where
+        I: IntoIterator,
+        I::Item: Serialize,
+    {
+        let mut items = items.into_iter();
+        let length = match items.size_hint() {
+            (least, Some(most)) if least == most => Some(most),
+            _ => None,
+        };
+        let mut elements = self.elements(length)?;
+        let Some(first) = items.next() else { return elements.finish() };
+        let is_byte = first.serialize(OneByte).is_ok();
+        elements.element(&first)?;
+        if is_byte {
+            elements.write_bytes(items)?;
+        } else {
+            items.try_for_each(|item| elements.element(&item))?;
+        }
+        elements.finish()
+    }
+
+    /// Formats once: postcard would format twice and trust that both texts are equally long.
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Error> {
+        let mut text = String::new();
+        write!(text, "{value}").map_err(|_| Error::new("the value's Display failed"))?;
+        self.serialize_str(&text)
+    }
+}
+
+/// A sequence or map on its way out.
+pub(super) struct Elements<'a, 'o> {
+    encoder: Encoder<'a, 'o>,
+    /// The length that was written in front, if the type knew it.
+    announced: Option<usize>,
+    /// Where the first element begins.
+    start: usize,
+    count: usize,
+}
+
+impl Elements<'_, '_> {
+    #[inline]
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.count += 1;
+        self.encoder.field(value)
+    }
+
+    /// Elements that are most likely bytes: a copy of memory where they are in one.
+    #[inline]
+    fn write_bytes<T: Serialize>(&mut self, items: impl Iterator<Item = T>) -> Result<(), Error> {
+        let out = self.encoder.writer.bytes();
+        let start = out.len();
+        let others = bytes::extend(out, items);
+        if others.is_empty() {
+            self.count += self.encoder.writer.bytes().len() - start;
+            return Ok(());
+        }
+        self.write_others(start, others)
+    }
+
+    /// Puts the elements that are not bytes in their places after all.
+    #[cold]
+    fn write_others<T: Serialize>(&mut self, start: usize, others: Vec<(usize, T)>) -> Result<(), Error> {
+        let bytes = self.encoder.writer.bytes().split_off(start);
+        let mut others = others.into_iter().peekable();
+        for (index, byte) in bytes.into_iter().enumerate() {
+            match others.next_if(|(place, _)| *place == index) {
+                Some((_, other)) => self.element(&other)?,
+                None => self.element(&byte)?,
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn finish(self) -> Result<(), Error> {
+        let writer = self.encoder.writer;
+        writer.elements = writer.elements.saturating_add(self.count);
+        match self.announced {
+            Some(announced) if announced == self.count => Ok(()),
+            Some(announced) => Err(wrong_length(announced, self.count)),
+            None => insert_length(writer.bytes(), self.start, self.count),
+        }
+    }
+}
+
+#[cold]
+fn wrong_length(announced: usize, count: usize) -> Error {
+    Error::new(format!("a sequence or map has {count} elements, but its Serialize announced {announced}"))
+}
+
+/// Puts a length in front of elements that are written already.
+#[cold]
+fn insert_length(bytes: &mut Vec<u8>, start: usize, length: usize) -> Result<(), Error> {
+    let mut buffer = [0; 10];
+    let length = postcard::to_slice(&(length as u64), &mut buffer)?;
+    bytes.splice(start..start, length.iter().copied());
+    Ok(())
+}
+
+impl SerializeSeq for Elements<'_, '_> {
+    type Ok = ();
+    type Error = Error;
+
+    #[inline]
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.element(value)
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Error> {
+        self.finish()
+    }
+}
+
+impl SerializeMap for Elements<'_, '_> {
+    type Ok = ();
+    type Error = Error;
+
+    #[inline]
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+        self.element(key)
+    }
+
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.encoder.field(value)
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Error> {
+        self.finish()
+    }
+}
+
+impl SerializeTuple for Encoder<'_, '_> {
+    type Ok = ();
+    type Error = Error;
+
+    #[inline]
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.field(value)
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+macro_rules! write_unnamed_fields {
+    ($($trait:ident)*) => {$(
+        impl $trait for Encoder<'_, '_> {
+            type Ok = ();
+            type Error = Error;
+
+            #[inline]
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+                self.field(value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), Error> {
+                Ok(())
+            }
+        }
+    )*};
+}
+
+write_unnamed_fields! { SerializeTupleStruct SerializeTupleVariant }
+
+macro_rules! write_named_fields {
+    ($($trait:ident)*) => {$(
+        impl $trait for Encoder<'_, '_> {
+            type Ok = ();
+            type Error = Error;
+
+            #[inline]
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, _key: &'static str, value: &T) -> Result<(), Error> {
+                self.field(value)
+            }
+
+            /// Without names, the other side would take the next field for this one.
+            fn skip_field(&mut self, key: &'static str) -> Result<(), Error> {
+                Err(left_out(key))
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), Error> {
+                Ok(())
+            }
+        }
+    )*};
+}
+
+write_named_fields! { SerializeStruct SerializeStructVariant }
+
+#[cold]
+fn left_out(field: &'static str) -> Error {
+    Error::new(format!(
+        "the field `{field}` is left out; to cross to another process, use a type without #[serde(skip_serializing_if)]"
+    ))
+}

@@ -1,0 +1,67 @@
+//! Why a value has no encoding, or bytes are not a value.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A text. Boxed, so that the results on the way of every number are small.
+#[derive(Debug)]
+pub(super) struct Error(Box<Cow<'static, str>>);
+
+impl Error {
+    #[cold]
+    pub(super) fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(text.into()))
+    }
+
+    #[cold]
+    pub(super) fn too_deep() -> Self {
+        Self::new(format!("the value is nested more than {} levels deep", super::LEVELS))
+    }
+
+    #[cold]
+    pub(super) fn too_many_free_elements() -> Self {
+        let limit = super::FREE_ELEMENTS;
+        Self::new(format!("the value has more than {limit} elements that are without bytes of their own"))
+    }
+
+    #[cold]
+    pub(super) fn into_text(self) -> String {
+        self.0.into_owned()
+    }
+}
+
+impl From<postcard::Error> for Error {
+    #[cold]
+    fn from(error: postcard::Error) -> Self {
+        Self::new(match error {
+            postcard::Error::DeserializeUnexpectedEnd => "the bytes end before the value does",
+            postcard::Error::DeserializeBadVarint => "the bytes have a number that is too large for its type",
+            postcard::Error::DeserializeBadBool => "the bytes have a bool that is neither true nor false",
+            postcard::Error::DeserializeBadChar => "the bytes have a char that is none",
+            postcard::Error::DeserializeBadUtf8 => "the bytes have a string that is not UTF-8",
+            other => return Self::new(other.to_string()),
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl serde::ser::Error for Error {
+    #[cold]
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Self::new(text.to_string())
+    }
+}
+
+impl serde::de::Error for Error {
+    #[cold]
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Self::new(text.to_string())
+    }
+}

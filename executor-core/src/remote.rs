@@ -1,0 +1,303 @@
+//! What an executor whose workers are other processes needs of this crate: how the work of a task crosses, and how its
+//! outcome comes back.
+//!
+//! ```text
+//!  parent                                        ║ worker
+//!  Task ── pack ──► function + input bytes ──────║──► Descriptor::run(code, Job { input, .. })
+//!    ▲                                           ║      decode, call, encode
+//!  finish(Reply, Cause) ◄── reply bytes ◄────────║──◄ reply
+//! ```
+//! A portable task is a plain function and a value that serde carries. The function is named by two addresses of the
+//! executable both processes run: its own, and that of a [`Descriptor`] made for its types, which knows how to decode the
+//! argument, call the function and encode the result. What comes back is data only.
+//!
+//! `call.rs` has both sides of a single call, `chunk.rs` those of a chunk of `map`, `frame.rs` the few bytes around them.
+
+/// First byte of the reply to a call that returned.
+pub const VALUE: u8 = frame::VALUE;
+
+mod call;
+mod chunk;
+mod frame;
+mod initializer;
+mod job;
+
+use crate::cell::CellRef;
+use crate::death::Death;
+use crate::error::{CodecPhase, TaskError};
+use crate::header::Header;
+use crate::sync::Ordering;
+use crate::task::{Owner, Task};
+pub use initializer::{Initializer, InitializerError};
+pub use job::{Job, Phase, Progress};
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+pub(crate) use call::CallWork;
+pub(crate) use chunk::ChunkWork;
+
+/// First word of every [`Descriptor`].
+const MAGIC: u64 = 0x6578_6563_5f64_6573;
+
+/// The worker's side of all functions of one type, a static of the executable.
+///
+/// Another process of the same executable finds it at the same offset. What is found there is checked by
+/// [`is_genuine`](Self::is_genuine) and [`fingerprint`](Self::fingerprint) before it is used.
+#[repr(C)]
+pub struct Descriptor {
+    magic: u64,
+    types: fn() -> (&'static str, &'static str),
+    run: unsafe fn(*const (), &mut Job<'_>),
+}
+
+impl Descriptor {
+    pub(crate) const fn new(
+        types: fn() -> (&'static str, &'static str),
+        run: unsafe fn(*const (), &mut Job<'_>),
+    ) -> Self {
+        Self { magic: MAGIC, types, run }
+    }
+
+    /// Whether this is a descriptor at all. Only then may anything else be asked of it.
+    #[must_use]
+    pub fn is_genuine(&self) -> bool {
+        self.magic == MAGIC
+    }
+
+    /// A number that other types than these have another of, most likely.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let (argument, result) = (self.types)();
+        let separator = [0xff];
+        let bytes = argument.bytes().chain(separator).chain(result.bytes());
+        // FNV-1a, 64 bits: it guards against mistakes, not against an adversary.
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    /// Decodes the job's input, calls the function, and leaves the reply with the job. Panics of the function and of the
+    /// types' serde code become part of the reply.
+    ///
+    /// # Safety
+    /// The descriptor is genuine, and `code` is the address of a function of its types.
+    pub unsafe fn run(&self, code: *const (), job: &mut Job<'_>) {
+        // SAFETY: by contract.
+        unsafe { (self.run)(code, job) }
+    }
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Descriptor").finish_non_exhaustive()
+    }
+}
+
+/// A function as this process knows it: to be named to another as two offsets in the executable.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// How to call it.
+    pub descriptor: &'static Descriptor,
+    /// What to call.
+    pub code: *const (),
+}
+
+// SAFETY: addresses of code and of a static.
+unsafe impl Send for Function {}
+// SAFETY: as above.
+unsafe impl Sync for Function {}
+
+/// The function of a packed input, or where packing failed and what was said.
+pub(crate) type Packed = Result<Function, (CodecPhase, String)>;
+
+/// How the work of a cell crosses, types erased: part of the cell's vtable.
+pub(crate) struct RemoteWork {
+    /// Appends the input's encoding and drops the input.
+    pub(crate) pack: unsafe fn(NonNull<Header>, &mut Vec<u8>) -> Packed,
+    /// Takes a reply in. `Some`: so many items of the input are over, and the rest is to run again.
+    pub(crate) finish: unsafe fn(CellRef, Reply<'_>, Cause) -> Option<(CellRef, usize)>,
+}
+
+/// What a worker sent back for a task, whole or as far as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// The bytes, from wherever: they are checked.
+    pub bytes: &'a [u8],
+    /// For a chunk: how many items have their outcome in them.
+    pub items: usize,
+    /// For a chunk: how long it ran.
+    pub elapsed: Duration,
+    /// It is to be decoded even if nobody is left who wants it: something else came along with it.
+    pub attached: bool,
+}
+
+impl Reply<'_> {
+    /// Nothing came back.
+    pub const NONE: Self = Self { bytes: &[], items: 0, elapsed: Duration::ZERO, attached: false };
+}
+
+/// Why a task is over, or its worker.
+#[derive(Debug)]
+pub enum Cause {
+    /// The worker replied.
+    Replied,
+    /// Workers died of it.
+    Died(Vec<Death>),
+    /// It ran longer than its limit.
+    TimedOut(Duration),
+    /// Its holder stopped it.
+    Stopped,
+    /// The input could not be carried, as said by the transport.
+    Codec(CodecPhase, String),
+    /// The executor broke, or has no worker for it.
+    Broken(crate::error::BrokenExecutor),
+    /// Only take in what came back; what was running is to run again.
+    Retry,
+}
+
+impl Cause {
+    /// The error of the task, or of the item that was running.
+    fn into_error(self, info: crate::info::TaskInfo) -> TaskError {
+        match self {
+            Self::Died(deaths) => TaskError::WorkerDied(crate::death::WorkerDeath::new(info, deaths)),
+            Self::TimedOut(limit) => TaskError::TimedOut(crate::error::Expired::with_its_worker(info, limit)),
+            Self::Stopped => TaskError::Cancelled(info.stopped()),
+            Self::Codec(phase, message) => TaskError::Codec(crate::error::CodecError::new(info, phase, message)),
+            Self::Broken(broken) => TaskError::Broken(info, broken),
+            Self::Replied | Self::Retry => TaskError::Codec(crate::error::CodecError::new(
+                info,
+                CodecPhase::DecodeResult,
+                "the worker's reply is incomplete".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Where an executor has a task that is away: a word of its own, which it reads and writes under a lock of its own.
+#[derive(Debug)]
+pub struct Place(AtomicU64);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// The word; 0 at first.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Changes it.
+    pub fn set(&self, place: u64) {
+        self.0.store(place, Ordering::Relaxed);
+    }
+}
+
+/// What is left of a chunk of which some items are over.
+#[derive(Debug)]
+pub struct Rest {
+    /// The task, still to be ended.
+    pub task: Task,
+    /// How many items of its input are over: [`skip_items`] takes them off the bytes.
+    pub over: usize,
+}
+
+/// Takes items off the front of a chunk's packed input. False: the bytes are not a chunk's, or have fewer.
+#[must_use]
+pub fn skip_items(input: &mut Vec<u8>, items: usize) -> bool {
+    chunk::skip(input, items).is_some()
+}
+
+/// Appends the reply of a task whose input or result could not be carried, as said by the transport, in the worker.
+pub fn write_codec_error(phase: CodecPhase, text: &str, reply: &mut Vec<u8>) {
+    frame::push_codec_error(phase, text, reply);
+}
+
+/// The parent's side of tasks that run in another process.
+impl Task {
+    /// Whether its work can cross: that of `submit` and `map` can, a closure cannot.
+    #[must_use]
+    pub fn is_portable(&self) -> bool {
+        self.cell().header().vtable.remote.is_some()
+    }
+
+    /// As [`set_owner`](Self::set_owner), for an executor that runs the task elsewhere: from now on the task is away, and
+    /// its owner is asked before it is cancelled.
+    ///
+    /// # Safety
+    /// `owner` stays alive and at its address until the task was ended by [`finish`](Self::finish),
+    /// [`fail`](Self::fail) or drop, none of which may be called under a lock that the owner's methods take.
+    #[must_use = "false means that the task was cancelled"]
+    pub unsafe fn set_remote_owner(&self, owner: *const Owner) -> bool {
+        self.cell().header().set_remote_owner(owner)
+    }
+
+    /// Where the task is.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.cell().header().place
+    }
+
+    /// Appends the encoding of the input to `bytes` and drops the input; user code, whose panics are caught. To be called
+    /// once, for a portable task that is away.
+    ///
+    /// # Errors
+    ///
+    /// What the input's `Serialize` said. The task is to be finished with it.
+    ///
+    /// # Panics
+    ///
+    /// If the task is not portable.
+    pub fn pack(&self, bytes: &mut Vec<u8>) -> Result<Function, Cause> {
+        let cell = self.cell();
+        let remote = cell.header().vtable.remote.expect("the task is portable");
+        // SAFETY: a live cell of the vtable's types; AWAY makes its work ours.
+        unsafe { (remote.pack)(cell.pointer(), bytes) }.map_err(|(phase, text)| Cause::Codec(phase, text))
+    }
+
+    /// Whether it is still to be run: not cancelled, not expired.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.cell().header().is_pending()
+    }
+
+    /// Whether its holder asked it to stop.
+    #[must_use]
+    pub fn is_stop_requested(&self) -> bool {
+        self.cell().header().is_stop_requested()
+    }
+
+    /// Whether ending it runs user code of those who wait: callbacks, or an async task's waker.
+    #[must_use]
+    pub fn has_listeners(&self) -> bool {
+        self.cell().header().has_user_listeners()
+    }
+
+    /// The limit on its run, if it has one.
+    #[must_use]
+    pub fn run_limit(&self) -> Option<Duration> {
+        self.cell().header().options()?.run_limit()
+    }
+
+    /// How many deaths of its worker it survives.
+    #[must_use]
+    pub fn retries(&self) -> u32 {
+        self.cell().header().options().map_or(0, crate::options::TaskOptions::retry_limit)
+    }
+
+    /// Ends the task with what came back and why; for a chunk of which items are left, takes in those that are over.
+    ///
+    /// The result's `Deserialize`, and callbacks and wakers of the future, run on this thread; panics are caught.
+    pub fn finish(self, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
+        let header = self.cell().header();
+        // A task of which a part has run is not pending any more for its owner, but AWAY until it is over.
+        if !header.is_pending() || header.vtable.remote.is_none() {
+            return None;
+        }
+        let finish = header.vtable.remote.map(|remote| remote.finish)?;
+        // SAFETY: the types are the cell's, and the work is ours while the task is away.
+        let (cell, over) = unsafe { finish(self.into_cell(), reply, cause) }?;
+        Some(Rest { task: Self::from_cell(cell), over })
+    }
+}

@@ -1,0 +1,71 @@
+//! A single call of `submit`, on both sides.
+
+use super::{Cause, Descriptor, Function, Job, Packed, Phase, RemoteWork, Reply, frame};
+use crate::cell::{CellRef, Outcome};
+use crate::error::CodecPhase;
+use crate::executor::{Call, Portable};
+use crate::header::Header;
+use std::any::type_name;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+/// The statics of calls of one type.
+pub(crate) struct CallWork<A, R>(PhantomData<fn(A) -> R>);
+
+impl<A: Portable, R: Portable> CallWork<A, R> {
+    pub(crate) const REMOTE: &'static RemoteWork = &RemoteWork { pack: pack::<A, R>, finish: finish::<R> };
+    const DESCRIPTOR: &'static Descriptor = &Descriptor::new(types::<A, R>, run::<A, R>);
+}
+
+fn types<A, R>() -> (&'static str, &'static str) {
+    (type_name::<A>(), type_name::<R>())
+}
+
+/// # Safety
+/// `cell` heads a live cell of a `Call<A, R>`, whose work is the caller's.
+unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Vec<u8>) -> Packed {
+    // SAFETY: by contract.
+    let work = unsafe { CellRef::take_work::<R, Call<A, R>>(cell) };
+    let Call { f, args } = work.ok_or_else(|| (CodecPhase::EncodeArgument, "the task was packed before".to_owned()))?;
+    let encoded = frame::encode(&args, bytes);
+    crate::panic::contain(|| drop(args));
+    encoded.map_err(|text| (CodecPhase::EncodeArgument, text))?;
+    Ok(Function { descriptor: CallWork::<A, R>::DESCRIPTOR, code: f as *const () })
+}
+
+/// # Safety
+/// The cell is one whose result is an `R`, and its task is the caller's.
+unsafe fn finish<R: Portable>(cell: CellRef, reply: Reply<'_>, cause: Cause) -> Option<(CellRef, usize)> {
+    if matches!(cause, Cause::Retry) {
+        return Some((cell, 0));
+    }
+    let info = || cell.header().info();
+    let outcome: Outcome<R> = match cause {
+        Cause::Replied if !reply.attached && cell.is_unwanted() => {
+            // Nobody is left to be told, and nothing is decoded for nobody.
+            cell.header().arrive();
+            return None;
+        }
+        Cause::Replied => frame::read_outcome(reply.bytes, info),
+        cause => Err(cause.into_error(info())),
+    };
+    // SAFETY: the types are the cell's, by contract.
+    unsafe { cell.end_away(outcome) };
+    None
+}
+
+/// # Safety
+/// `code` is the address of a `fn(A) -> R`.
+unsafe fn run<A: Portable, R: Portable>(code: *const (), job: &mut Job<'_>) {
+    // SAFETY: by contract.
+    let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(code) };
+    job.progress.enter(Phase::Decoding);
+    let args = match frame::decode::<A>(job.input) {
+        Ok(args) => args,
+        Err(text) => return frame::push_codec_error(CodecPhase::DecodeArgument, &text, job.reply),
+    };
+    job.progress.enter(Phase::Running);
+    let outcome = frame::call(job.stop, || f(args));
+    job.progress.enter(Phase::Encoding);
+    frame::push_outcome(outcome, job.reply);
+}

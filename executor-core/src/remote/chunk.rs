@@ -1,0 +1,218 @@
+//! A chunk of `map`, on both sides.
+//!
+//! Input: the number of items (u64, little-endian), then each item with its length in front. Outcomes come back one by one,
+//! framed the same way, each visible to the parent before the next item begins: whatever becomes of the worker, what is over
+//! is over, and only the item that was running is lost.
+
+use super::frame::{self, Item};
+use super::{Cause, Descriptor, Function, Job, Packed, Phase, RemoteWork, Reply};
+use crate::cell::CellRef;
+use crate::chunk::{Chunk, Done};
+use crate::codec;
+use crate::error::{CodecError, CodecPhase, TaskError};
+use crate::executor::Portable;
+use crate::header::Header;
+use crate::panic::contain_with_text;
+use std::any::type_name;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const COUNT: usize = size_of::<u64>();
+
+/// The statics of chunks of one type.
+pub(crate) struct ChunkWork<A, R>(PhantomData<fn(A) -> R>);
+
+impl<A: Portable, R: Portable> ChunkWork<A, R> {
+    pub(crate) const REMOTE: &'static RemoteWork = &RemoteWork { pack: pack::<A, R>, finish: finish::<A, R> };
+    const DESCRIPTOR: &'static Descriptor = &Descriptor::new(types::<A, R>, run::<A, R>);
+}
+
+fn types<A, R>() -> (&'static str, &'static str) {
+    // Other names than those of a single call with the same types.
+    (type_name::<Vec<A>>(), type_name::<Vec<R>>())
+}
+
+/// # Safety
+/// `cell` heads a live cell of a `Chunk<A, R>`, whose work is the caller's.
+unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Vec<u8>) -> Packed {
+    // SAFETY: by contract.
+    let chunk = unsafe { CellRef::work::<Done<A, R>, Chunk<A, R>>(cell) };
+    let Some(chunk) = chunk else { return Err((CodecPhase::EncodeArgument, "the task was packed before".to_owned())) };
+    let inputs = &mut chunk.buffers.inputs;
+    chunk.count = inputs.len();
+    bytes.extend_from_slice(&(inputs.len() as u64).to_le_bytes());
+    let mut inputs = inputs.drain(..);
+    // One catch serves until an input's serde code or destructor panics; the inputs after it get another.
+    let start = Cell::new(bytes.len());
+    while let Err(panic) = contain_with_text(|| {
+        for input in inputs.by_ref() {
+            start.set(bytes.len());
+            frame::push_item(&input, bytes);
+            // From here on the item stands, whatever its destructor does.
+            start.set(bytes.len());
+        }
+    }) {
+        if bytes.len() > start.get() {
+            frame::push_failed_item(start.get(), &format!("its Serialize panicked: {panic}"), bytes);
+        }
+    }
+    drop(inputs);
+    Ok(Function { descriptor: ChunkWork::<A, R>::DESCRIPTOR, code: chunk.f as *const () })
+}
+
+/// Takes the first items off packed input.
+pub(super) fn skip(input: &mut Vec<u8>, items: usize) -> Option<()> {
+    let (count, mut rest) = input.split_first_chunk::<COUNT>()?;
+    let left = u64::from_le_bytes(*count).checked_sub(items as u64)?;
+    for _ in 0..items {
+        frame::next_item(&mut rest)?;
+    }
+    let start = input.len() - rest.len() - COUNT;
+    input[start..start + COUNT].copy_from_slice(&left.to_le_bytes());
+    input.drain(..start);
+    Some(())
+}
+
+/// # Safety
+/// The cell is one of a `Chunk<A, R>`, and its task is the caller's.
+unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, cause: Cause) -> Option<(CellRef, usize)> {
+    let info = cell.header().info();
+    // SAFETY: by contract.
+    let chunk = unsafe { CellRef::work::<Done<A, R>, Chunk<A, R>>(cell.pointer()) }?;
+    let before = chunk.buffers.outcomes.len();
+    chunk.elapsed += reply.elapsed;
+    chunk.take_in(reply, &info);
+    let mut over = chunk.buffers.outcomes.len() - before;
+    let stuck = over == 0 && matches!(cause, Cause::Replied);
+    if chunk.buffers.outcomes.len() < chunk.count && (stuck || !matches!(cause, Cause::Replied | Cause::Retry)) {
+        let item = info.for_input(chunk.first + chunk.buffers.outcomes.len() as u64);
+        chunk.buffers.outcomes.push_error(cause.into_error(item));
+        over += 1;
+    }
+    if chunk.buffers.outcomes.len() < chunk.count {
+        return Some((cell, over));
+    }
+    // SAFETY: as above; all that was borrowed from the work is gone.
+    let chunk = unsafe { CellRef::take_work::<Done<A, R>, Chunk<A, R>>(cell.pointer()) }?;
+    // SAFETY: the types are the cell's.
+    unsafe { cell.end_away(Ok(Done { buffers: chunk.buffers, elapsed: chunk.elapsed })) };
+    None
+}
+
+impl<A, R: Portable> Chunk<A, R> {
+    /// Reads the outcomes that came back.
+    fn take_in(&mut self, reply: Reply<'_>, info: &crate::info::TaskInfo) {
+        let Self { first, count, buffers, .. } = self;
+        let outcomes = &mut buffers.outcomes;
+        outcomes.reserve(reply.items.min(*count - outcomes.len()));
+        let mut bytes = reply.bytes;
+        let mut left = reply.items.min(*count - outcomes.len());
+        // One catch serves until a result's `Deserialize` panics; the results after it get another.
+        while let Err(panic) = contain_with_text(|| {
+            while left > 0 {
+                let Some(Item::Encoded(outcome)) = frame::next_item(&mut bytes) else {
+                    left = 0;
+                    return;
+                };
+                left -= 1;
+                let index = *first + outcomes.len() as u64;
+                match frame::read_outcome_bare(outcome, || info.for_input(index)) {
+                    Ok(value) => outcomes.push_value(value),
+                    Err(error) => outcomes.push_error(error),
+                }
+            }
+        }) {
+            let item = info.for_input(*first + outcomes.len() as u64);
+            let text = format!("its Deserialize panicked: {panic}");
+            outcomes.push_error(TaskError::Codec(CodecError::new(item, CodecPhase::DecodeResult, text)));
+        }
+    }
+}
+
+/// # Safety
+/// `code` is the address of a `fn(A) -> R`.
+unsafe fn run<A: Portable, R: Portable>(code: *const (), job: &mut Job<'_>) {
+    // SAFETY: by contract.
+    let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(code) };
+    let Some((count, mut items)) = job.input.split_first_chunk::<COUNT>() else { return };
+    job.progress.enter(Phase::Running);
+    let mut left = u64::from_le_bytes(*count);
+    // One catch serves until an item panics; the items after it get another.
+    while left > 0 {
+        let phase = Cell::new(Phase::Decoding);
+        let caught = frame::call(job.stop, || {
+            while left > 0 {
+                let Some(item) = frame::next_item(&mut items) else {
+                    left = 0;
+                    return;
+                };
+                left -= 1;
+                job.progress.begin_item();
+                let start = begin_outcome(job.scratch);
+                run_item(f, item, job.stop, job.scratch, &phase);
+                if !end_outcome(job, start) {
+                    left = 0;
+                }
+            }
+        });
+        if let Err(caught) = caught {
+            let start = begin_outcome(job.scratch);
+            frame::push_panic(phase.get(), caught, job.scratch);
+            if !end_outcome(job, start) {
+                return;
+            }
+        }
+    }
+}
+
+#[inline]
+fn begin_outcome(scratch: &mut Vec<u8>) -> usize {
+    scratch.clear();
+    frame::begin_item(scratch)
+}
+
+/// Publishes the outcome in the scratch; false: no more.
+#[inline]
+fn end_outcome(job: &mut Job<'_>, start: usize) -> bool {
+    if !frame::end_item(job.scratch, start, false) {
+        frame::push_codec_error(CodecPhase::EncodeResult, frame::TOO_LARGE, job.scratch);
+        frame::end_item(job.scratch, start, false);
+    }
+    job.progress.end_item(job.scratch)
+}
+
+/// Leaves the outcome of one item in the scratch, or panics with whatever user code panics.
+#[inline]
+fn run_item<A: Portable, R: Portable>(
+    f: fn(A) -> R,
+    item: Item<'_>,
+    stop: &AtomicU32,
+    out: &mut Vec<u8>,
+    phase: &Cell<Phase>,
+) {
+    // ORDERING: Acquire, with the Release of whoever asks: what it did before is seen by the task.
+    if stop.load(Ordering::Acquire) != 0 {
+        return frame::push_cancelled(out);
+    }
+    let bytes = match item {
+        Item::Encoded(bytes) => bytes,
+        Item::Failed(text) => {
+            let text = String::from_utf8_lossy(text);
+            return frame::push_codec_error(CodecPhase::EncodeArgument, &text, out);
+        }
+    };
+    phase.set(Phase::Decoding);
+    match codec::decode::<A>(bytes) {
+        Ok(args) => {
+            phase.set(Phase::Running);
+            let result = f(args);
+            phase.set(Phase::Encoding);
+            frame::push_value(&result, out);
+            // The result's destructor is user code, whose panic concerns nobody any more.
+            crate::panic::contain(|| drop(result));
+        }
+        Err(text) => frame::push_codec_error(CodecPhase::DecodeArgument, &text, out),
+    }
+}

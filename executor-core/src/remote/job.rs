@@ -1,0 +1,73 @@
+//! A task as its worker sees it.
+
+use std::fmt;
+use std::sync::atomic::AtomicU32;
+
+/// Where a worker is with its task; tells afterwards where it died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Phase {
+    /// The argument is being decoded.
+    Decoding = 1,
+    /// The function runs.
+    Running = 2,
+    /// The result is being encoded.
+    Encoding = 3,
+}
+
+impl Phase {
+    /// The phase of a number that another process wrote.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Decoding),
+            2 => Some(Self::Running),
+            3 => Some(Self::Encoding),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Decoding => "decoding the argument",
+            Self::Running => "running",
+            Self::Encoding => "encoding the result",
+        })
+    }
+}
+
+/// Who is told how far a job has come. What is told must be visible to the parent at once: the worker may die at any
+/// instruction.
+pub trait Progress {
+    /// The job enters a phase.
+    fn enter(&mut self, phase: Phase);
+
+    /// An item of a chunk begins.
+    fn begin_item(&mut self);
+
+    /// An item of a chunk is over; `outcome` are its bytes. False: there is no room for another, the rest of the chunk is
+    /// to be left.
+    fn end_item(&mut self, outcome: &[u8]) -> bool;
+}
+
+/// A task in its worker: the input, and where the reply goes.
+pub struct Job<'a> {
+    /// The packed input.
+    pub input: &'a [u8],
+    /// The reply of a single call. Empty at first; a chunk's outcomes go to `progress` instead.
+    pub reply: &'a mut Vec<u8>,
+    /// Scratch for one outcome of a chunk.
+    pub scratch: &'a mut Vec<u8>,
+    /// Not 0 once the task's holder wants it to stop.
+    pub stop: &'a AtomicU32,
+    /// Who is told.
+    pub progress: &'a mut dyn Progress,
+}
+
+impl fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("input_bytes", &self.input.len()).finish_non_exhaustive()
+    }
+}

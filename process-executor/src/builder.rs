@@ -1,0 +1,406 @@
+//! [`ProcessPoolBuilder`]: every setting of a pool.
+
+use crate::executor::ProcessPoolExecutor;
+use crate::settings::{Settings, TransportKind, WorkerOutput};
+use executor_core::remote::Initializer;
+use executor_core::{BuildError, Portable, WorkerCount};
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Settings of a [`ProcessPoolExecutor`].
+///
+/// ```
+/// use executor_core::ExecutorExt;
+/// use process_executor::ProcessPoolExecutor;
+/// use std::time::Duration;
+///
+/// let pool = ProcessPoolExecutor::builder()
+///     .workers(2)
+///     .run_timeout(Duration::from_secs(10))
+///     .hard_memory_limit(1 << 30)
+///     .build()?;
+/// assert_eq!(pool.submit(|n: u32| n + 1, 1)?.result()?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct ProcessPoolBuilder {
+    workers: Option<WorkerCount>,
+    initializer: Option<Result<Initializer, String>>,
+    max_tasks_per_child: Option<u64>,
+    run_timeout: Option<Duration>,
+    queue_capacity: Option<usize>,
+    environment: Vec<(OsString, OsString)>,
+    current_dir: Option<PathBuf>,
+    keep_alive: Option<Duration>,
+    transport: TransportKind,
+    stdout: WorkerOutput,
+    stderr: WorkerOutput,
+    nice: i32,
+    soft_memory_limit: Option<u64>,
+    hard_memory_limit: Option<u64>,
+    stop_grace: Duration,
+    start_timeout: Duration,
+    worker_name_prefix: Option<String>,
+}
+
+/// How long a stopped task may take to end on SIGTERM.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+/// How long a worker may take to be ready, its initializer included.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl ProcessPoolBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            workers: None,
+            initializer: None,
+            max_tasks_per_child: None,
+            run_timeout: None,
+            queue_capacity: None,
+            environment: Vec::new(),
+            current_dir: None,
+            keep_alive: None,
+            transport: TransportKind::default(),
+            stdout: WorkerOutput::default(),
+            stderr: WorkerOutput::default(),
+            nice: 0,
+            soft_memory_limit: None,
+            hard_memory_limit: None,
+            stop_grace: STOP_GRACE,
+            start_timeout: START_TIMEOUT,
+            worker_name_prefix: None,
+        }
+    }
+
+    /// At most this many workers. Default: the environment variable `CONCURRENT_FUTURES_WORKERS`, or else the processors
+    /// this process may use.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// let pool = ProcessPoolExecutor::builder().workers(2).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn workers(mut self, count: impl Into<WorkerCount>) -> Self {
+        self.workers = Some(count.into());
+        self
+    }
+
+    /// Runs in each worker, once, before its first task. If it fails or panics, the pool is broken: queued tasks end with
+    /// [`TaskError::Broken`](executor_core::TaskError::Broken), later submits with
+    /// [`SubmitError::Broken`](executor_core::SubmitError::Broken), both carrying its words. No worker is started again.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// use executor_core::ExecutorExt;
+    /// use std::sync::OnceLock;
+    ///
+    /// static TABLE: OnceLock<Vec<u64>> = OnceLock::new();
+    ///
+    /// fn prepare() -> Result<(), String> {
+    ///     TABLE.set((0..100).map(|n| n * n).collect()).map_err(|_| "prepared twice".to_owned())
+    /// }
+    ///
+    /// let pool = ProcessPoolExecutor::builder().workers(1).initializer(prepare).build()?;
+    /// let square = pool.submit(|n: usize| TABLE.get().map(|table| table[n]), 9)?;
+    /// assert_eq!(square.result()?, Some(81));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn initializer<E: Display + 'static>(mut self, initializer: fn() -> Result<(), E>) -> Self {
+        self.initializer = Some(Ok(Initializer::new(initializer)));
+        self
+    }
+
+    /// As [`initializer`](Self::initializer), with an argument, which each worker gets a copy of.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// fn seed(seed: u64) -> Result<(), String> {
+    ///     if seed == 0 { Err("the seed must not be 0".to_owned()) } else { Ok(()) }
+    /// }
+    ///
+    /// let pool = ProcessPoolExecutor::builder().initializer_with(seed, 42).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn initializer_with<A: Portable, E: Display + 'static>(
+        mut self,
+        initializer: fn(A) -> Result<(), E>,
+        args: A,
+    ) -> Self {
+        self.initializer = Some(Initializer::with(initializer, &args));
+        self
+    }
+
+    /// A worker ends after so many tasks, from 1 up, and another takes its place; a chunk of `map` is one task. Against
+    /// libraries that leak. Default: workers stay.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// let pool = ProcessPoolExecutor::builder().max_tasks_per_child(100).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn max_tasks_per_child(mut self, tasks: u64) -> Self {
+        self.max_tasks_per_child = Some(tasks);
+        self
+    }
+
+    /// How long a task may run, counted from its start, unless its own
+    /// [`run_timeout`](executor_core::TaskOptions::run_timeout) says otherwise; for `map`, each input. When the limit
+    /// passes, the worker is ended, that task or input resolves with
+    /// [`TaskError::TimedOut`](executor_core::TaskError::TimedOut), and the rest of a chunk runs elsewhere. Default: no limit.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// # use std::time::Duration;
+    /// let pool = ProcessPoolExecutor::builder().run_timeout(Duration::from_secs(30)).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn run_timeout(mut self, limit: Duration) -> Self {
+        self.run_timeout = Some(limit);
+        self
+    }
+
+    /// How many tasks may wait in the queue, from 1 up. `submit` then waits for room, `try_submit` hands the arguments
+    /// back, `submit_async` awaits room. Default: no bound.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// let pool = ProcessPoolExecutor::builder().queue_capacity(100).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn queue_capacity(mut self, tasks: usize) -> Self {
+        self.queue_capacity = Some(tasks);
+        self
+    }
+
+    /// An environment variable for the workers, beside those of this process.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// use executor_core::ExecutorExt;
+    ///
+    /// let pool = ProcessPoolExecutor::builder().workers(1).env("LANGUAGE", "eo").build()?;
+    /// let language = pool.submit(|()| std::env::var("LANGUAGE").ok(), ())?;
+    /// assert_eq!(language.result()?.as_deref(), Some("eo"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// The workers' working directory. Default: this process's at the time a worker is started.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// let pool = ProcessPoolExecutor::builder().current_dir("/").build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.current_dir = Some(folder.into());
+        self
+    }
+
+    /// A worker that has been without a task for this long ends; a new one starts when it is needed. Default: workers
+    /// stay as long as the pool.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// # use std::time::Duration;
+    /// let pool = ProcessPoolExecutor::builder().keep_alive(Duration::from_secs(60)).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn keep_alive(mut self, idle: Duration) -> Self {
+        self.keep_alive = Some(idle);
+        self
+    }
+
+    /// How tasks and results travel.
+    ///
+    /// ```
+    /// # use process_executor::{ProcessPoolExecutor, TransportKind};
+    /// let pool = ProcessPoolExecutor::builder().transport(TransportKind::SharedMemory).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn transport(mut self, transport: TransportKind) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// Where the workers' standard output goes.
+    ///
+    /// ```
+    /// # use process_executor::{ProcessPoolExecutor, WorkerOutput};
+    /// let pool = ProcessPoolExecutor::builder().stdout(WorkerOutput::Null).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn stdout(mut self, output: WorkerOutput) -> Self {
+        self.stdout = output;
+        self
+    }
+
+    /// Where the workers' standard error goes, panic messages included.
+    ///
+    /// ```
+    /// # use process_executor::{ProcessPoolExecutor, WorkerOutput};
+    /// let pool = ProcessPoolExecutor::builder().stderr(WorkerOutput::Null).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn stderr(mut self, output: WorkerOutput) -> Self {
+        self.stderr = output;
+        self
+    }
+
+    /// Added to the workers' nice value: from 1 up they give way to other programs; below 0 takes privileges.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// let pool = ProcessPoolExecutor::builder().nice(10).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn nice(mut self, increment: i32) -> Self {
+        self.nice = increment;
+        self
+    }
+
+    /// A worker that uses more resident memory than this many bytes is replaced after the task that it runs.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// let pool = ProcessPoolExecutor::builder().soft_memory_limit(512 << 20).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn soft_memory_limit(mut self, bytes: u64) -> Self {
+        self.soft_memory_limit = Some(bytes);
+        self
+    }
+
+    /// A worker that uses more resident memory than this many bytes is ended at once; its task resolves with
+    /// [`TaskError::WorkerDied`](executor_core::TaskError::WorkerDied), which says so. Looked at every 20 ms: a limit, not a
+    /// wall.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// let pool = ProcessPoolExecutor::builder().hard_memory_limit(2 << 30).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn hard_memory_limit(mut self, bytes: u64) -> Self {
+        self.hard_memory_limit = Some(bytes);
+        self
+    }
+
+    /// How long a task that is stopped may take to end on SIGTERM before SIGKILL. Default: 3 seconds.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// # use std::time::Duration;
+    /// let pool = ProcessPoolExecutor::builder().stop_grace(Duration::ZERO).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn stop_grace(mut self, grace: Duration) -> Self {
+        self.stop_grace = grace;
+        self
+    }
+
+    /// How long a worker may take to be ready, its initializer included. Default: a minute.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// # use std::time::Duration;
+    /// let pool = ProcessPoolExecutor::builder().start_timeout(Duration::from_secs(10)).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn start_timeout(mut self, limit: Duration) -> Self {
+        self.start_timeout = limit;
+        self
+    }
+
+    /// Workers are called `<prefix>_<n>`, n from 0, by `ps` and as a thread's name. Default: `ProcessPoolExecutor-<k>`, k
+    /// counting the pools.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// let pool = ProcessPoolExecutor::builder().worker_name_prefix("resize").build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn worker_name_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.worker_name_prefix = Some(prefix.into());
+        self
+    }
+
+    /// The pool. It has no worker yet.
+    ///
+    /// # Errors
+    ///
+    /// A setting that makes no sense, in code or in the environment; a system or a program that has no worker processes. The
+    /// text says which and what to do.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// let error = ProcessPoolExecutor::builder().queue_capacity(0).build().unwrap_err();
+    /// assert!(error.to_string().contains("queue_capacity"));
+    /// ```
+    pub fn build(self) -> Result<ProcessPoolExecutor, BuildError> {
+        let zero = |what: &str| Err(BuildError::invalid(what, "0", "a number from 1 up"));
+        if self.queue_capacity == Some(0) {
+            return zero("queue_capacity");
+        }
+        if self.max_tasks_per_child == Some(0) {
+            return zero("max_tasks_per_child");
+        }
+        let prefix = self.worker_name_prefix.unwrap_or_else(default_prefix);
+        if prefix.contains('\0') {
+            return Err(BuildError::invalid("worker_name_prefix", prefix, "text without NUL characters"));
+        }
+        let initializer = self.initializer.transpose().map_err(|text| {
+            BuildError::unavailable("the initializer's argument cannot be carried to a worker", text)
+        })?;
+        let budget = WorkerCount::from_environment()?.resolve()?;
+        let workers = match self.workers {
+            Some(count) => count.resolve()?,
+            None => budget,
+        };
+        let settings = Settings {
+            workers,
+            initializer,
+            most_tasks: self.max_tasks_per_child.unwrap_or(u64::MAX),
+            run_limit: self.run_timeout,
+            queue_capacity: self.queue_capacity,
+            environment: self.environment,
+            current_dir: self.current_dir,
+            keep_alive: self.keep_alive,
+            stdout: self.stdout,
+            stderr: self.stderr,
+            nice: self.nice,
+            soft_memory_limit: self.soft_memory_limit,
+            hard_memory_limit: self.hard_memory_limit,
+            stop_grace: self.stop_grace,
+            start_timeout: self.start_timeout,
+            worker_name_prefix: prefix,
+        };
+        ProcessPoolExecutor::with_settings(settings, budget)
+    }
+}
+
+fn default_prefix() -> String {
+    static POOLS: AtomicUsize = AtomicUsize::new(0);
+    format!("ProcessPoolExecutor-{}", POOLS.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,116 @@
+//! The threads that run what users attached to their futures: callbacks, wakers, and the decoding of results nobody fetched.
+//!
+//! One is enough as long as none of that code blocks. If it does, another is started, so that a callback may wait for
+//! whatever it likes, a task of the same pool included.
+
+use crate::batch::Batch;
+use crate::pool::Pool;
+use parking_lot::{Condvar, Mutex};
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A batch that waits longer than this for a thread gets a new one.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(2);
+/// A thread without work ends after this, but for one.
+const IDLE: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// The pool for which this thread works.
+    static POOL: Cell<*const Pool> = const { Cell::new(std::ptr::null()) };
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Couriers {
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    batches: VecDeque<(Instant, Batch)>,
+    idle: usize,
+    threads: usize,
+    closed: bool,
+}
+
+/// Whether this thread runs callbacks of that pool: it must not wait for the pool's end, which waits for it.
+pub(crate) fn is_courier_of(pool: &Pool) -> bool {
+    std::ptr::eq(POOL.get(), pool)
+}
+
+impl Couriers {
+    /// Starts the first thread, without which there is no pool.
+    pub(crate) fn open(&self, pool: &Arc<Pool>) -> io::Result<()> {
+        start(pool, &mut self.state.lock())
+    }
+
+    /// Hands a batch over. If all threads are busy, the supervisor looks after it.
+    pub(crate) fn push(&self, pool: &Arc<Pool>, batch: Batch) {
+        let mut state = self.state.lock();
+        state.batches.push_back((Instant::now(), batch));
+        let is_idle = state.idle > 0;
+        drop(state);
+        if is_idle {
+            self.work.notify_one();
+        } else {
+            pool.call_supervisor();
+        }
+    }
+
+    /// Starts another thread if a batch has waited too long; gives the time until the next look is due.
+    pub(crate) fn look_after(&self, pool: &Arc<Pool>) -> Option<Duration> {
+        let mut state = self.state.lock();
+        let waiting = state.batches.front()?.0.elapsed();
+        if state.idle > 0 {
+            return Some(PATIENCE);
+        }
+        if waiting >= PATIENCE {
+            // If there is no thread to be had, the batch waits for one that gets free.
+            let _ = start(pool, &mut state);
+        }
+        Some(PATIENCE)
+    }
+
+    /// Lets the threads end once there is nothing left to do.
+    pub(crate) fn close(&self) {
+        self.state.lock().closed = true;
+        self.work.notify_all();
+    }
+
+    fn next(&self) -> Option<Batch> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some((_, batch)) = state.batches.pop_front() {
+                return Some(batch);
+            }
+            if state.closed {
+                break;
+            }
+            state.idle += 1;
+            let timed_out = self.work.wait_for(&mut state, IDLE).timed_out();
+            state.idle -= 1;
+            if timed_out && state.batches.is_empty() && state.threads > 1 {
+                break;
+            }
+        }
+        state.threads -= 1;
+        None
+    }
+}
+
+fn start(pool: &Arc<Pool>, state: &mut State) -> io::Result<()> {
+    let courier = pool.clone();
+    let run = move || {
+        POOL.set(Arc::as_ptr(&courier));
+        while let Some(mut batch) = courier.couriers().next() {
+            courier.finish(&mut batch, true);
+        }
+    };
+    let name = "process-pool-callbacks".to_owned();
+    std::thread::Builder::new().name(name).spawn(run)?;
+    state.threads += 1;
+    Ok(())
+}

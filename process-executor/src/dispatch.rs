@@ -1,0 +1,577 @@
+//! Which task goes to which worker: the queue, the workers' lanes, and the counters, all under one lock that is held for
+//! a few hundred nanoseconds at a time and never while user code runs.
+//!
+//! ```text
+//!  submit ─► queue ─ deal ─► lane of a worker ─ collect ─► batch ─► finished outside the lock
+//!              ▲               │
+//!              └─ take back ───┘  not begun, while another worker has nothing to do; or the worker died
+//! ```
+//! A worker gets a task while it still runs another, so that it need not wait for the next: about `AHEAD` of work, or one
+//! task more if tasks take longer. What was dealt and not begun can be taken back at any time.
+
+use crate::batch::Batch;
+use crate::entry::Entry;
+use crate::function::FunctionTable;
+use crate::lane::Lane;
+use crate::layout::{SLOTS, Shared};
+use crate::link::Link;
+use executor_core::Stats;
+use executor_core::remote::Place;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// Where a task is, as its place says. A new task's is 0: it is on its way into the pool.
+pub(crate) const QUEUE: u64 = 1;
+/// It was recalled: whoever finds it drops it.
+pub(crate) const RECALLED: u64 = 2;
+/// It came back from a worker, or is between two of them.
+pub(crate) const IN_HAND: u64 = 3;
+/// In the queue, but a part of it has run, or it ran in a worker that died: it cannot be recalled.
+pub(crate) const RESTING: u64 = 4;
+/// Taken out of the queue to be cancelled.
+pub(crate) const LOOSE: u64 = 5;
+/// In a lane, whose number and slot follow.
+const IN_LANE: u64 = 1 << 63;
+const LANE_SHIFT: u32 = 40;
+
+/// How much work a worker is given ahead, in nanoseconds.
+const AHEAD: u64 = 100_000;
+/// Tasks that take less are kept together with one worker, as long as it has less than this to do: waking another
+/// costs more.
+const CHEAP: u32 = 10_000;
+/// Tasks that take more are begun in order even if another worker has one ahead.
+const DEAR: u32 = 50_000;
+
+/// A worker, as tasks know it.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) lane: Lane,
+    pub(crate) link: Arc<Link>,
+    pub(crate) pid: u32,
+    pub(crate) state: SeatState,
+    /// Tasks it has been given, those taken back not counted.
+    pub(crate) dealt: u64,
+    pub(crate) done: u64,
+    /// When it last had nothing to do.
+    pub(crate) idle_since: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SeatState {
+    /// Not heard of yet.
+    Starting,
+    Ready,
+    /// Gets no more tasks.
+    Leaving,
+}
+
+/// The bound of the queue.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    pub(crate) capacity: Option<usize>,
+    pub(crate) used: usize,
+    pub(crate) wakers: Vec<Waker>,
+}
+
+impl Room {
+    pub(crate) fn is_free(&self) -> bool {
+        self.capacity.is_none_or(|capacity| self.used < capacity)
+    }
+
+    fn release(&mut self) {
+        self.used = self.used.saturating_sub(1);
+    }
+}
+
+/// All that is under the lock.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) queue: VecDeque<Entry>,
+    pub(crate) seats: Vec<Option<Seat>>,
+    pub(crate) functions: FunctionTable,
+    pub(crate) room: Room,
+    pub(crate) stats: Stats,
+    /// No more tasks are taken.
+    pub(crate) closed: bool,
+    /// No worker is started any more, and those there are are ended.
+    pub(crate) stopping: bool,
+    /// Submissions under way: they still get in.
+    pub(crate) entering: usize,
+    /// Workers that should be started.
+    pub(crate) wanted: usize,
+    /// Tasks of one worker before it is replaced.
+    pub(crate) most_tasks: u64,
+    /// Workers end after a while without a task.
+    notes_idleness: bool,
+    /// How many tasks in the queue were recalled.
+    recalled: usize,
+    /// Recalled tasks, to be dropped outside the lock.
+    husks: Vec<Entry>,
+    /// The task at the front of the queue is large, and being put into a buffer.
+    preparing: bool,
+}
+
+/// Whom to wake once the lock is released: workers that sleep, room that is free, the supervisor.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    pub(crate) workers: Vec<Arc<Shared>>,
+    pub(crate) room: Vec<Waker>,
+    pub(crate) room_freed: bool,
+    pub(crate) supervisor: bool,
+    /// A large task that is to be put into a buffer.
+    pub(crate) prepare: Option<Entry>,
+}
+
+impl Dispatch {
+    pub(crate) fn new(workers: usize, queue_capacity: Option<usize>, most_tasks: u64, notes_idleness: bool) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            seats: (0..workers).map(|_| None).collect(),
+            functions: FunctionTable::default(),
+            room: Room { capacity: queue_capacity, ..Room::default() },
+            stats: Stats::default(),
+            closed: false,
+            stopping: false,
+            entering: 0,
+            wanted: 0,
+            most_tasks,
+            notes_idleness,
+            recalled: 0,
+            husks: Vec::new(),
+            preparing: false,
+        }
+    }
+
+    /// Takes a task in; its room is taken already.
+    pub(crate) fn push(&mut self, entry: Entry, wakes: &mut Wakes) {
+        self.stats.queued += 1;
+        entry.task.place().set(QUEUE);
+        if self.queue.is_empty()
+            && !self.preparing
+            && !entry.payload.is_unwieldy()
+            && let Some(index) = self.choose(&entry)
+        {
+            self.put(index, entry, wakes);
+            return;
+        }
+        self.queue.push_back(entry);
+        self.deal(wakes);
+    }
+
+    /// Hands queued tasks to workers as long as one can take them.
+    pub(crate) fn deal(&mut self, wakes: &mut Wakes) {
+        self.advance_older(wakes);
+        while !self.preparing
+            && let Some(entry) = self.queue.pop_front()
+        {
+            let stopped = entry.begun && entry.task.is_stop_requested();
+            if stopped || entry.task.place().get() == RECALLED {
+                self.recalled -= usize::from(!stopped);
+                self.husk(entry);
+                continue;
+            }
+            match self.choose(&entry) {
+                Some(_) if entry.payload.is_unwieldy() => {
+                    self.preparing = true;
+                    wakes.prepare = Some(entry);
+                }
+                Some(index) => self.put(index, entry, wakes),
+                None => {
+                    self.queue.push_front(entry);
+                    break;
+                }
+            }
+        }
+        self.want_workers(wakes);
+    }
+
+    /// A large task is in a buffer now.
+    pub(crate) fn end_preparing(&mut self, entry: Entry, wakes: &mut Wakes) {
+        self.preparing = false;
+        self.queue.push_front(entry);
+        wakes.supervisor |= self.closed;
+        self.deal(wakes);
+    }
+
+    /// There was no buffer to be had for a large task. If others are in flight, it waits until one of them is over; else it
+    /// is given back.
+    pub(crate) fn put_off_preparing(&mut self, entry: Entry, wakes: &mut Wakes) -> Option<Entry> {
+        self.preparing = false;
+        wakes.supervisor |= self.closed;
+        if self.has_work_in_flight() {
+            self.queue.push_front(entry);
+            return None;
+        }
+        if entry.task.place().get() == QUEUE {
+            self.note_unqueued(&entry);
+            self.stats.failed += 1;
+            entry.task.place().set(IN_HAND);
+        }
+        self.deal(wakes);
+        Some(entry)
+    }
+
+    /// Queued tasks that no worker can take now call for another worker.
+    fn want_workers(&mut self, wakes: &mut Wakes) {
+        if self.queue.is_empty() || self.stopping {
+            self.wanted = 0;
+            return;
+        }
+        let starting = self.seats.iter().flatten().filter(|seat| seat.state == SeatState::Starting).count();
+        let free = self.seats.iter().filter(|seat| seat.is_none()).count();
+        let wanted = self.queue.len().saturating_sub(starting).min(free);
+        if wanted > self.wanted {
+            wakes.supervisor = true;
+        }
+        self.wanted = wanted;
+    }
+
+    /// The worker for a task, if one can take it now.
+    fn choose(&self, entry: &Entry) -> Option<usize> {
+        let cost = self.functions.get(entry.function).estimate;
+        // Each that waits with a worker costs a descriptor here and there.
+        let most_ahead = if entry.buffers().next().is_some() || entry.payload.is_unwieldy() { 1 } else { SLOTS };
+        let mut idle = None;
+        let mut ahead: Option<(usize, u64, bool)> = None;
+        let mut may_start = false;
+        for (index, seat) in self.seats.iter().enumerate() {
+            let Some(seat) = seat else {
+                may_start = true;
+                continue;
+            };
+            // One that leaves makes room for another.
+            may_start |= seat.state != SeatState::Ready || seat.dealt >= self.most_tasks;
+            if !seat.takes_tasks(self.most_tasks) || seat.lane.depth() > most_ahead {
+                continue;
+            }
+            let load = seat.lane.load();
+            if seat.lane.depth() == 0 {
+                idle = idle.or(Some(index));
+            } else if load + u64::from(cost) <= AHEAD && ahead.is_none_or(|(_, least, _)| load < least) {
+                ahead = Some((index, load, seat.lane.has_room_for(entry)));
+            }
+        }
+        // Cheap tasks stay with a worker that is at work on such, as long as it has little to do: to wake another would cost
+        // more than to wait for it.
+        if let Some((index, load, has_room)) = ahead
+            && (idle.is_none() || (cost <= CHEAP && load <= AHEAD / 2))
+        {
+            return has_room.then_some(index);
+        }
+        if idle.is_some() || (may_start && !self.stopping) {
+            return idle;
+        }
+        // All are busy: one task lies ready behind the one that runs.
+        let next = self.seats.iter().enumerate().filter_map(|(index, seat)| Some((index, seat.as_ref()?)));
+        next.filter(|(_, seat)| seat.takes_tasks(self.most_tasks) && seat.lane.depth() == 1)
+            .find(|(_, seat)| seat.lane.has_room_for(entry))
+            .map(|(index, _)| index)
+    }
+
+    fn put(&mut self, index: usize, entry: Entry, wakes: &mut Wakes) {
+        let Some(seat) = self.seats[index].as_mut() else { return self.queue.push_front(entry) };
+        let lent = entry.buffers().try_for_each(|buffer| seat.link.lend(buffer));
+        if lent.is_err() {
+            // The worker does not read its socket, or is gone: no task is of any use there.
+            seat.state = SeatState::Leaving;
+            self.queue.push_front(entry);
+            wakes.supervisor = true;
+            return;
+        }
+        let starts = seat.lane.depth() == 0;
+        let place = IN_LANE | (index as u64) << LANE_SHIFT;
+        if seat.lane.put(entry, &self.functions, place) {
+            wakes.workers.push(seat.lane.shared().clone());
+        }
+        seat.dealt += 1;
+        seat.idle_since = None;
+        if starts {
+            self.begin(index, wakes);
+        }
+    }
+
+    /// The oldest task of a lane begins, as far as the queue's bound is concerned.
+    fn begin(&mut self, index: usize, wakes: &mut Wakes) {
+        let Some(seat) = self.seats[index].as_mut() else { return };
+        if seat.lane.begin_oldest() {
+            self.stats.queued = self.stats.queued.saturating_sub(1);
+            self.room.release();
+            wakes.room_freed = true;
+        }
+    }
+
+    /// A worker with nothing to do takes over what lies ready elsewhere behind a dear task, so that tasks begin in order.
+    fn advance_older(&mut self, wakes: &mut Wakes) {
+        loop {
+            let idle = |seat: &Seat| seat.takes_tasks(self.most_tasks) && seat.lane.depth() == 0;
+            if !self.seats.iter().flatten().any(idle) {
+                return;
+            }
+            let functions = &self.functions;
+            let victim = self.seats.iter().position(|seat| {
+                seat.as_ref().is_some_and(|seat| seat.lane.depth() > 1 && seat.lane.youngest_cost(functions) >= DEAR)
+            });
+            let Some(victim) = victim else { return };
+            if !self.take_back(victim, 1) {
+                return;
+            }
+            let Some(entry) = self.queue.pop_front() else { return };
+            match self.choose(&entry) {
+                Some(index) => self.put(index, entry, wakes),
+                None => return self.queue.push_front(entry),
+            }
+        }
+    }
+
+    /// Takes tasks that have not begun back from a lane to the front of the queue.
+    pub(crate) fn take_back(&mut self, index: usize, most: usize) -> bool {
+        let Some(seat) = self.seats[index].as_mut() else { return false };
+        let back = seat.lane.take_back(most);
+        seat.dealt -= back.len() as u64;
+        let any = !back.is_empty();
+        // Youngest first, so that the oldest ends up in front.
+        for entry in back {
+            self.put_back(entry);
+        }
+        any
+    }
+
+    /// Puts a task that was dealt at the front of the queue.
+    pub(crate) fn put_back(&mut self, entry: Entry) {
+        entry.task.place().set(if entry.begun { RESTING } else { QUEUE });
+        self.queue.push_front(entry);
+    }
+
+    /// A worker seems stuck with one task: what lies behind it goes to those that have nothing to do, or could be started.
+    pub(crate) fn rescue(&mut self, index: usize, wakes: &mut Wakes) {
+        let idle = |seat: &Seat| seat.takes_tasks(self.most_tasks) && seat.lane.depth() == 0;
+        let others = self.seats.iter().any(|seat| seat.as_ref().map_or(!self.stopping, idle));
+        if others && self.take_back(index, SLOTS) {
+            self.deal(wakes);
+        }
+    }
+
+    /// Drops what is left of recalled tasks if there is nothing else in the queue.
+    pub(crate) fn drop_recalled(&mut self) {
+        if self.recalled > 0 && self.recalled == self.queue.len() {
+            self.recalled = 0;
+            self.husks.extend(std::mem::take(&mut self.queue));
+        }
+    }
+
+    /// What is left of a recalled task goes with the next batch.
+    pub(crate) fn husk(&mut self, entry: Entry) {
+        self.husks.push(entry);
+    }
+
+    /// Takes all replies there are.
+    pub(crate) fn collect(&mut self, batch: &mut Batch, wakes: &mut Wakes) {
+        self.drop_recalled();
+        batch.husks.append(&mut self.husks);
+        for index in 0..self.seats.len() {
+            self.collect_from(index, batch, wakes);
+        }
+    }
+
+    /// Takes the replies of one worker.
+    pub(crate) fn collect_from(&mut self, index: usize, batch: &mut Batch, wakes: &mut Wakes) {
+        let Some(seat) = self.seats[index].as_mut() else { return };
+        if !seat.lane.has_results(1) {
+            return;
+        }
+        let before = batch.bytes.len();
+        let mut collected = std::mem::take(&mut batch.lane_buffer);
+        let begun = seat.lane.collect(&mut self.functions, &mut batch.bytes, &mut collected, &mut batch.husks);
+        self.stats.queued = self.stats.queued.saturating_sub(begun as usize);
+        self.room.used = self.room.used.saturating_sub(begun as usize);
+        wakes.room_freed |= begun > 0;
+        let done = collected.len();
+        seat.done += done as u64;
+        if seat.lane.take_sleeper_with_work() {
+            wakes.workers.push(seat.lane.shared().clone());
+        }
+        if self.notes_idleness && seat.lane.depth() == 0 {
+            seat.idle_since = Some(Instant::now());
+        }
+        self.stats.bytes_received += (batch.bytes.len() - before) as u64;
+        for collected in collected.drain(..) {
+            if collected.items > 0
+                || collected.buffer.is_some()
+                || batch.bytes.get(collected.bytes.start) == Some(&executor_core::remote::VALUE)
+            {
+                self.stats.completed += 1;
+            } else {
+                self.stats.failed += 1;
+            }
+            let link = collected.needs_link().then(|| seat.link.clone());
+            batch.collected.push((link, collected));
+        }
+        batch.lane_buffer = collected;
+        if seat.state == SeatState::Leaving || seat.dealt >= self.most_tasks {
+            wakes.supervisor = true;
+        }
+        self.begin(index, wakes);
+    }
+
+    /// A task is about to be cancelled or to expire.
+    pub(crate) fn recall(&mut self, place: &Place) -> bool {
+        let recalled = match place.get() {
+            whereabouts @ (QUEUE | LOOSE | 0) => {
+                self.recalled += usize::from(whereabouts == QUEUE);
+                self.stats.queued = self.stats.queued.saturating_sub(1);
+                self.room.release();
+                true
+            }
+            IN_HAND => false,
+            lane if lane & IN_LANE != 0 => {
+                let (index, number) = split(lane);
+                let Some(seat) = self.seats.get_mut(index).and_then(Option::as_mut) else { return false };
+                if !seat.lane.recall_task(number) {
+                    return false;
+                }
+                self.stats.queued = self.stats.queued.saturating_sub(1);
+                self.room.release();
+                true
+            }
+            _ => false,
+        };
+        if recalled {
+            place.set(RECALLED);
+        }
+        recalled
+    }
+
+    pub(crate) fn has_begun(&self, place: &Place) -> bool {
+        let place = place.get();
+        if place & IN_LANE == 0 {
+            return matches!(place, IN_HAND | RESTING);
+        }
+        let (index, number) = split(place);
+        self.seats.get(index).and_then(Option::as_ref).is_some_and(|seat| seat.lane.has_begun(number))
+    }
+
+    /// Raises the flag of a begun task, or has its worker ended.
+    pub(crate) fn ask_to_stop(&mut self, place: &Place, end_worker: bool) {
+        let place = place.get();
+        if place & IN_LANE == 0 {
+            return;
+        }
+        let (index, number) = split(place);
+        let Some(seat) = self.seats.get_mut(index).and_then(Option::as_mut) else { return };
+        seat.lane.ask_to_stop(number, end_worker);
+    }
+
+    /// Whether a worker has left results, so many at least.
+    pub(crate) fn has_results(&self, least: u64) -> bool {
+        self.seats.iter().flatten().any(|seat| seat.lane.has_results(least))
+    }
+
+    /// A task that had taken room goes no further.
+    pub(crate) fn leave_room(&mut self, wakes: &mut Wakes) {
+        self.room.release();
+        wakes.room_freed = true;
+    }
+
+    /// A task that counted as begun is queued again.
+    pub(crate) fn note_queued(&mut self) {
+        self.stats.queued += 1;
+        self.room.used += 1;
+    }
+
+    /// A task leaves the queue without having begun.
+    pub(crate) fn note_unqueued(&mut self, entry: &Entry) {
+        if !entry.begun {
+            self.stats.queued = self.stats.queued.saturating_sub(1);
+            self.room.release();
+        }
+    }
+
+    /// Takes all tasks that have not begun, from the queue and from the workers, for whoever cancels them.
+    pub(crate) fn take_unbegun(&mut self) -> Vec<Entry> {
+        for index in 0..self.seats.len() {
+            self.take_back(index, SLOTS);
+        }
+        let (begun, unbegun): (Vec<_>, Vec<_>) = self.take_back_queue().into_iter().partition(|entry| entry.begun);
+        self.queue.extend(begun);
+        unbegun
+    }
+
+    /// Empties the queue: what was recalled is dropped, what has not begun is to be cancelled by whoever gets it.
+    pub(crate) fn take_back_queue(&mut self) -> Vec<Entry> {
+        let mut taken = Vec::new();
+        for entry in std::mem::take(&mut self.queue) {
+            match entry.task.place().get() {
+                RECALLED => self.husks.push(entry),
+                QUEUE => {
+                    entry.task.place().set(LOOSE);
+                    taken.push(entry);
+                }
+                _ => taken.push(entry),
+            }
+        }
+        self.recalled = 0;
+        taken
+    }
+
+    /// When a worker without a task is to end: at once (zero), after a while, or not by itself.
+    ///
+    /// `in_hand`: tasks that came back and are not finished; they may have to be run again.
+    pub(crate) fn wants_to_leave(
+        &self,
+        index: usize,
+        keep_alive: Option<Duration>,
+        now: Instant,
+        in_hand: usize,
+    ) -> Option<Duration> {
+        let seat = self.seats[index].as_ref()?;
+        if seat.state == SeatState::Starting {
+            // It is welcomed first, and told then.
+            return None;
+        }
+        let over =
+            self.closed && self.entering == 0 && self.queue.is_empty() && in_hand == 0 && !self.has_work_in_flight();
+        if over || self.stopping || seat.state == SeatState::Leaving || seat.dealt >= self.most_tasks {
+            return Some(Duration::ZERO);
+        }
+        Some(keep_alive?.saturating_sub(now - seat.idle_since?))
+    }
+
+    /// Whether workers have tasks.
+    pub(crate) fn has_work_in_flight(&self) -> bool {
+        self.seats.iter().flatten().any(|seat| seat.lane.depth() > 0)
+    }
+
+    /// Whether there is nothing left to do, and nobody to do it.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.closed && self.entering == 0 && self.queue.is_empty() && self.seats.iter().all(Option::is_none)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = self.stats;
+        let seats = || self.seats.iter().flatten();
+        stats.workers = seats().count();
+        let busy = seats().filter(|seat| seat.lane.depth() > 0).count();
+        stats.idle = seats().filter(|seat| seat.state == SeatState::Ready).count().saturating_sub(busy);
+        stats.running = busy;
+        stats.bytes_sent += seats().map(|seat| seat.lane.bytes_sent()).sum::<u64>();
+        stats
+    }
+}
+
+fn split(place: u64) -> (usize, u64) {
+    let number = place & ((1 << LANE_SHIFT) - 1);
+    (((place & !IN_LANE) >> LANE_SHIFT) as usize, number)
+}
+
+impl Seat {
+    pub(crate) fn new(lane: Lane, link: Arc<Link>, pid: u32) -> Self {
+        Self { lane, link, pid, state: SeatState::Starting, dealt: 0, done: 0, idle_since: None }
+    }
+
+    /// Whether it may be given another task.
+    fn takes_tasks(&self, most: u64) -> bool {
+        self.state == SeatState::Ready && self.dealt < most
+    }
+}

@@ -1,0 +1,142 @@
+//! A task on its way through the pool: its handle, its packed input, and what has happened to it.
+
+use crate::buffer::Buffer;
+use crate::layout::BLOCK;
+use executor_core::Death;
+use executor_core::task::Task;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// A queued or dealt task. Small: there may be a million of them.
+pub(crate) struct Entry {
+    pub(crate) task: Task,
+    pub(crate) payload: Payload,
+    extra: Option<Box<Extra>>,
+    /// Its function's number.
+    pub(crate) function: u32,
+    /// A part of it has run, or it ran in a worker that died: it cannot be cancelled any more.
+    pub(crate) begun: bool,
+    /// It has a limit on its run.
+    pub(crate) timed: bool,
+    /// The worker is to be ended because of it.
+    pub(crate) stopping: bool,
+    /// How many workers died with it as the next to begin.
+    pub(crate) suspicions: u8,
+}
+
+/// What few tasks have.
+#[derive(Debug, Default)]
+struct Extra {
+    deaths: Vec<Death>,
+    attachments: Vec<Arc<Buffer>>,
+}
+
+/// A packed input.
+pub(crate) enum Payload {
+    /// Right here.
+    Small { length: u8, bytes: [u8; SMALL] },
+    /// Anywhere. If they are more than a block holds, they become a buffer before they are dealt.
+    Bytes(Vec<u8>),
+    /// In memory that can be shared.
+    Buffer(Arc<Buffer>),
+}
+
+/// So many bytes cost a task no allocation.
+const SMALL: usize = 30;
+
+impl Payload {
+    /// Keeps bytes; takes the vector itself if they are many.
+    pub(crate) fn new(input: &mut Vec<u8>) -> Self {
+        if input.len() > BLOCK {
+            return Self::Bytes(std::mem::take(input));
+        }
+        if input.len() > SMALL {
+            return Self::Bytes(input.to_vec());
+        }
+        let mut bytes = [0; SMALL];
+        bytes[..input.len()].copy_from_slice(input);
+        Self::Small { length: input.len() as u8, bytes }
+    }
+
+    /// Whether it has to become a buffer before it is dealt.
+    pub(crate) fn is_unwieldy(&self) -> bool {
+        matches!(self, Self::Bytes(bytes) if bytes.len() > BLOCK)
+    }
+
+    /// Makes a buffer of bytes that are more than a block holds.
+    pub(crate) fn make_wieldy(&mut self) -> io::Result<()> {
+        if self.is_unwieldy() {
+            let bytes = self.bytes();
+            *self = Self::Buffer(Arc::new(Buffer::copy_of(bytes)?));
+        }
+        Ok(())
+    }
+
+    /// The bytes, wherever they are.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Small { length, bytes } => &bytes[..usize::from(*length)],
+            Self::Bytes(bytes) => bytes,
+            Self::Buffer(buffer) => buffer.bytes(),
+        }
+    }
+}
+
+impl Entry {
+    pub(crate) fn new(task: Task, payload: Payload, function: u32, attachments: Vec<Arc<Buffer>>) -> Self {
+        let extra = (!attachments.is_empty()).then(|| Box::new(Extra { deaths: Vec::new(), attachments }));
+        Self { task, payload, extra, function, begun: false, timed: false, stopping: false, suspicions: 0 }
+    }
+
+    /// The task, and all the rest.
+    pub(crate) fn into_parts(self) -> (Task, Parts) {
+        let Self { task, payload, extra, function, begun, timed, stopping, suspicions } = self;
+        (task, Parts { payload, extra, function, begun, timed, stopping, suspicions })
+    }
+
+    /// All memory that its worker must have.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = &Arc<Buffer>> {
+        let own = match &self.payload {
+            Payload::Buffer(buffer) => Some(buffer),
+            _ => None,
+        };
+        own.into_iter().chain(self.extra.iter().flat_map(|extra| &extra.attachments))
+    }
+
+    /// Notes that a worker died of it, and tells how many have.
+    pub(crate) fn add_death(&mut self, death: Death) -> usize {
+        let deaths = &mut self.extra.get_or_insert_default().deaths;
+        deaths.push(death);
+        deaths.len()
+    }
+
+    /// The deaths so far.
+    pub(crate) fn take_deaths(&mut self) -> Vec<Death> {
+        self.extra.as_mut().map(|extra| std::mem::take(&mut extra.deaths)).unwrap_or_default()
+    }
+}
+
+/// An entry without its task.
+pub(crate) struct Parts {
+    payload: Payload,
+    extra: Option<Box<Extra>>,
+    function: u32,
+    begun: bool,
+    timed: bool,
+    stopping: bool,
+    suspicions: u8,
+}
+
+impl Parts {
+    pub(crate) fn with_task(self, task: Task) -> Entry {
+        let Self { payload, extra, function, begun, timed, stopping, suspicions } = self;
+        Entry { task, payload, extra, function, begun, timed, stopping, suspicions }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("task", &self.task).field("begun", &self.begun).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,231 @@
+//! [`ProcessPoolExecutor`], the pool's handle.
+
+use crate::budget;
+use crate::builder::ProcessPoolBuilder;
+use crate::image::Image;
+use crate::pool::{Fetcher, Pool};
+use crate::settings::Settings;
+use crate::supervisor::Supervisor;
+use crate::worker_info::WorkerInfo;
+use executor_core::assist::Enlisted;
+use executor_core::task::{Owner, Task};
+use executor_core::{Admission, BuildError, Executor, Rejected, Shutdown, Stats, TimedOut, WorkerCount};
+use rustix::process::Signal;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// A pool of worker processes: tasks run outside of this process, so that one that crashes, leaks, or never ends costs
+/// itself alone.
+///
+/// Workers are processes of the same executable, started when they are needed. What `submit` and `map` accept on a thread
+/// pool, they accept here: a function, and an argument that serde can carry.
+///
+/// - A task that dies with its worker, by a signal, by `exit`, for want of memory, ends with
+///   [`TaskError::WorkerDied`](executor_core::TaskError::WorkerDied), which says how. No other task notices: the worker is
+///   replaced, and what lay ready for it goes elsewhere.
+/// - A panic is an error of its task as on threads, and the worker lives on.
+/// - [`stop`](executor_core::Future::stop) on a running task ends its worker; so does a run limit that passes.
+/// - Workers end with this process, whatever ends it, and with them what their tasks have started.
+///
+/// Arguments are encoded in the thread that submits. Results are decoded in whichever thread fetches them: one that waits for
+/// a future, or one of the pool's. Callbacks and wakers run on threads of the pool. Dropping it waits for all tasks, as
+/// `shutdown(Shutdown::wait())`.
+///
+/// ```
+/// use executor_core::ExecutorExt;
+/// use process_executor::ProcessPoolExecutor;
+///
+/// fn factorial(n: u64) -> u64 {
+///     (1..=n).product()
+/// }
+///
+/// let pool = ProcessPoolExecutor::with_workers(2)?;
+/// let future = pool.submit(factorial, 10)?;
+/// assert_eq!(future.result()?, 3_628_800);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ProcessPoolExecutor {
+    pool: Arc<Pool>,
+    /// What tasks know the pool by. It outlives them: all are ended before the pool is, and the last wait is below, in `drop`.
+    owner: Box<Owner>,
+    _enlisted: Enlisted,
+}
+
+impl ProcessPoolExecutor {
+    /// A pool with as many workers as the environment variable `CONCURRENT_FUTURES_WORKERS` says, or else the machine has
+    /// processors.
+    ///
+    /// # Errors
+    ///
+    /// A value of the variable that makes no sense; a system or a program that has no worker processes.
+    ///
+    /// ```
+    /// let pool = process_executor::ProcessPoolExecutor::new()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// A pool with at most this many workers.
+    ///
+    /// # Errors
+    ///
+    /// A count of 0, and as for [`new`](Self::new).
+    ///
+    /// ```
+    /// use executor_core::Executor;
+    ///
+    /// let pool = process_executor::ProcessPoolExecutor::with_workers(3)?;
+    /// assert_eq!(Executor::workers(&pool), 3);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn with_workers(count: impl Into<WorkerCount>) -> Result<Self, BuildError> {
+        Self::builder().workers(count).build()
+    }
+
+    /// All settings.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let builder = process_executor::ProcessPoolExecutor::builder().workers(2).run_timeout(Duration::from_secs(60));
+    /// # drop(builder);
+    /// ```
+    pub fn builder() -> ProcessPoolBuilder {
+        ProcessPoolBuilder::new()
+    }
+
+    pub(crate) fn with_settings(settings: Settings, budget: usize) -> Result<Self, BuildError> {
+        let unavailable = |reason: String| BuildError::unavailable("a pool of processes", reason);
+        if !crate::before_main::is_ready() {
+            return Err(unavailable(
+                "without the feature `before-main`, call init() of this crate first in main".to_owned(),
+            ));
+        }
+        let image = Image::of_this_process().map_err(|error| unavailable(error.to_string()))?;
+        let mut environment = budget::environment(settings.workers, budget)?;
+        environment.extend(settings.environment.iter().cloned());
+        let pool = Pool::new(settings, image).map_err(|error| unavailable(error.to_string()))?;
+        let supervisor = Supervisor::new(pool.clone(), environment).map_err(|error| unavailable(error.to_string()))?;
+        pool.couriers().open(&pool).map_err(|error| unavailable(format!("no thread for callbacks: {error}")))?;
+        let thread = std::thread::Builder::new().name("process-pool".to_owned()).spawn(move || supervisor.run());
+        if let Err(error) = thread {
+            pool.couriers().close();
+            return Err(unavailable(format!("no thread for its supervisor: {error}")));
+        }
+        Ok(Self {
+            owner: Box::new(Owner::new(pool.clone())),
+            _enlisted: Enlisted::new(Arc::new(Fetcher(pool.clone()))),
+            pool,
+        })
+    }
+
+    /// The workers there are at the moment: which processes, and what they do. None before the first task.
+    ///
+    /// How many there may be is told by [`Executor::workers`].
+    ///
+    /// ```
+    /// use executor_core::ExecutorExt;
+    /// use process_executor::ProcessPoolExecutor;
+    ///
+    /// let pool = ProcessPoolExecutor::with_workers(1)?;
+    /// let pid = pool.submit(|()| std::process::id(), ())?.result()?;
+    /// assert_eq!(pool.workers()[0].pid(), pid);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkerInfo> {
+        self.pool.with_dispatch(|dispatch, _| {
+            let seats = dispatch.seats.iter().enumerate();
+            seats.filter_map(|(index, seat)| Some(WorkerInfo::of(index, seat.as_ref()?))).collect()
+        })
+    }
+
+    /// The pool's counters.
+    ///
+    /// ```
+    /// use executor_core::ExecutorExt;
+    ///
+    /// let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
+    /// pool.submit(|n: u32| n, 1)?.result()?;
+    /// assert_eq!(pool.stats().completed, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.pool.stats()
+    }
+
+    /// Ends every worker by SIGTERM, and by SIGKILL after the stop grace; cancels what has not begun; takes no more tasks.
+    /// Tasks that were running end with [`TaskError::WorkerDied`](executor_core::TaskError::WorkerDied). Does not wait.
+    ///
+    /// ```
+    /// use executor_core::ExecutorExt;
+    ///
+    /// let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
+    /// let future = pool.submit(|()| loop { std::thread::park() }, ())?;
+    /// pool.terminate_workers();
+    /// let outcome: Result<(), _> = future.result();
+    /// assert!(outcome.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn terminate_workers(&self) {
+        self.pool.end_workers(Signal::TERM);
+    }
+
+    /// As [`terminate_workers`](Self::terminate_workers), by SIGKILL at once.
+    ///
+    /// ```
+    /// let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
+    /// pool.kill_workers();
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn kill_workers(&self) {
+        self.pool.end_workers(Signal::KILL);
+    }
+}
+
+impl Executor for ProcessPoolExecutor {
+    fn submit_task(&self, task: Task, admission: Admission) -> Result<(), Rejected> {
+        self.pool.submit(&raw const *self.owner, task, admission)
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.pool.poll_room(cx)
+    }
+
+    fn workers(&self) -> usize {
+        self.pool.settings().workers
+    }
+
+    fn shutdown(&self, how: Shutdown) {
+        self.pool.shutdown(how);
+    }
+
+    fn shutdown_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
+        self.pool.shutdown_timeout(limit)
+    }
+
+    fn poll_shutdown(&self, how: Shutdown, cx: &mut Context<'_>) -> Poll<()> {
+        self.pool.poll_shutdown(how, cx)
+    }
+}
+
+impl Drop for ProcessPoolExecutor {
+    fn drop(&mut self) {
+        self.pool.shutdown(Shutdown::wait());
+    }
+}
+
+impl fmt::Debug for ProcessPoolExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessPoolExecutor")
+            .field("workers", &self.pool.settings().workers)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,127 @@
+//! Functions by number: the parent tells each worker once what a number means, by offsets in the executable that both run.
+
+use crate::image::Image;
+use crate::layout::{FUNCTIONS, FunctionEntry};
+use executor_core::remote::{Descriptor, Function};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+/// A function as it crosses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FunctionName {
+    pub(crate) descriptor: u64,
+    pub(crate) code: u64,
+    pub(crate) fingerprint: u64,
+}
+
+impl FunctionName {
+    /// `None` if the function is not part of the executable.
+    pub(crate) fn of(function: Function, image: &Image) -> Option<Self> {
+        Some(Self {
+            descriptor: image.data_offset(function.descriptor)?,
+            code: image.code_offset(function.code)?,
+            fingerprint: function.descriptor.fingerprint(),
+        })
+    }
+
+    /// The function of that name in this process. Each step is checked before the next is taken.
+    pub(crate) fn resolve(self, image: &Image) -> Option<Function> {
+        let magic = image.data_at::<Descriptor>(self.descriptor)?;
+        // SAFETY: as many readable bytes as a descriptor has, aligned, in memory that nobody writes. A descriptor is plain
+        // words as far as `is_genuine` looks, which reads the first alone; no more is asked of one that is not.
+        let descriptor = unsafe { magic.as_ref() };
+        if !descriptor.is_genuine() || descriptor.fingerprint() != self.fingerprint {
+            return None;
+        }
+        Some(Function { descriptor, code: image.code_at(self.code)? })
+    }
+
+    pub(crate) fn write(self, entry: &FunctionEntry) {
+        entry.descriptor.store(self.descriptor, Ordering::Relaxed);
+        entry.code.store(self.code, Ordering::Relaxed);
+        entry.fingerprint.store(self.fingerprint, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(entry: &FunctionEntry) -> Self {
+        Self {
+            descriptor: entry.descriptor.load(Ordering::Relaxed),
+            code: entry.code.load(Ordering::Relaxed),
+            fingerprint: entry.fingerprint.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What is known of a function.
+#[derive(Debug)]
+pub(crate) struct KnownFunction {
+    pub(crate) name: FunctionName,
+    /// How long a task of it takes, as far as seen, in nanoseconds.
+    pub(crate) estimate: u32,
+}
+
+/// What a task of a function never seen before is taken to cost: so much that nothing is put behind it.
+pub(crate) const UNKNOWN_COST: u32 = 1_000_000;
+
+/// The functions of a pool.
+#[derive(Debug, Default)]
+pub(crate) struct FunctionTable {
+    known: Vec<KnownFunction>,
+    numbers: HashMap<(usize, usize), u32>,
+    /// The last one asked for: most programs ask for the same again and again.
+    last: Option<((usize, usize), u32)>,
+}
+
+/// Why a function has no number.
+pub(crate) enum NoNumber {
+    /// It is not part of the executable.
+    Foreign,
+    /// There are too many of them.
+    TooMany,
+}
+
+impl FunctionTable {
+    /// The number of a function.
+    pub(crate) fn number(&mut self, function: Function, image: &Image) -> Result<u32, NoNumber> {
+        let key = (std::ptr::from_ref(function.descriptor).addr(), function.code.addr());
+        if let Some((last, number)) = self.last
+            && last == key
+        {
+            return Ok(number);
+        }
+        let number = match self.numbers.get(&key) {
+            Some(&number) => number,
+            None => self.add(key, function, image)?,
+        };
+        self.last = Some((key, number));
+        Ok(number)
+    }
+
+    fn add(&mut self, key: (usize, usize), function: Function, image: &Image) -> Result<u32, NoNumber> {
+        let name = FunctionName::of(function, image).ok_or(NoNumber::Foreign)?;
+        let number = u32::try_from(self.known.len()).ok().filter(|number| (*number as usize) < FUNCTIONS);
+        let number = number.ok_or(NoNumber::TooMany)?;
+        self.known.push(KnownFunction { name, estimate: UNKNOWN_COST });
+        self.numbers.insert(key, number);
+        Ok(number)
+    }
+
+    pub(crate) fn get(&self, number: u32) -> &KnownFunction {
+        &self.known[number as usize]
+    }
+
+    /// All from a number on.
+    pub(crate) fn since(&self, number: u32) -> &[KnownFunction] {
+        self.known.get(number as usize..).unwrap_or_default()
+    }
+
+    /// Learns how long a task took.
+    pub(crate) fn learn(&mut self, number: u32, elapsed: u32) {
+        let known = &mut self.known[number as usize];
+        known.estimate = if known.estimate == UNKNOWN_COST {
+            elapsed.max(1)
+        } else {
+            // A quarter of the new in three quarters of the old.
+            ((3 * u64::from(known.estimate) + u64::from(elapsed)) / 4).max(1) as u32
+        };
+    }
+}

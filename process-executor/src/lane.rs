@@ -1,0 +1,446 @@
+//! The parent's side of the memory shared with one worker: tasks go in, replies come out.
+//!
+//! All of it is under the pool's lock, so nothing here waits or runs user code; bytes are copied out for later.
+
+use crate::entry::{Entry, Payload};
+use crate::function::FunctionTable;
+use crate::layout::{
+    ATTACHED, BLOCK, BLOCKS, DONE, FREE, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SKIPPED,
+    SLOTS, Shared, Slot, TIMED,
+};
+use crate::system;
+use executor_core::remote::{Cause, Phase};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Tasks in flight for one worker.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    shared: Arc<Shared>,
+    /// Number of the slot that takes the next task.
+    next: u64,
+    /// Number of the oldest slot in use; the worker is there or beyond.
+    oldest: u64,
+    in_flight: Box<[Option<InFlight>]>,
+    free_blocks: Vec<u8>,
+    replies_taken: u32,
+    functions_told: u32,
+    /// What the tasks in flight are expected to take, in nanoseconds.
+    load: u64,
+    bytes_sent: u64,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    entry: Entry,
+    block: Option<u8>,
+    cost: u32,
+    /// It counts as begun: it is, or was, the oldest.
+    began: bool,
+}
+
+/// The task that a worker runs.
+pub(crate) struct Running<'a> {
+    pub(crate) entry: &'a Entry,
+    /// When it, or its item, began; 0 if it has not.
+    begun: u64,
+    /// Items that are over.
+    pub(crate) items: u32,
+}
+
+impl Running<'_> {
+    /// How long it, or its item, has been running.
+    pub(crate) fn ran(&self) -> Duration {
+        match self.begun {
+            0 => Duration::ZERO,
+            begun => Duration::from_nanos(system::monotonic_nanoseconds().saturating_sub(begun)),
+        }
+    }
+
+    /// How long it may run; `default` unless it has a limit of its own.
+    pub(crate) fn limit(&self, default: Option<Duration>) -> Option<Duration> {
+        self.entry.task.run_limit().or(default)
+    }
+}
+
+/// A task that came back, with its reply among the bytes of a batch.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    pub(crate) entry: Entry,
+    pub(crate) bytes: Range<usize>,
+    /// The reply lies in memory of its own: the number the worker gave it, and the length.
+    pub(crate) buffer: Option<(u64, u64)>,
+    pub(crate) items: usize,
+    /// Buffers came along.
+    pub(crate) attached: bool,
+    pub(crate) elapsed: Duration,
+    pub(crate) cause: Cause,
+}
+
+impl Collected {
+    /// A task that ends without a reply.
+    pub(crate) fn without_reply(entry: Entry, cause: Cause) -> Self {
+        Self { entry, bytes: 0..0, buffer: None, items: 0, attached: false, elapsed: Duration::ZERO, cause }
+    }
+
+    /// Whether reading it needs what came over the socket.
+    pub(crate) fn needs_link(&self) -> bool {
+        self.attached || self.buffer.is_some()
+    }
+}
+
+/// What was in a lane when its worker died.
+#[derive(Debug, Default)]
+pub(crate) struct Wreck {
+    /// The task that was running, and what it was doing; more than one only if the memory was overwritten.
+    pub(crate) running: Vec<(Collected, Option<Phase>)>,
+    /// Tasks that had not begun, oldest first, and whether they count as begun.
+    pub(crate) unbegun: Vec<(Entry, bool)>,
+    /// Husks of tasks that were recalled.
+    pub(crate) husks: Vec<Entry>,
+}
+
+impl Lane {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            next: 0,
+            oldest: 0,
+            in_flight: (0..SLOTS).map(|_| None).collect(),
+            free_blocks: (0..BLOCKS as u8).collect(),
+            replies_taken: 0,
+            functions_told: 0,
+            load: 0,
+            bytes_sent: 0,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Tasks in flight, recalled ones included.
+    pub(crate) fn depth(&self) -> usize {
+        (self.next - self.oldest) as usize
+    }
+
+    pub(crate) fn load(&self) -> u64 {
+        self.load
+    }
+
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        self.bytes_sent
+    }
+
+    /// Whether there is a slot, and a block if the task needs one.
+    pub(crate) fn has_room_for(&self, entry: &Entry) -> bool {
+        self.depth() < SLOTS && (!needs_block(&entry.payload) || !self.free_blocks.is_empty())
+    }
+
+    /// Hands a task to the worker. True: the worker sleeps and is to be woken. The caller has asked `has_room_for`.
+    pub(crate) fn put(&mut self, entry: Entry, functions: &FunctionTable, place: u64) -> bool {
+        self.tell_functions(functions, entry.function);
+        let number = self.next;
+        let slot = self.shared.slot(number);
+        let (kind, length, block) = write_input(&self.shared, slot, &entry.payload, &mut self.free_blocks);
+        slot.function.store(entry.function, Ordering::Relaxed);
+        slot.input_place.store(kind, Ordering::Relaxed);
+        slot.input_length.store(length, Ordering::Relaxed);
+        slot.flags.store(if entry.timed { TIMED } else { 0 }, Ordering::Relaxed);
+        slot.items.store(0, Ordering::Relaxed);
+        slot.reply_length.store(0, Ordering::Relaxed);
+        slot.begun.store(0, Ordering::Relaxed);
+        slot.stop.store(u32::from(entry.begun && entry.task.is_stop_requested()), Ordering::Relaxed);
+        let cost = functions.get(entry.function).estimate;
+        entry.task.place().set(place | number);
+        self.in_flight[index(number)] = Some(InFlight { began: entry.begun, entry, block, cost });
+        self.next += 1;
+        self.load += u64::from(cost);
+        self.bytes_sent += length;
+        // ORDERING: SeqCst, and so are the worker's announcement of its sleep and its last look at the slot: either it sees
+        // the task, or it is seen asleep. Release is part of it: the worker sees what was written above.
+        slot.state.store(QUEUED, Ordering::SeqCst);
+        let asleep = &self.shared.head().asleep.0;
+        asleep.load(Ordering::SeqCst) != 0 && asleep.swap(0, Ordering::SeqCst) != 0
+    }
+
+    /// Tells the worker of the functions it has not heard of.
+    fn tell_functions(&mut self, functions: &FunctionTable, needed: u32) {
+        if needed < self.functions_told {
+            return;
+        }
+        for known in functions.since(self.functions_told) {
+            if let Some(entry) = self.shared.function(self.functions_told) {
+                known.name.write(entry);
+            }
+            self.functions_told += 1;
+        }
+        // Published by the slot that names one of them.
+        self.shared.head().functions.0.store(self.functions_told, Ordering::Relaxed);
+    }
+
+    /// Whether so many tasks at least, from 1 up, are over.
+    pub(crate) fn has_results(&self, least: u64) -> bool {
+        let last = self.oldest + least - 1;
+        last < self.next && is_over(self.shared.slot(last).state.load(Ordering::Relaxed))
+    }
+
+    /// Takes what is over, oldest first. Replies are copied behind `bytes`; husks of recalled tasks go to `husks`. Gives how
+    /// many have begun and ended before anybody asked `begin_oldest`.
+    pub(crate) fn collect(
+        &mut self,
+        functions: &mut FunctionTable,
+        bytes: &mut Vec<u8>,
+        collected: &mut Vec<Collected>,
+        husks: &mut Vec<Entry>,
+    ) -> u64 {
+        let mut unannounced = 0;
+        while self.oldest != self.next {
+            let shared = self.shared.clone();
+            let slot = shared.slot(self.oldest);
+            // ORDERING: Acquire: the reply is seen whole.
+            let state = slot.state.load(Ordering::Acquire);
+            if !is_over(state) {
+                break;
+            }
+            match self.take(self.oldest) {
+                Some(task) if state == DONE => {
+                    unannounced += u64::from(!task.began);
+                    let function = task.entry.function;
+                    let reply = self.read_reply(slot, task.entry, bytes);
+                    functions.learn(function, u32::try_from(reply.elapsed.as_nanos()).unwrap_or(u32::MAX));
+                    collected.push(reply);
+                }
+                Some(task) => husks.push(task.entry),
+                // It was taken back, and is elsewhere by now.
+                None => {}
+            }
+            slot.state.store(FREE, Ordering::Relaxed);
+            self.oldest += 1;
+        }
+        unannounced
+    }
+
+    /// Takes a task out of the books, and frees its block.
+    fn take(&mut self, number: u64) -> Option<InFlight> {
+        let in_flight = self.in_flight[index(number)].take()?;
+        self.load = self.load.saturating_sub(u64::from(in_flight.cost));
+        self.free_blocks.extend(in_flight.block);
+        in_flight.entry.task.place().set(crate::dispatch::IN_HAND);
+        Some(in_flight)
+    }
+
+    /// Copies a reply out. Nothing the worker wrote is believed: what makes no sense becomes an empty reply, which ends the
+    /// task with an error.
+    fn read_reply(&mut self, slot: &Slot, entry: Entry, bytes: &mut Vec<u8>) -> Collected {
+        let start = bytes.len();
+        let length = slot.reply_length.load(Ordering::Relaxed);
+        let mut buffer = None;
+        match slot.reply_place.load(Ordering::Relaxed) {
+            IN_SLOT => bytes.extend_from_slice(slot.read(INLINE).get(..length as usize).unwrap_or_default()),
+            IN_BUFFER => {
+                let id = u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default());
+                buffer = Some((id, length));
+            }
+            place => {
+                self.copy_block(place, length, bytes);
+                self.give_reply_block_back();
+            }
+        }
+        Collected {
+            entry,
+            bytes: start..bytes.len(),
+            buffer,
+            items: slot.items.load(Ordering::Acquire) as usize,
+            attached: slot.flags.load(Ordering::Relaxed) & ATTACHED != 0,
+            elapsed: Duration::from_nanos(slot.elapsed.load(Ordering::Relaxed).into()),
+            cause: Cause::Replied,
+        }
+    }
+
+    fn copy_block(&self, place: u32, length: u64, bytes: &mut Vec<u8>) {
+        let block = place.checked_sub(IN_BLOCK).and_then(|index| self.shared.reply_block(index as usize));
+        let (Some(block), true) = (block, length <= BLOCK as u64) else { return };
+        bytes.reserve(length as usize);
+        // SAFETY: `length` bytes of a block of the mapping, which the worker has given up by DONE, or by its death. A worker
+        // that writes all the same can only spoil its own reply: the copy is what is looked at.
+        unsafe {
+            let end = bytes.as_mut_ptr().add(bytes.len());
+            std::ptr::copy_nonoverlapping(block.as_ptr(), end, length as usize);
+            bytes.set_len(bytes.len() + length as usize);
+        }
+    }
+
+    fn give_reply_block_back(&mut self) {
+        self.replies_taken = self.replies_taken.wrapping_add(1);
+        // ORDERING: Release: the copy is over before the worker writes there again. SeqCst with the worker's announcement of
+        // its sleep, as in `put`; the pool wakes it after each collection.
+        self.shared.head().replies_taken.0.store(self.replies_taken, Ordering::SeqCst);
+    }
+
+    /// Whether the worker waits for a reply block, or has fallen asleep with a task before it.
+    pub(crate) fn take_sleeper_with_work(&self) -> bool {
+        let asleep = &self.shared.head().asleep.0;
+        asleep.load(Ordering::SeqCst) != 0 && self.oldest != self.next && asleep.swap(0, Ordering::SeqCst) != 0
+    }
+
+    /// Takes back a task that has not begun. Its husk stays until the worker has passed it by.
+    pub(crate) fn recall(&self, number: u64) -> bool {
+        let slot = self.shared.slot(number);
+        slot.state.compare_exchange(QUEUED, REVOKED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// As `recall`, for a task that its holder gives up. The oldest counts as begun from the moment it is that, so that
+    /// there is one answer to whether it has, for all who ask. The husk stays until the worker has passed it by.
+    pub(crate) fn recall_task(&self, number: u64) -> bool {
+        let waits = |task: &InFlight| !task.began && !task.entry.begun;
+        self.in_flight[index(number)].as_ref().is_some_and(waits) && self.recall(number)
+    }
+
+    /// The oldest task begins, or is about to. False: it was counted before, or there is none.
+    pub(crate) fn begin_oldest(&mut self) -> bool {
+        let husk = |task: &InFlight| task.entry.task.place().get() == crate::dispatch::RECALLED;
+        let oldest = (self.oldest..self.next).find_map(|number| {
+            let task = self.in_flight[index(number)].as_ref()?;
+            (!husk(task)).then_some(number)
+        });
+        let Some(task) = oldest.and_then(|number| self.in_flight[index(number)].as_mut()) else { return false };
+        !std::mem::replace(&mut task.began, true)
+    }
+
+    /// What the youngest task in flight is expected to cost.
+    pub(crate) fn youngest_cost(&self, functions: &FunctionTable) -> u32 {
+        let youngest = (self.oldest..self.next).rev().find_map(|number| self.in_flight[index(number)].as_ref());
+        youngest.map_or(0, |task| functions.get(task.entry.function).estimate)
+    }
+
+    /// Takes back the youngest tasks that have not begun, youngest first, to be dealt anew. Their slots are passed by.
+    pub(crate) fn take_back(&mut self, most: usize) -> Vec<Entry> {
+        let mut back = Vec::new();
+        for number in (self.oldest..self.next).rev() {
+            if back.len() == most {
+                break;
+            }
+            let slot = &mut self.in_flight[index(number)];
+            // A husk, or a place from which a task was taken back before.
+            let Some(task) = slot.as_ref() else { continue };
+            if task.began || task.entry.task.place().get() == crate::dispatch::RECALLED {
+                continue;
+            }
+            let shared_slot = self.shared.slot(number);
+            if shared_slot.state.compare_exchange(QUEUED, REVOKED, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                break;
+            }
+            let Some(task) = slot.take() else { break };
+            self.load = self.load.saturating_sub(u64::from(task.cost));
+            self.free_blocks.extend(task.block);
+            back.push(task.entry);
+        }
+        back
+    }
+
+    /// Whether a task has begun.
+    pub(crate) fn has_begun(&self, number: u64) -> bool {
+        let began = self.in_flight[index(number)].as_ref().is_some_and(|task| task.began);
+        began || matches!(self.shared.slot(number).state.load(Ordering::Acquire), RUNNING | DONE)
+    }
+
+    /// Raises the flag of a task; with `end_worker`, notes that its worker is to be ended.
+    pub(crate) fn ask_to_stop(&mut self, number: u64, end_worker: bool) {
+        if let Some(task) = self.in_flight[index(number)].as_mut() {
+            task.entry.stopping |= end_worker;
+        }
+        // ORDERING: Release, with the task's Acquire: it sees what was done before it was asked to stop.
+        self.shared.slot(number).stop.store(1, Ordering::Release);
+    }
+
+    /// The task that runs, or is about to.
+    pub(crate) fn running(&self) -> Option<Running<'_>> {
+        for number in self.oldest..self.next {
+            let slot = self.shared.slot(number);
+            let task = self.in_flight[index(number)].as_ref();
+            let items = slot.items.load(Ordering::Acquire);
+            let begun = match slot.state.load(Ordering::Acquire) {
+                RUNNING => slot.begun.load(Ordering::Acquire),
+                QUEUED => task.filter(|task| task.began).map(|_| 0)?,
+                _ => continue,
+            };
+            return Some(Running { entry: &task?.entry, begun, items });
+        }
+        None
+    }
+
+    /// The shortest limit of the tasks in flight.
+    pub(crate) fn shortest_limit(&self, default: Option<Duration>) -> Option<Duration> {
+        let tasks = (self.oldest..self.next).filter_map(|number| self.in_flight[index(number)].as_ref());
+        tasks.filter(|task| task.entry.timed).filter_map(|task| task.entry.task.run_limit().or(default)).min()
+    }
+
+    /// What the worker left in its first reply block, before there were tasks.
+    pub(crate) fn first_reply(&self, length: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.copy_block(IN_BLOCK, length, &mut bytes);
+        bytes
+    }
+
+    /// The number of the slot that the worker is at, to see whether it moves.
+    pub(crate) fn position(&self) -> u64 {
+        self.oldest
+    }
+
+    /// The worker is dead, and what was over has been collected: takes all that is left.
+    pub(crate) fn salvage(&mut self, bytes: &mut Vec<u8>) -> Wreck {
+        let mut wreck = Wreck::default();
+        while self.oldest != self.next {
+            let number = self.oldest;
+            self.oldest += 1;
+            let shared = self.shared.clone();
+            let slot = shared.slot(number);
+            let Some(in_flight) = self.take(number) else { continue };
+            match slot.state.load(Ordering::Acquire) {
+                QUEUED if self.recall(number) => wreck.unbegun.push((in_flight.entry, in_flight.began)),
+                REVOKED | SKIPPED => wreck.husks.push(in_flight.entry),
+                // Or a state that cannot be: the memory was overwritten by a dying task, and nobody knows what has run.
+                _ => {
+                    let phase = Phase::from_number(slot.phase.load(Ordering::Relaxed));
+                    wreck.running.push((self.read_reply(slot, in_flight.entry, bytes), phase));
+                }
+            }
+        }
+        wreck
+    }
+}
+
+fn index(number: u64) -> usize {
+    (number % SLOTS as u64) as usize
+}
+
+fn is_over(state: u32) -> bool {
+    state == DONE || state == SKIPPED
+}
+
+fn needs_block(payload: &Payload) -> bool {
+    matches!(payload, Payload::Bytes(bytes) if bytes.len() > INLINE)
+}
+
+/// Writes an input where the worker finds it: place, length, and the block it took.
+fn write_input(shared: &Shared, slot: &Slot, payload: &Payload, free: &mut Vec<u8>) -> (u32, u64, Option<u8>) {
+    let bytes = match payload {
+        Payload::Buffer(buffer) => {
+            slot.write(&buffer.id().to_ne_bytes());
+            return (IN_BUFFER, buffer.length(), None);
+        }
+        payload => payload.bytes(),
+    };
+    if bytes.len() <= INLINE {
+        slot.write(bytes);
+        return (IN_SLOT, bytes.len() as u64, None);
+    }
+    let block = free.pop().expect("asked for by `has_room_for`");
+    let start = shared.input_block(block.into()).expect("a block's number");
+    // SAFETY: the block is free, that is, the parent's; payloads in bytes are no longer than a block.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.as_ptr(), bytes.len().min(BLOCK)) };
+    (IN_BLOCK + u32::from(block), bytes.len() as u64, Some(block))
+}

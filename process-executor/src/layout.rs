@@ -1,0 +1,186 @@
+//! The memory that one worker shares with its parent, and nobody else: what lies where, and who owns what when.
+//!
+//! ```text
+//!  Head │ functions │ slots 0 .. SLOTS │ input blocks │ reply blocks
+//! ```
+//! A task travels in a slot: the parent writes the input there, the worker runs it and leaves the reply in the same slot.
+//! Slots are used in turn, round and round, by both sides.
+//!
+//! ```text
+//!                 parent: deal            worker: begin           worker: end
+//!        FREE ───────────────► QUEUED ───────────────► RUNNING ─────────────► DONE
+//!         ▲                      │ parent: recall                               │
+//!         │                      ▼             worker: pass by                  │ parent: collect
+//!         │                   REVOKED ────────────────────────► SKIPPED         │
+//!         └──────────────────────────────────────────────────────┴──────────────┘
+//! ```
+//!
+//! | state of a slot | owner of its fields, and of the blocks it names |
+//! | --- | --- |
+//! | FREE | the parent |
+//! | QUEUED | nobody writes; either side may take it, by compare-and-swap |
+//! | RUNNING | the worker; `stop` is the parent's, `items` and `reply_length` may be read |
+//! | DONE, SKIPPED | the parent |
+//! | REVOKED | nobody; the worker passes it by |
+//!
+//! When the worker is dead, every slot is the parent's. The words then tell which task was running (RUNNING), which were not
+//! begun (QUEUED), and which results are complete (DONE), whatever the instruction at which the worker died.
+//!
+//! The parent believes nothing it reads here: each number is checked before it is used, and bytes are copied out before they
+//! are looked at. The worker believes its parent, which started it.
+
+use crate::system::Mapping;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// Tasks in flight for one worker, at most.
+pub(crate) const SLOTS: usize = 256;
+/// Bytes of input or reply that fit into the slot itself.
+pub(crate) const INLINE: usize = 64;
+/// Bytes in a block. Larger things travel in memory of their own.
+pub(crate) const BLOCK: usize = 256 * 1024;
+/// Blocks for inputs, and as many for replies.
+pub(crate) const BLOCKS: usize = 16;
+/// Different functions that one worker can be told.
+pub(crate) const FUNCTIONS: usize = 16 * 1024;
+
+pub(crate) const FREE: u32 = 0;
+pub(crate) const QUEUED: u32 = 1;
+pub(crate) const RUNNING: u32 = 2;
+pub(crate) const DONE: u32 = 3;
+pub(crate) const REVOKED: u32 = 4;
+pub(crate) const SKIPPED: u32 = 5;
+
+/// Where an input or a reply lies: in the slot, in a block (this plus its number), or in memory of its own.
+pub(crate) const IN_SLOT: u32 = 0;
+pub(crate) const IN_BLOCK: u32 = 1;
+pub(crate) const IN_BUFFER: u32 = u32::MAX;
+
+/// The items of this task are timed: the worker notes when each begins.
+pub(crate) const TIMED: u32 = 1;
+/// Buffers were sent along with the reply.
+pub(crate) const ATTACHED: u32 = 2;
+
+/// One task on its way. Two cache lines: words, bytes.
+#[repr(C, align(128))]
+pub(crate) struct Slot {
+    pub(crate) state: AtomicU32,
+    /// Index into the functions.
+    pub(crate) function: AtomicU32,
+    pub(crate) input_place: AtomicU32,
+    pub(crate) reply_place: AtomicU32,
+    pub(crate) input_length: AtomicU64,
+    pub(crate) reply_length: AtomicU64,
+    /// Items of a chunk whose outcomes are complete in the reply block.
+    pub(crate) items: AtomicU32,
+    /// How long it ran, in nanoseconds; at most what fits.
+    pub(crate) elapsed: AtomicU32,
+    /// What the worker does with it, see `Phase`.
+    pub(crate) phase: AtomicU32,
+    pub(crate) flags: AtomicU32,
+    /// When the task, or the item that runs, began; nanoseconds of the monotonic clock, 0 before.
+    pub(crate) begun: AtomicU64,
+    /// Not 0: the holder of the task wants it to stop.
+    pub(crate) stop: AtomicU32,
+    bytes: [AtomicU64; INLINE / 8],
+}
+
+/// A function by its addresses in the executable, and a number that its types alone have.
+#[repr(C)]
+pub(crate) struct FunctionEntry {
+    pub(crate) descriptor: AtomicU64,
+    pub(crate) code: AtomicU64,
+    pub(crate) fingerprint: AtomicU64,
+}
+
+/// The words of the lane as a whole, each group on a cache line of its own.
+#[repr(C)]
+pub(crate) struct Head {
+    /// 1 while the worker sleeps, or is about to: who gives it work wakes it (a futex).
+    pub(crate) asleep: Line,
+    /// 1 while nobody in the parent looks for results: the worker rings the bell for the next.
+    pub(crate) bell: Line,
+    /// How many reply blocks the parent has given back, ever.
+    pub(crate) replies_taken: Line,
+    /// How many items of `functions` are filled in.
+    pub(crate) functions: Line,
+}
+
+#[repr(C, align(128))]
+pub(crate) struct Line(pub(crate) AtomicU32);
+
+const HEAD: usize = 4096;
+const FUNCTIONS_AT: usize = HEAD;
+const SLOTS_AT: usize = (FUNCTIONS_AT + FUNCTIONS * size_of::<FunctionEntry>()).next_multiple_of(4096);
+const INPUTS_AT: usize = (SLOTS_AT + SLOTS * size_of::<Slot>()).next_multiple_of(4096);
+const REPLIES_AT: usize = INPUTS_AT + BLOCKS * BLOCK;
+/// Bytes of the whole; only pages that are touched exist.
+pub(crate) const SIZE: usize = REPLIES_AT + BLOCKS * BLOCK;
+
+const _: () = assert!(size_of::<Head>() <= HEAD && size_of::<Slot>() == 128);
+
+/// The shared memory of one worker, as either side has it.
+#[derive(Debug)]
+pub(crate) struct Shared(Mapping);
+
+impl Shared {
+    /// Takes a mapping of `SIZE` bytes over; `None` if it has not as many.
+    pub(crate) fn new(mapping: Mapping) -> Option<Self> {
+        (mapping.length() == SIZE).then_some(Self(mapping))
+    }
+
+    fn at<T>(&self, offset: usize) -> NonNull<T> {
+        debug_assert!(offset + size_of::<T>() <= SIZE, "inside the mapping");
+        // SAFETY: all callers stay inside the mapping, which is `SIZE` bytes long.
+        unsafe { self.0.start().add(offset).cast() }
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        // SAFETY: atomics only, at the aligned start of the mapping; fresh memory is zero, which is valid.
+        unsafe { self.at::<Head>(0).as_ref() }
+    }
+
+    /// A slot; the number counts on and on.
+    pub(crate) fn slot(&self, number: u64) -> &Slot {
+        let index = (number % SLOTS as u64) as usize;
+        // SAFETY: as for `head`; the index is in range.
+        unsafe { self.at::<Slot>(SLOTS_AT + index * size_of::<Slot>()).as_ref() }
+    }
+
+    /// `None` if there is no such entry.
+    pub(crate) fn function(&self, index: u32) -> Option<&FunctionEntry> {
+        let index = usize::try_from(index).ok().filter(|index| *index < FUNCTIONS)?;
+        // SAFETY: as for `head`; the index is in range.
+        Some(unsafe { self.at::<FunctionEntry>(FUNCTIONS_AT + index * size_of::<FunctionEntry>()).as_ref() })
+    }
+
+    /// The start of an input block; `None` if there is no such block.
+    pub(crate) fn input_block(&self, index: usize) -> Option<NonNull<u8>> {
+        (index < BLOCKS).then(|| self.at(INPUTS_AT + index * BLOCK))
+    }
+
+    /// The start of a reply block; `None` if there is no such block.
+    pub(crate) fn reply_block(&self, index: usize) -> Option<NonNull<u8>> {
+        (index < BLOCKS).then(|| self.at(REPLIES_AT + index * BLOCK))
+    }
+}
+
+impl Slot {
+    /// Writes the bytes in the slot; at most `INLINE`, the rest is ignored. For the slot's owner.
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        for (slot, part) in self.bytes.iter().zip(bytes.chunks(8)) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            slot.store(u64::from_ne_bytes(word), Ordering::Relaxed);
+        }
+    }
+
+    /// Copies the bytes in the slot out.
+    pub(crate) fn read(&self, length: usize) -> [u8; INLINE] {
+        let mut bytes = [0; INLINE];
+        for (word, slot) in bytes.chunks_exact_mut(8).zip(&self.bytes).take(length.div_ceil(8)) {
+            word.copy_from_slice(&slot.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        bytes
+    }
+}

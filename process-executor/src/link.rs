@@ -1,0 +1,165 @@
+//! The parent's end of a worker's socket: what the worker says, and the memory it hands over.
+
+use crate::buffer::Buffer;
+use crate::carrier::Source;
+use crate::message::{Message, Received, Receiver};
+use parking_lot::Mutex;
+use rustix::fd::OwnedFd;
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Weak};
+
+/// One worker's socket. Whoever needs what is in it reads it, one thread at a time.
+#[derive(Debug)]
+pub(crate) struct Link {
+    socket: OwnedFd,
+    inbox: Mutex<Inbox>,
+    /// Memory of this process that the worker was handed.
+    lent: Mutex<HashMap<u64, Weak<Buffer>>>,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    receiver: Receiver,
+    /// Memory the worker made, until the reply that names it has been read, and in how many replies it is.
+    buffers: HashMap<u64, (Arc<Buffer>, usize)>,
+    events: Vec<Event>,
+}
+
+/// What concerns the worker as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Ready {
+        image: u64,
+        initializer: u64,
+    },
+    Failed {
+        text: u64,
+    },
+    /// The connection has ended, or what came makes no sense.
+    Ended,
+}
+
+impl Link {
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self { socket, inbox: Mutex::new(Inbox::default()), lent: Mutex::new(HashMap::new()) }
+    }
+
+    pub(crate) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// Reads what has come; never waits.
+    pub(crate) fn read(&self) -> Vec<Event> {
+        let mut inbox = self.inbox.lock();
+        inbox.read(&self.socket);
+        std::mem::take(&mut inbox.events)
+    }
+
+    /// Hands memory to the worker, unless it has it; never waits.
+    pub(crate) fn lend(&self, buffer: &Arc<Buffer>) -> io::Result<()> {
+        use rustix::fd::AsFd;
+        let mut lent = self.lent.lock();
+        if lent.get(&buffer.id()).is_some_and(|known| known.strong_count() > 0) {
+            return Ok(());
+        }
+        let message = Message::Buffer { id: buffer.id(), length: buffer.length() };
+        message.send(&self.socket, &[buffer.file().as_fd()])?;
+        lent.insert(buffer.id(), Arc::downgrade(buffer));
+        Ok(())
+    }
+
+    /// Tells the worker which memory nobody here has any more.
+    pub(crate) fn forget_dropped(&self) {
+        let mut lent = self.lent.lock();
+        lent.retain(|&id, buffer| {
+            // What cannot be said now is said the next time.
+            buffer.strong_count() > 0 || Message::Forget { id }.send(&self.socket, &[]).is_err()
+        });
+    }
+
+    /// The reply that these buffers were looked up for has been read.
+    fn release(&self, used: &[u64]) {
+        let mut inbox = self.inbox.lock();
+        let mut gone = Vec::new();
+        for id in used {
+            let Some((_, replies)) = inbox.buffers.get_mut(id) else { continue };
+            *replies -= 1;
+            if *replies == 0 {
+                gone.extend(inbox.buffers.remove(id));
+            }
+        }
+        drop(inbox);
+        drop(gone);
+    }
+
+    /// A buffer of the worker's, or one it was lent.
+    pub(crate) fn find(&self, id: u64) -> Option<Arc<Buffer>> {
+        // It was sent before the reply that names it: it is in the socket, also if it is one that the worker was lent.
+        let received = {
+            let mut inbox = self.inbox.lock();
+            inbox.read(&self.socket);
+            inbox.buffers.get(&id).map(|(buffer, _)| buffer.clone())
+        };
+        self.lent.lock().get(&id).and_then(Weak::upgrade).or(received)
+    }
+}
+
+impl Inbox {
+    fn read(&mut self, socket: &OwnedFd) {
+        loop {
+            match self.receiver.receive(socket, false) {
+                Received::Message(Message::Buffer { id, length }, files) => {
+                    // What was not sealed, or found no room here, is missed by the one reply that names it.
+                    let buffer = files.into_iter().next().and_then(|file| Buffer::receive(id, file, length).ok());
+                    if let Some(buffer) = buffer {
+                        let (known, replies) = self.buffers.entry(id).or_insert_with(|| (Arc::new(buffer), 0));
+                        let _ = known;
+                        *replies += 1;
+                    }
+                }
+                Received::Message(Message::Ready { image, initializer }, _) => {
+                    self.events.push(Event::Ready { image, initializer });
+                }
+                Received::Message(Message::Failed { text }, _) => self.events.push(Event::Failed { text }),
+                Received::Message(Message::Bell, _) => {}
+                Received::Nothing => return,
+                Received::Message(..) | Received::End | Received::Garbage => {
+                    if self.events.last() != Some(&Event::Ended) {
+                        self.events.push(Event::Ended);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The buffers of one reply, which are given back when it has been read.
+pub(crate) struct ReplyBuffers {
+    link: Arc<Link>,
+    used: Mutex<Vec<u64>>,
+}
+
+impl ReplyBuffers {
+    pub(crate) fn new(link: Arc<Link>) -> Arc<Self> {
+        Arc::new(Self { link, used: Mutex::new(Vec::new()) })
+    }
+}
+
+impl Source for ReplyBuffers {
+    fn find(&self, id: u64) -> Option<Arc<Buffer>> {
+        let buffer = self.link.find(id)?;
+        let mut used = self.used.lock();
+        if !used.contains(&id) {
+            used.push(id);
+        }
+        Some(buffer)
+    }
+}
+
+impl Drop for ReplyBuffers {
+    fn drop(&mut self) {
+        self.link.release(self.used.get_mut());
+    }
+}

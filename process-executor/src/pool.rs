@@ -1,0 +1,205 @@
+//! The pool itself: where tasks come in, where they are finished, and how it ends.
+//!
+//! Three kinds of threads meet here. Those of the program submit, wait, and fetch results while they wait. The supervisor
+//! (`supervisor.rs`) starts and watches workers and never runs user code. Couriers (`couriers.rs`) run callbacks.
+
+mod ending;
+mod results;
+mod submission;
+
+use crate::batch::Batch;
+use crate::couriers::Couriers;
+use crate::dispatch::{Dispatch, Wakes};
+use crate::entry::Entry;
+use crate::image::Image;
+use crate::settings::Settings;
+use crate::system;
+use executor_core::remote::{Cause, Place, Reply};
+use executor_core::task::{Left, TaskOwner};
+use executor_core::{BrokenExecutor, CodecPhase, Stats};
+use parking_lot::{Condvar, Mutex};
+pub(crate) use results::Fetcher;
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fd::OwnedFd;
+use rustix::process::Signal;
+use std::cell::RefCell;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+use std::time::Duration;
+
+/// All that the pool's threads and its handle share.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    dispatch: Mutex<Dispatch>,
+    room_freed: Condvar,
+    ended: Condvar,
+    /// Async waiters for the end.
+    end_wakers: Mutex<Vec<Waker>>,
+    settings: Settings,
+    image: &'static Image,
+    broken: OnceLock<BrokenExecutor>,
+    /// Tasks that were collected and are not finished yet.
+    in_hand: AtomicUsize,
+    /// Whether workers ring for results. While threads of the program fetch them anyway, they need not.
+    bells: AtomicBool,
+    /// Grows as threads of the program fetch results.
+    fetches: AtomicUsize,
+    /// No more tasks are taken; for a look without the lock.
+    closed: AtomicBool,
+    /// Wakes the supervisor.
+    call: OwnedFd,
+    couriers: Couriers,
+    /// With which signal all workers are to be ended.
+    ending: OnceLock<Signal>,
+}
+
+/// How often the supervisor looks whether results are still fetched without bells.
+const TICK: Duration = Duration::from_millis(1);
+/// A submitter fetches results when a worker has left so many.
+const MANY: u64 = 32;
+
+thread_local! {
+    /// The batch that this thread used last.
+    static SPARE: RefCell<Batch> = RefCell::default();
+}
+
+impl Pool {
+    pub(crate) fn new(settings: Settings, image: &'static Image) -> io::Result<Arc<Self>> {
+        let notes_idleness = settings.keep_alive.is_some();
+        let dispatch = Dispatch::new(settings.workers, settings.queue_capacity, settings.most_tasks, notes_idleness);
+        Ok(Arc::new(Self {
+            dispatch: Mutex::new(dispatch),
+            room_freed: Condvar::new(),
+            ended: Condvar::new(),
+            end_wakers: Mutex::new(Vec::new()),
+            settings,
+            image,
+            broken: OnceLock::new(),
+            in_hand: AtomicUsize::new(0),
+            bells: AtomicBool::new(true),
+            fetches: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            call: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            couriers: Couriers::default(),
+            ending: OnceLock::new(),
+        }))
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn image(&self) -> &'static Image {
+        self.image
+    }
+
+    pub(crate) fn couriers(&self) -> &Couriers {
+        &self.couriers
+    }
+
+    pub(crate) fn call(&self) -> &OwnedFd {
+        &self.call
+    }
+
+    pub(crate) fn ending(&self) -> Option<Signal> {
+        self.ending.get().copied()
+    }
+
+    /// Does something under the lock, then wakes whom it concerns.
+    pub(crate) fn with_dispatch<R>(&self, f: impl FnOnce(&mut Dispatch, &mut Wakes) -> R) -> R {
+        let mut wakes = Wakes::default();
+        let mut dispatch = self.dispatch.lock();
+        let result = f(&mut dispatch, &mut wakes);
+        if wakes.room_freed && dispatch.room.is_free() {
+            wakes.room = std::mem::take(&mut dispatch.room.wakers);
+        }
+        drop(dispatch);
+        self.wake(wakes);
+        result
+    }
+
+    /// Puts a large task into a buffer, with no lock held, and deals it.
+    fn prepare(&self, mut entry: Entry) {
+        if let Err(error) = entry.payload.make_wieldy() {
+            let failed = self.with_dispatch(|dispatch, wakes| dispatch.put_off_preparing(entry, wakes));
+            if let Some(entry) = failed {
+                let text =
+                    format!("no shared memory for an argument of {} bytes: {error}", entry.payload.bytes().len());
+                entry.into_parts().0.finish(Reply::NONE, Cause::Codec(CodecPhase::EncodeArgument, text));
+            }
+            return;
+        }
+        self.with_dispatch(|dispatch, wakes| dispatch.end_preparing(entry, wakes));
+    }
+
+    fn wake(&self, wakes: Wakes) {
+        for shared in &wakes.workers {
+            system::wake(&shared.head().asleep.0);
+        }
+        if wakes.room_freed && self.settings.queue_capacity.is_some() {
+            self.room_freed.notify_all();
+        }
+        wake_all(wakes.room);
+        if wakes.supervisor {
+            self.call_supervisor();
+        }
+        if let Some(entry) = wakes.prepare {
+            self.prepare(entry);
+        }
+    }
+
+    pub(crate) fn call_supervisor(&self) {
+        // A counter that is full has called already.
+        let _ = rustix::io::write(&self.call, &1_u64.to_ne_bytes());
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.dispatch.lock().stats()
+    }
+}
+
+impl TaskOwner for Pool {
+    fn task_left(&self, how: Left) -> Vec<Waker> {
+        let mut dispatch = self.dispatch.lock();
+        match how {
+            Left::Cancelled => dispatch.stats.cancelled += 1,
+            Left::Expired => dispatch.stats.failed += 1,
+        }
+        let wakers = if dispatch.room.is_free() { std::mem::take(&mut dispatch.room.wakers) } else { Vec::new() };
+        let closed = dispatch.closed;
+        drop(dispatch);
+        if self.settings.queue_capacity.is_some() {
+            self.room_freed.notify_all();
+        }
+        if closed {
+            // It may have been the last that the end waited for.
+            self.call_supervisor();
+        }
+        wakers
+    }
+
+    fn recall(&self, place: &Place) -> bool {
+        self.dispatch.lock().recall(place)
+    }
+
+    fn has_begun(&self, place: &Place) -> bool {
+        self.dispatch.lock().has_begun(place)
+    }
+
+    fn ask_to_stop(&self, place: &Place, end_worker: bool) {
+        self.dispatch.lock().ask_to_stop(place, end_worker);
+        if end_worker {
+            self.call_supervisor();
+        }
+    }
+}
+
+/// Wakes async waiters, whose wakers may be anybody's code: call it without a lock.
+fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        // Reported by the panic hook if it panics; the others are woken all the same.
+        let _ = executor_core::task::contain(|| waker.wake());
+    }
+}

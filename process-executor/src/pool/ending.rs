@@ -1,0 +1,162 @@
+//! How the pool ends: shut down, broken, or with its workers ended.
+
+use super::{Pool, wake_all};
+use crate::batch::Batch;
+use crate::couriers;
+use crate::dispatch::{Dispatch, IN_HAND};
+use crate::lane::Collected;
+use executor_core::remote::Cause;
+use executor_core::task::before_blocking;
+use executor_core::{BrokenExecutor, Shutdown, TimedOut};
+use rustix::process::Signal;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+impl Pool {
+    /// No task is taken any more, queued ones end with the reason.
+    pub(crate) fn break_down(self: &Arc<Self>, broken: BrokenExecutor) {
+        let broken = self.broken.get_or_init(|| broken).clone();
+        self.with_dispatch(|dispatch, wakes| {
+            dispatch.closed = true;
+            self.closed.store(true, Ordering::Relaxed);
+            dispatch.stopping = true;
+            wakes.supervisor = true;
+            wakes.room_freed = true;
+            wakes.room = std::mem::take(&mut dispatch.room.wakers);
+        });
+        self.end_queue(Some(&broken));
+    }
+
+    /// Ends all that is queued: with the reason why it cannot run, or by cancelling it; what has killed workers, with their
+    /// deaths.
+    pub(crate) fn end_queue(self: &Arc<Self>, broken: Option<&BrokenExecutor>) {
+        let mut batch = Batch::default();
+        self.with_dispatch(|dispatch, _| {
+            for mut entry in dispatch.take_back_queue() {
+                let deaths = entry.take_deaths();
+                let cause = match (deaths.is_empty(), broken) {
+                    (false, _) => Cause::Died(deaths),
+                    (true, Some(broken)) => Cause::Broken(broken.clone()),
+                    (true, None) if entry.begun => Cause::Stopped,
+                    (true, None) => {
+                        batch.husks.push(entry);
+                        continue;
+                    }
+                };
+                dispatch.stats.failed += 1;
+                dispatch.note_unqueued(&entry);
+                entry.task.place().set(IN_HAND);
+                batch.collected.push((None, Collected::without_reply(entry, cause)));
+            }
+            self.take_in_hand(&batch);
+        });
+        if !batch.is_empty() {
+            self.couriers.push(self, batch);
+        }
+    }
+
+    fn begin_shutdown(&self, how: Shutdown) {
+        let cancelled = self.with_dispatch(|dispatch, wakes| {
+            dispatch.closed = true;
+            self.closed.store(true, Ordering::Relaxed);
+            wakes.supervisor = true;
+            wakes.room_freed = true;
+            let cancelled = if how.cancels() { dispatch.take_unbegun() } else { Vec::new() };
+            let wakers = std::mem::take(&mut dispatch.room.wakers);
+            wakes.room.extend(wakers);
+            cancelled
+        });
+        self.room_freed.notify_all();
+        // Newest first: nothing that ends here may let an older one begin.
+        for entry in cancelled.into_iter().rev() {
+            let _ = entry.task.cancel();
+        }
+    }
+
+    /// Ends every worker, and cancels what has not begun.
+    pub(crate) fn end_workers(&self, signal: Signal) {
+        let _ = self.ending.set(signal);
+        self.with_dispatch(|dispatch, _| {
+            dispatch.stopping = true;
+        });
+        self.begin_shutdown(Shutdown::wait().cancel_futures());
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) {
+        self.begin_shutdown(how);
+        if how.waits() && !couriers::is_courier_of(self) {
+            self.wait_for_end(None);
+        }
+    }
+
+    pub(crate) fn shutdown_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
+        self.begin_shutdown(Shutdown::wait());
+        let now = Instant::now();
+        let deadline = if couriers::is_courier_of(self) { Some(now) } else { now.checked_add(limit) };
+        if self.wait_for_end(deadline) { Ok(()) } else { Err(TimedOut::after(limit)) }
+    }
+
+    pub(crate) fn poll_shutdown(&self, how: Shutdown, cx: &Context<'_>) -> Poll<()> {
+        self.begin_shutdown(how);
+        if !how.waits() || couriers::is_courier_of(self) {
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        let mut wakers = self.end_wakers.lock();
+        if self.is_ended() {
+            return Poll::Ready(());
+        }
+        if !wakers.iter().any(|known| known.will_wake(&waker)) {
+            wakers.push(waker);
+        }
+        Poll::Pending
+    }
+
+    /// Why the pool is broken, if it is.
+    pub(crate) fn broken(&self) -> Option<&BrokenExecutor> {
+        self.broken.get()
+    }
+
+    /// Whether workers are being ended for good.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.dispatch.lock().stopping
+    }
+
+    /// Whether no worker is left, every future has its outcome, and no task comes any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        let dispatch = self.dispatch.lock();
+        self.has_ended(&dispatch)
+    }
+
+    fn has_ended(&self, dispatch: &Dispatch) -> bool {
+        dispatch.is_ended() && self.in_hand() == 0
+    }
+
+    /// Waits until no worker is left and every future has its outcome; false if `deadline` came first.
+    fn wait_for_end(&self, deadline: Option<Instant>) -> bool {
+        before_blocking();
+        let mut dispatch = self.dispatch.lock();
+        while !self.has_ended(&dispatch) {
+            match deadline {
+                None => self.ended.wait(&mut dispatch),
+                Some(deadline) => {
+                    if self.ended.wait_until(&mut dispatch, deadline).timed_out() {
+                        return self.has_ended(&dispatch);
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Tells those who wait for the end.
+    pub(crate) fn announce_end(&self) {
+        // Under the lock, so that nobody is between his look and his sleep.
+        drop(self.dispatch.lock());
+        self.ended.notify_all();
+        let wakers = std::mem::take(&mut *self.end_wakers.lock());
+        wake_all(wakers);
+    }
+}

@@ -1,0 +1,192 @@
+//! Where tasks come back: results are fetched by whoever waits, and finished outside the lock.
+
+use super::{Pool, SPARE, TICK};
+use crate::batch::Batch;
+use crate::carrier;
+use crate::dispatch::{LOOSE, Wakes};
+use crate::entry::{Entry, Payload};
+use crate::lane::Collected;
+use crate::link::{Link, ReplyBuffers};
+use executor_core::assist::Assistant;
+use executor_core::remote::{Cause, Reply, Rest, skip_items};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+impl Pool {
+    /// Counts the tasks of a batch as under way; under the lock, so that the end is not seen too soon.
+    pub(crate) fn take_in_hand(&self, batch: &Batch) {
+        if !batch.collected.is_empty() {
+            self.in_hand.fetch_add(batch.collected.len(), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn in_hand(&self) -> usize {
+        // ORDERING: Acquire: what finishing the tasks has put back into the queue is seen.
+        self.in_hand.load(Ordering::Acquire)
+    }
+
+    /// Ends the tasks of a batch, and empties it. User code runs here, so no lock is held. Unless this is a courier, tasks
+    /// whose end runs callbacks or wakers are left to one.
+    pub(crate) fn finish(self: &Arc<Self>, batch: &mut Batch, courier: bool) {
+        let mut rests = Vec::new();
+        let mut left = Batch::default();
+        let mut finished = 0;
+        for husk in batch.husks.drain(..) {
+            drop_husk(husk);
+        }
+        for (link, collected) in batch.collected.drain(..) {
+            if !courier && collected.entry.task.has_listeners() {
+                left.adopt(link, collected, &batch.bytes);
+            } else {
+                finished += 1;
+                rests.extend(finish_one(link, collected, &batch.bytes));
+            }
+        }
+        batch.clear();
+        if !left.is_empty() {
+            self.couriers.push(self, left);
+        }
+        if !rests.is_empty() {
+            self.with_dispatch(|dispatch, wakes| {
+                for entry in rests.into_iter().rev() {
+                    dispatch.put_back(entry);
+                }
+                dispatch.deal(wakes);
+            });
+        }
+        // ORDERING: Release: see `in_hand`.
+        let before = self.in_hand.fetch_sub(finished, Ordering::AcqRel);
+        if before == finished && finished > 0 && self.closed.load(Ordering::Relaxed) {
+            // It may have been the last that the end waited for.
+            self.call_supervisor();
+        }
+    }
+
+    pub(super) fn finish_and_keep(self: &Arc<Self>, mut batch: Batch) {
+        self.finish(&mut batch, false);
+        SPARE.set(batch);
+    }
+
+    /// Takes what is there, unless another thread is at it.
+    fn try_collect(self: &Arc<Self>) {
+        let Some(mut dispatch) = self.dispatch.try_lock() else { return };
+        if !dispatch.has_results(1) {
+            return;
+        }
+        let mut wakes = Wakes::default();
+        let mut batch = SPARE.take();
+        dispatch.collect(&mut batch, &mut wakes);
+        self.take_in_hand(&batch);
+        dispatch.deal(&mut wakes);
+        if wakes.room_freed && dispatch.room.is_free() {
+            wakes.room = std::mem::take(&mut dispatch.room.wakers);
+        }
+        drop(dispatch);
+        self.wake(wakes);
+        self.finish_and_keep(batch);
+    }
+
+    // Bells. While threads of the program fetch results one after the other, workers do not ring; the supervisor then looks
+    // every `TICK` whether they still do.
+
+    /// A thread of the program fetches: no bells for the time being.
+    pub(super) fn note_fetch(&self) {
+        // The count only has to change.
+        self.fetches.store(self.fetches.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        if self.bells.load(Ordering::Relaxed) && self.bells.swap(false, Ordering::Relaxed) {
+            self.set_bells(false);
+            self.call_supervisor();
+        }
+    }
+
+    /// From now on results are rung for; those that came before are the caller's to look for.
+    fn ring_again(&self) {
+        self.bells.store(true, Ordering::Relaxed);
+        self.set_bells(true);
+    }
+
+    fn set_bells(&self, on: bool) {
+        let dispatch = self.dispatch.lock();
+        // Under the lock the last word is the one that `bells` has.
+        if self.bells.load(Ordering::Relaxed) != on {
+            return;
+        }
+        for seat in dispatch.seats.iter().flatten() {
+            // ORDERING: SeqCst, as is the worker's end of a task: either it sees the bell, or the result is seen after this.
+            seat.lane.shared().head().bell.0.store(u32::from(on), Ordering::SeqCst);
+        }
+    }
+
+    /// For the supervisor, before it sleeps: bells on, unless threads of the program have fetched since `seen`; then when to
+    /// look again. What came before the bells were on is to be looked for after this.
+    pub(crate) fn settle_bells(&self, seen: &mut usize) -> Option<Duration> {
+        let fetches = self.fetches.load(Ordering::Relaxed);
+        if !self.bells.load(Ordering::Relaxed) && std::mem::replace(seen, fetches) != fetches {
+            return Some(TICK);
+        }
+        self.ring_again();
+        None
+    }
+}
+
+/// The pool as waiting threads know it.
+#[derive(Debug)]
+pub(crate) struct Fetcher(pub(crate) Arc<Pool>);
+
+impl Assistant for Fetcher {
+    fn begin(&self) {
+        self.0.note_fetch();
+    }
+
+    fn fetch(&self) {
+        self.0.try_collect();
+    }
+
+    fn end(&self, found: bool) {
+        if !found && !self.0.bells.load(Ordering::Relaxed) {
+            self.0.ring_again();
+            // What came before the bells were on was not rung for.
+            self.0.try_collect();
+        }
+    }
+}
+
+/// Ends one task; gives what is left of a chunk.
+fn finish_one(link: Option<Arc<Link>>, collected: Collected, bytes: &[u8]) -> Option<Entry> {
+    let Collected { entry, bytes: range, buffer, items, attached, elapsed, cause } = collected;
+    let source = link.map(ReplyBuffers::new);
+    let buffer = match (buffer, &source) {
+        (Some((id, _)), Some(source)) => carrier::Source::find(&**source, id),
+        _ => None,
+    };
+    let bytes = buffer.as_ref().map_or_else(|| bytes.get(range).unwrap_or_default(), |buffer| buffer.bytes());
+    let reply = Reply { bytes, items, elapsed, attached };
+    let (task, parts) = entry.into_parts();
+    let rest = match source {
+        Some(source) => carrier::unpacking(source, || task.finish(reply, cause)),
+        None => task.finish(reply, cause),
+    };
+    let Rest { task, over } = rest?;
+    let mut entry = parts.with_task(task);
+    entry.begun = true;
+    if over > 0 {
+        let mut input = entry.payload.bytes().to_vec();
+        if !skip_items(&mut input, over) {
+            return None;
+        }
+        entry.payload = Payload::new(&mut input);
+    }
+    Some(entry)
+}
+
+/// Ends what is left of a recalled task, or of one that was stopped before it could run again.
+fn drop_husk(entry: Entry) {
+    let begun = entry.begun;
+    let (task, _) = entry.into_parts();
+    if begun && task.is_pending() {
+        task.finish(Reply::NONE, Cause::Stopped);
+    } else if task.place().get() == LOOSE {
+        let _ = task.cancel();
+    }
+}

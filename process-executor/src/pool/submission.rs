@@ -1,0 +1,225 @@
+//! Where tasks come in: room, packing, the queue.
+
+use super::{MANY, Pool, SPARE};
+use crate::buffer::Buffer;
+use crate::carrier;
+use crate::dispatch::{Dispatch, IN_HAND};
+use crate::entry::{Entry, Payload};
+use crate::function::NoNumber;
+use executor_core::remote::{Cause, Function, Reply};
+use executor_core::task::{Owner, Task, before_blocking};
+use executor_core::{Admission, CodecPhase, Rejected, Rejection, SubmitError};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+/// What became of a packed task.
+enum Pushed {
+    In,
+    Closed(Task),
+    Nameless(Task, NoNumber),
+}
+
+thread_local! {
+    /// Where inputs are packed before it is known where they go.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Packing scratch larger than this is not kept.
+const KEPT: usize = 1024 * 1024;
+
+impl Pool {
+    /// Takes a task in. All or nothing: on error the task is untouched, or was packed for a submitter who waits and does not
+    /// want it back.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        owner: *const Owner,
+        task: Task,
+        admission: Admission,
+    ) -> Result<(), Rejected> {
+        if !task.is_portable() {
+            return Err(Rejected { task, reason: Rejection::Refused(SubmitError::NotPortable) });
+        }
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Rejected { task, reason: Rejection::Refused(self.refusal()) });
+        }
+        // Whether the task is let in must be known before it is packed if it may have to be handed back.
+        let entered = self.settings.queue_capacity.is_some() || admission != Admission::Wait;
+        if entered && let Err(reason) = self.enter(admission) {
+            return Err(Rejected { task, reason });
+        }
+        // SAFETY: the owner lives as long as the pool has tasks (`executor.rs`), and tasks are ended outside of its lock.
+        if !unsafe { task.set_remote_owner(owner) } {
+            // Cancelled before it came here; nobody will tell the room.
+            if entered {
+                self.leave();
+            }
+            return Ok(());
+        }
+        let clock = task.queue_clock();
+        let refused = match self.pack(&task) {
+            Ok((function, payload, attachments)) => self.push(task, function, payload, attachments, entered),
+            Err(cause) => {
+                self.refuse_to_carry(task, cause, entered);
+                None
+            }
+        };
+        if let Some(task) = refused {
+            return Err(Rejected { task, reason: Rejection::Refused(self.refusal()) });
+        }
+        if let Some(clock) = clock {
+            clock.start();
+        }
+        Ok(())
+    }
+
+    /// Takes room in the queue, and announces a task.
+    fn enter(&self, admission: Admission) -> Result<(), Rejection> {
+        if admission == Admission::Wait {
+            before_blocking();
+        }
+        let mut dispatch = self.dispatch.lock();
+        loop {
+            if dispatch.closed {
+                return Err(Rejection::Refused(self.refusal()));
+            }
+            if dispatch.room.is_free() {
+                dispatch.room.used += 1;
+                dispatch.entering += 1;
+                return Ok(());
+            }
+            if admission != Admission::Wait {
+                return Err(Rejection::Full);
+            }
+            self.room_freed.wait(&mut dispatch);
+        }
+    }
+
+    /// Takes back `enter`.
+    fn leave(&self) {
+        self.with_dispatch(|dispatch, wakes| {
+            dispatch.entering -= 1;
+            dispatch.leave_room(wakes);
+            wakes.supervisor |= dispatch.closed;
+        });
+    }
+
+    /// Encodes the input in this thread, the submitter's, with no lock held.
+    fn pack(&self, task: &Task) -> Result<(Function, Payload, Vec<Arc<Buffer>>), Cause> {
+        let mut bytes = SCRATCH.take();
+        bytes.clear();
+        let (packed, attachments) = carrier::collecting(|| task.pack(&mut bytes));
+        let packed = packed.map(|function| (function, Payload::new(&mut bytes), attachments));
+        if bytes.capacity() <= KEPT {
+            SCRATCH.set(bytes);
+        }
+        packed
+    }
+
+    /// Queues or deals a packed task; gives it back if the pool was closed meanwhile. Fetches results if there are many.
+    fn push(
+        self: &Arc<Self>,
+        task: Task,
+        function: Function,
+        payload: Payload,
+        attachments: Vec<Arc<Buffer>>,
+        entered: bool,
+    ) -> Option<Task> {
+        let timed = self.settings.run_limit.is_some() || task.run_limit().is_some();
+        let mut outcome = Pushed::In;
+        let mut results = None;
+        self.with_dispatch(|dispatch, wakes| {
+            if !entered && dispatch.closed {
+                outcome = Pushed::Closed(task);
+                return;
+            }
+            if entered {
+                dispatch.entering -= 1;
+            } else {
+                dispatch.room.used += 1;
+            }
+            let number = match dispatch.functions.number(function, self.image) {
+                Ok(number) => number,
+                Err(no_number) => {
+                    outcome = Pushed::Nameless(task, no_number);
+                    return;
+                }
+            };
+            let mut entry = Entry::new(task, payload, number, attachments);
+            if entry.task.place().get() != 0 {
+                // Cancelled while it was packed.
+                wakes.supervisor |= dispatch.closed;
+                return dispatch.husk(entry);
+            }
+            entry.timed = timed;
+            dispatch.push(entry, wakes);
+            if dispatch.has_results(MANY) {
+                let mut batch = SPARE.take();
+                dispatch.collect(&mut batch, wakes);
+                self.take_in_hand(&batch);
+                dispatch.deal(wakes);
+                results = Some(batch);
+            }
+        });
+        if let Some(batch) = results {
+            self.note_fetch();
+            self.finish_and_keep(batch);
+        }
+        match outcome {
+            Pushed::In => None,
+            Pushed::Closed(task) => Some(task),
+            Pushed::Nameless(task, no_number) => {
+                let text = match no_number {
+                    NoNumber::Foreign => "the function is not part of the executable; is it in a shared library?",
+                    NoNumber::TooMany => "the pool has been given too many different functions",
+                };
+                let cause = Cause::Codec(CodecPhase::EncodeArgument, text.to_owned());
+                self.fail_unpushed(task, cause, |_| {});
+                None
+            }
+        }
+    }
+
+    /// The input cannot be carried: that is the task's own failure.
+    fn refuse_to_carry(&self, task: Task, cause: Cause, entered: bool) {
+        self.fail_unpushed(task, cause, |dispatch| {
+            if entered {
+                dispatch.entering -= 1;
+            } else {
+                dispatch.room.used += 1;
+            }
+        });
+    }
+
+    /// Ends a task that takes room but is in no queue.
+    fn fail_unpushed(&self, task: Task, cause: Cause, before: impl FnOnce(&mut Dispatch)) {
+        self.with_dispatch(|dispatch, wakes| {
+            before(dispatch);
+            if task.place().get() == 0 {
+                dispatch.leave_room(wakes);
+                task.place().set(IN_HAND);
+                dispatch.stats.failed += 1;
+            }
+            wakes.supervisor |= dispatch.closed;
+        });
+        task.finish(Reply::NONE, cause);
+    }
+
+    /// Why tasks are not taken.
+    pub(super) fn refusal(&self) -> SubmitError {
+        self.broken.get().map_or(SubmitError::ShutDown, |broken| SubmitError::Broken(broken.clone()))
+    }
+
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let mut dispatch = self.dispatch.lock();
+        if dispatch.closed || dispatch.room.is_free() {
+            return Poll::Ready(());
+        }
+        if !dispatch.room.wakers.iter().any(|known| known.will_wake(&waker)) {
+            dispatch.room.wakers.push(waker);
+        }
+        Poll::Pending
+    }
+}

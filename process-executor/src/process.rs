@@ -1,0 +1,137 @@
+//! A worker process as its supervisor has it: started, signalled, reaped.
+
+use crate::before_main::MARKER;
+use crate::buffer::Buffer;
+use crate::image::Image;
+use crate::lane::Lane;
+use crate::layout::{SIZE, Shared};
+use crate::link::Link;
+use crate::message::Message;
+use crate::settings::{Settings, WorkerOutput};
+use crate::system::{self, Access, Mapping};
+use crate::worker_settings::WorkerSettings;
+use executor_core::remote::Initializer;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{Pid, PidfdFlags, Signal};
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+/// A process that was started and not yet reaped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    /// Readable once the process has ended.
+    end: OwnedFd,
+}
+
+/// Starts a worker: the process, the memory it shares, the socket to it.
+pub(crate) fn start(
+    settings: &Settings,
+    image: &Image,
+    index: usize,
+    environment: &[(OsString, OsString)],
+) -> io::Result<(Process, Lane, Arc<Link>)> {
+    let memory = system::anonymous_memory("concurrent-futures-lane", SIZE)?;
+    let shared = Shared::new(Mapping::new(&memory, SIZE, Access::ReadWrite)?).ok_or(io::ErrorKind::InvalidData)?;
+    let words = settings_for(settings, image, index)?;
+    let words = Buffer::copy_of(&words)?;
+    let (ours, theirs) = system::socket_pair()?;
+    // It waits in the socket for the worker.
+    let welcome = Message::Welcome { settings: words.length() };
+    welcome.send(&ours, &[memory.as_fd(), words.file().as_fd()])?;
+    let child = command(settings, index, environment, theirs).spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
+    let end = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(end) => end,
+        Err(error) => {
+            // It sees the end of the connection, and ends; nobody may be left unreaped.
+            drop(ours);
+            let mut child = child;
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(error.into());
+        }
+    };
+    Ok((Process { child, end }, Lane::new(Arc::new(shared)), Arc::new(Link::new(ours))))
+}
+
+fn settings_for(settings: &Settings, image: &Image, index: usize) -> io::Result<Vec<u8>> {
+    let initializer = settings.initializer.as_ref().map(|initializer| name_of(initializer, image)).transpose()?;
+    let settings = WorkerSettings {
+        image: image.identity(),
+        name: settings.worker_name(index),
+        initializer,
+        may_look: num_cpus::get() > 1,
+        nice: settings.nice,
+    };
+    postcard::to_stdvec(&settings).map_err(io::Error::other)
+}
+
+fn name_of(initializer: &Initializer, image: &Image) -> io::Result<([u64; 3], Vec<u8>)> {
+    let name = crate::function::FunctionName::of(initializer.function, image)
+        .ok_or_else(|| io::Error::other("the initializer is not part of the executable"))?;
+    Ok(([name.descriptor, name.code, name.fingerprint], initializer.input.clone()))
+}
+
+/// The same executable, found by what the kernel knows of this process and not by a path, which may lead to another file by
+/// now. Nothing is set here that would make std fork instead of spawning: the time must not grow with the parent's memory.
+fn command(settings: &Settings, index: usize, environment: &[(OsString, OsString)], socket: OwnedFd) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg0(name_for_ps(settings, index))
+        .env(MARKER, "1")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::from(socket))
+        .stdout(stdio(settings.stdout))
+        .stderr(stdio(settings.stderr))
+        // So that ending it ends what its tasks have started, and that an interrupt from the terminal is the parent's alone.
+        .process_group(0);
+    if let Some(folder) = &settings.current_dir {
+        command.current_dir(folder);
+    }
+    command
+}
+
+fn stdio(output: WorkerOutput) -> Stdio {
+    match output {
+        WorkerOutput::Inherit => Stdio::inherit(),
+        WorkerOutput::Null => Stdio::null(),
+    }
+}
+
+fn name_for_ps(settings: &Settings, index: usize) -> OsString {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let program = std::path::Path::new(&program).file_name().unwrap_or_default();
+    let mut name = program.to_owned();
+    name.push(format!(" (worker {} of {})", settings.worker_name(index), std::process::id()));
+    name
+}
+
+impl Process {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn end(&self) -> &OwnedFd {
+        &self.end
+    }
+
+    /// Signals the process and what belongs to its group.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if system::signal_group(self.pid(), signal).is_err() {
+            // It has not come so far as to have a group of its own, or has left it.
+            let _ = rustix::process::pidfd_send_signal(&self.end, signal);
+        }
+    }
+
+    /// Reaps a process that has ended, after ending what is left of its group: until it is reaped, its number, which is the
+    /// group's, cannot belong to anybody else.
+    pub(crate) fn reap(mut self) -> Option<ExitStatus> {
+        // There is nobody left in most groups.
+        let _ = system::signal_group(self.pid(), Signal::KILL);
+        self.child.wait().ok()
+    }
+}

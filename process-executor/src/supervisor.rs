@@ -1,0 +1,310 @@
+//! The supervisor's thread: starts workers, hears their bells, enforces limits, and sees to it that a worker's death costs one
+//! task. It never runs user code and never waits for anything but its own events.
+//!
+//! ```text
+//!  no process ──start──► starting ──Ready──► ready ──retire──► leaving ──end──► no process
+//!                           │                  │                                  ▲
+//!                           └── end: a failed start     end: a death ─────────────┘
+//! ```
+
+mod deaths;
+mod limits;
+
+use crate::batch::Batch;
+use crate::dispatch::{Seat, SeatState};
+use crate::link::{Event, Link};
+use crate::message::Message;
+use crate::pool::Pool;
+use crate::process::{self, Process};
+use executor_core::BrokenExecutor;
+use executor_core::remote::Initializer;
+use limits::Ending;
+use rustix::event::epoll;
+use rustix::fd::OwnedFd;
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// After so many starts in a row that came to nothing, the pool is broken.
+const MOST_FAILED_STARTS: u32 = 3;
+/// How long the system may refuse to start a process before the tasks that wait for one are told.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The first pause after a start that the system refused; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+pub(crate) struct Supervisor {
+    pool: Arc<Pool>,
+    epoll: OwnedFd,
+    workers: Vec<Option<Worker>>,
+    environment: Vec<(OsString, OsString)>,
+    /// How often the kernel had killed for want of memory, when last asked.
+    out_of_memory_kills: Option<u64>,
+    failed_starts: Vec<String>,
+    refusal: Option<Refusal>,
+    /// Which seats had a worker before.
+    used: Vec<bool>,
+    fetches_seen: usize,
+}
+
+/// The system does not start a process at the moment.
+struct Refusal {
+    since: Instant,
+    pause: Duration,
+    next: Instant,
+}
+
+/// A worker as its supervisor knows it.
+struct Worker {
+    process: Process,
+    link: Arc<Link>,
+    started: Instant,
+    is_ready: bool,
+    /// It is to end, and why.
+    ending: Option<Ending>,
+    /// It was told to retire.
+    retired: Option<Instant>,
+    /// The oldest slot at the last tick, to see whether it moves.
+    position: u64,
+    memory_looked_at: Instant,
+}
+
+/// What an epoll event is about.
+const CALL: u64 = u64::MAX;
+const END: u64 = 1 << 32;
+
+impl Supervisor {
+    pub(crate) fn new(pool: Arc<Pool>, environment: Vec<(OsString, OsString)>) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, pool.call(), epoll::EventData::new_u64(CALL), epoll::EventFlags::IN)?;
+        let seats = pool.settings().workers;
+        Ok(Self {
+            pool,
+            epoll,
+            workers: (0..seats).map(|_| None).collect(),
+            environment,
+            out_of_memory_kills: crate::exit_words::out_of_memory_kills(),
+            failed_starts: Vec::new(),
+            refusal: None,
+            used: vec![false; seats],
+            fetches_seen: 0,
+        })
+    }
+
+    pub(crate) fn run(mut self) {
+        loop {
+            let mut wait = self.pool.couriers().look_after(&self.pool);
+            sooner(&mut wait, self.start_workers());
+            sooner(&mut wait, self.look_at_workers());
+            if self.pool.is_stopping() {
+                self.pool.end_queue(self.pool.broken());
+            }
+            if self.pool.is_ended() {
+                break;
+            }
+            sooner(&mut wait, self.pool.settle_bells(&mut self.fetches_seen));
+            if self.collect() {
+                wait = Some(Duration::ZERO);
+            }
+            self.wait(wait);
+            self.collect();
+        }
+        self.pool.couriers().close();
+        self.pool.announce_end();
+    }
+
+    /// Sleeps until something happens, and notes what.
+    fn wait(&mut self, limit: Option<Duration>) {
+        let mut space = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 64];
+        // A limit is met, not missed by the part of a millisecond that rounding cuts off.
+        let limit = limit.and_then(|limit| limit.try_into().ok());
+        let count = match epoll::wait(&self.epoll, &mut space[..], limit.as_ref()) {
+            Ok(count) => count,
+            Err(_) => return,
+        };
+        for event in &space[..count] {
+            match event.data.u64() {
+                CALL => {
+                    let mut counter = [0; 8];
+                    let _ = rustix::io::read(self.pool.call(), &mut counter);
+                }
+                data if data & END != 0 => self.bury((data & !END) as usize),
+                data => self.hear(data as usize),
+            }
+        }
+    }
+
+    /// Reads what a worker says.
+    fn hear(&mut self, index: usize) {
+        let Some(worker) = self.workers.get(index).and_then(Option::as_ref) else { return };
+        for event in worker.link.read() {
+            match event {
+                Event::Ready { image, initializer } => self.welcome(index, image, initializer),
+                Event::Failed { text } => {
+                    let text = self.first_block(index, text);
+                    self.end_worker(index, Ending::Failed(String::from_utf8_lossy(&text).into_owned()));
+                }
+                Event::Ended => {
+                    // The end of the process follows, or is brought about.
+                    if let Some(worker) = self.workers[index].as_mut() {
+                        let _ = epoll::delete(&self.epoll, worker.link.socket());
+                        worker.process.signal(rustix::process::Signal::KILL);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a worker wrote before its first task.
+    fn first_block(&self, index: usize, length: u64) -> Vec<u8> {
+        self.pool.with_dispatch(|dispatch, _| {
+            dispatch.seats[index].as_ref().map(|seat| seat.lane.first_reply(length)).unwrap_or_default()
+        })
+    }
+
+    /// A worker is ready, unless its initializer failed.
+    fn welcome(&mut self, index: usize, image: u64, initializer: u64) {
+        let identity = self.pool.image().identity();
+        if image.to_le_bytes() != identity[..8] {
+            return self.end_worker(index, Ending::Failed("it runs another executable".to_owned()));
+        }
+        if self.pool.settings().initializer.is_some()
+            && let Err(error) = Initializer::read_reply(&self.first_block(index, initializer))
+        {
+            let event = format!("the initializer of worker {index} failed");
+            self.pool.break_down(BrokenExecutor::new(event, error));
+            return self.end_worker(index, Ending::Unwanted);
+        }
+        if let Some(worker) = self.workers[index].as_mut() {
+            worker.is_ready = true;
+        }
+        self.failed_starts.clear();
+        self.pool.with_dispatch(|dispatch, wakes| {
+            if let Some(seat) = dispatch.seats[index].as_mut() {
+                seat.state = SeatState::Ready;
+                seat.idle_since = Some(Instant::now());
+            }
+            dispatch.deal(wakes);
+        });
+    }
+
+    /// Takes what workers have left, and lets couriers finish it. True if there was anything.
+    fn collect(&mut self) -> bool {
+        let mut batch = Batch::default();
+        self.pool.with_dispatch(|dispatch, wakes| {
+            dispatch.collect(&mut batch, wakes);
+            self.pool.take_in_hand(&batch);
+            dispatch.deal(wakes);
+        });
+        self.hand_over(batch)
+    }
+
+    fn hand_over(&self, batch: Batch) -> bool {
+        let any = !batch.is_empty();
+        if any {
+            self.pool.couriers().push(&self.pool, batch);
+        }
+        any
+    }
+
+    // Workers come.
+
+    /// Starts the workers that are wanted; gives the time until the next try, if one is due.
+    fn start_workers(&mut self) -> Option<Duration> {
+        let mut wanted = self.pool.with_dispatch(|dispatch, _| dispatch.wanted);
+        if wanted == 0 {
+            self.refusal = None;
+            return None;
+        }
+        if let Some(refusal) = &self.refusal
+            && let Some(left) = refusal.next.checked_duration_since(Instant::now())
+        {
+            return Some(left);
+        }
+        while wanted > 0 {
+            let free = self.workers.iter().position(Option::is_none)?;
+            if let Err(error) = self.start_worker(free) {
+                return self.put_off_start(&error);
+            }
+            wanted -= 1;
+        }
+        self.refusal = None;
+        None
+    }
+
+    fn start_worker(&mut self, index: usize) -> io::Result<()> {
+        let settings = self.pool.settings();
+        let (process, lane, link) = process::start(settings, self.pool.image(), index, &self.environment)?;
+        lane.shared().head().bell.0.store(1, Ordering::SeqCst);
+        let socket = epoll::EventData::new_u64(index as u64);
+        let end = epoll::EventData::new_u64(index as u64 | END);
+        epoll::add(&self.epoll, link.socket(), socket, epoll::EventFlags::IN)?;
+        epoll::add(&self.epoll, process.end(), end, epoll::EventFlags::IN)?;
+        let seat = Seat::new(lane, link.clone(), process.pid());
+        let restart = std::mem::replace(&mut self.used[index], true);
+        self.pool.with_dispatch(|dispatch, _| {
+            dispatch.seats[index] = Some(seat);
+            dispatch.wanted = dispatch.wanted.saturating_sub(1);
+            dispatch.stats.restarts += u64::from(restart);
+        });
+        let now = Instant::now();
+        self.workers[index] = Some(Worker {
+            process,
+            link,
+            started: now,
+            is_ready: false,
+            ending: None,
+            retired: None,
+            position: 0,
+            memory_looked_at: now,
+        });
+        Ok(())
+    }
+
+    /// The system refuses: other workers go on, and it is tried again; if there is none, tasks wait no longer than `PATIENCE`.
+    fn put_off_start(&mut self, error: &io::Error) -> Option<Duration> {
+        let now = Instant::now();
+        let refusal = self.refusal.get_or_insert(Refusal { since: now, pause: FIRST_PAUSE, next: now });
+        refusal.next = now + refusal.pause;
+        refusal.pause *= 2;
+        let pause = refusal.next - now;
+        if self.workers.iter().all(Option::is_none) && now - refusal.since >= PATIENCE {
+            self.refusal = None;
+            let event = "no worker process could be started";
+            let cause = format!("{error}; raise the limit on processes or open files, or free memory");
+            self.pool.end_queue(Some(&BrokenExecutor::new(event, cause)));
+        }
+        Some(pause)
+    }
+
+    /// A worker ended before it was ready.
+    fn note_failed_start(&mut self, text: String) {
+        self.failed_starts.push(text);
+        if self.failed_starts.len() as u32 >= MOST_FAILED_STARTS {
+            let causes = self.failed_starts.join("; ");
+            self.pool.break_down(BrokenExecutor::new("no worker process gets as far as its first task", causes));
+        }
+    }
+
+    // Workers go.
+
+    /// Tells a worker that has nothing to do to end.
+    fn retire(&mut self, index: usize) {
+        let Some(worker) = self.workers[index].as_mut() else { return };
+        if worker.retired.is_none() {
+            worker.retired = Some(Instant::now());
+            if Message::Retire.send(worker.link.socket(), &[]).is_err() {
+                worker.process.signal(rustix::process::Signal::KILL);
+            }
+        }
+    }
+}
+
+/// The sooner of two times; `None` is never.
+fn sooner(wait: &mut Option<Duration>, other: Option<Duration>) {
+    *wait = match (*wait, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+}

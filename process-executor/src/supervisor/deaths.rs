@@ -1,0 +1,136 @@
+//! What becomes of a worker's tasks when it has ended.
+
+use super::Supervisor;
+use super::limits::Ending;
+use crate::batch::Batch;
+use crate::dispatch::SeatState;
+use crate::exit_words::{describe, out_of_memory_kills};
+use crate::lane::Collected;
+use crate::link::Event;
+use executor_core::Death;
+use executor_core::remote::{Cause, Phase};
+use std::process::ExitStatus;
+
+/// A task that was the next to begin when so many workers died is taken to have killed them, whatever its slot says.
+const MOST_SUSPICIONS: u8 = 5;
+
+impl Supervisor {
+    /// A worker's process has ended: its results are taken, its unbegun tasks go elsewhere, the one it was running ends.
+    pub(super) fn bury(&mut self, index: usize) {
+        let Some(worker) = self.workers.get_mut(index).and_then(Option::take) else { return };
+        // What it said last counts: that it could not begin, and memory that its last results need.
+        let mut ending = worker.ending;
+        let was_ready = worker.is_ready;
+        for event in worker.link.read() {
+            if let Event::Failed { text } = event {
+                let text = self.first_block(index, text);
+                ending = Some(Ending::Failed(String::from_utf8_lossy(&text).into_owned()));
+            }
+        }
+        let pid = worker.process.pid();
+        let _ = rustix::event::epoll::delete(&self.epoll, worker.link.socket());
+        let _ = rustix::event::epoll::delete(&self.epoll, worker.process.end());
+        let status = worker.process.reap();
+        let expected = worker.retired.is_some() && ending.is_none();
+        let exit = self.exit_words(status, ending.as_ref());
+        let death = |phase: Option<Phase>| {
+            Death::new(index, pid, exit.clone(), phase.map_or_else(|| "running".to_owned(), |phase| phase.to_string()))
+        };
+        let batch = self.salvage(index, expected, ending.as_ref(), &death);
+        self.hand_over(batch);
+        if !was_ready && !expected && !matches!(ending, Some(Ending::Unwanted | Ending::Ordered)) {
+            let text = match ending {
+                Some(Ending::Failed(text)) => text,
+                Some(Ending::NotReady(limit)) => format!("worker {index} (pid {pid}) was not ready after {limit:?}"),
+                _ => format!("worker {index} (pid {pid}) {exit} before it was ready"),
+            };
+            self.note_failed_start(text);
+        }
+    }
+
+    fn exit_words(&mut self, status: Option<ExitStatus>, ending: Option<&Ending>) -> String {
+        let mut words = describe(status);
+        match ending {
+            Some(Ending::Memory(limit)) => {
+                words = format!("was ended because it used more memory than its limit of {limit} bytes");
+            }
+            Some(Ending::Ordered) => words.push_str(", as the pool's owner ordered"),
+            _ => {}
+        }
+        let kills = out_of_memory_kills();
+        if ending.is_none() && kills > self.out_of_memory_kills {
+            words.push_str("; meanwhile the kernel has killed a process of this control group for want of memory");
+        }
+        self.out_of_memory_kills = kills;
+        words
+    }
+
+    /// Empties the seat.
+    fn salvage(
+        &mut self,
+        index: usize,
+        expected: bool,
+        ending: Option<&Ending>,
+        death: &dyn Fn(Option<Phase>) -> Death,
+    ) -> Batch {
+        let mut batch = Batch::default();
+        self.pool.with_dispatch(|dispatch, wakes| {
+            dispatch.collect_from(index, &mut batch, wakes);
+            let Some(mut seat) = dispatch.seats[index].take() else { return };
+            let wreck = seat.lane.salvage(&mut batch.bytes);
+            dispatch.stats.bytes_sent += seat.lane.bytes_sent();
+            dispatch.stats.deaths += u64::from(!expected && seat.state != SeatState::Starting);
+            batch.husks.extend(wreck.husks);
+            for (mut entry, counted) in wreck.unbegun.into_iter().rev() {
+                if std::mem::take(&mut entry.stopping) {
+                    batch.collected.push((None, Collected::without_reply(entry, Cause::Stopped)));
+                    continue;
+                }
+                entry.suspicions += u8::from(counted);
+                if entry.suspicions >= MOST_SUSPICIONS {
+                    entry.add_death(death(None));
+                    let cause = Cause::Died(entry.take_deaths());
+                    dispatch.stats.failed += 1;
+                    batch.collected.push((None, Collected::without_reply(entry, cause)));
+                    continue;
+                }
+                if counted && !entry.begun {
+                    dispatch.note_queued();
+                }
+                dispatch.put_back(entry);
+            }
+            for (mut collected, phase) in wreck.running {
+                collected.cause = cause_of(&mut collected, ending, death(phase));
+                dispatch.stats.failed += u64::from(!matches!(collected.cause, Cause::Retry));
+                let link = collected.needs_link().then(|| seat.link.clone());
+                batch.collected.push((link, collected));
+            }
+            self.pool.take_in_hand(&batch);
+            dispatch.deal(wakes);
+        });
+        batch
+    }
+}
+
+/// Why the task that was running is over.
+fn cause_of(collected: &mut Collected, ending: Option<&Ending>, death: Death) -> Cause {
+    match ending {
+        // Another item of its chunk was running by then: that one ran in vain, and runs again.
+        Some(Ending::TimedOut(_, items)) if collected.items as u32 != *items => Cause::Retry,
+        Some(Ending::TimedOut(limit, _)) => Cause::TimedOut(*limit),
+        Some(Ending::Stopped) => Cause::Stopped,
+        Some(Ending::Ordered) => {
+            collected.entry.add_death(death);
+            Cause::Died(collected.entry.take_deaths())
+        }
+        _ => {
+            let entry = &mut collected.entry;
+            let deaths = entry.add_death(death);
+            if deaths as u64 <= u64::from(entry.task.retries()) {
+                Cause::Retry
+            } else {
+                Cause::Died(entry.take_deaths())
+            }
+        }
+    }
+}

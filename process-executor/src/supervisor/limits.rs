@@ -1,0 +1,245 @@
+//! What the supervisor looks at from time to time: limits of tasks and of workers, and workers that are to end.
+
+use super::{Supervisor, sooner};
+use crate::dispatch::{Seat, SeatState};
+use crate::lane::Running;
+use crate::settings::Settings;
+use crate::system;
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+/// How often a worker's memory is looked at while it works, if it has a limit.
+const MEMORY_TICK: Duration = Duration::from_millis(20);
+/// A worker that has not moved on for so long while tasks lie ready behind the one that runs gives them back.
+const STUCK_TICK: Duration = Duration::from_millis(1);
+/// How long a worker that was told to retire may take for it.
+const RETIREMENT: Duration = Duration::from_secs(5);
+
+/// Why a worker is being ended.
+pub(super) enum Ending {
+    /// Its task, or the item after so many of it, ran longer than this.
+    TimedOut(Duration, u32),
+    /// Its task's holder stopped it.
+    Stopped,
+    /// It used more memory than this many bytes.
+    Memory(u64),
+    /// The pool's owner ended all workers.
+    Ordered,
+    /// It was not ready in time.
+    NotReady(Duration),
+    /// It could not begin, as it said itself.
+    Failed(String),
+    /// Nobody needs it.
+    Unwanted,
+}
+
+/// What one look at a seat found.
+#[derive(Default)]
+struct Finding {
+    end: Option<Ending>,
+    retire: bool,
+    stuck: bool,
+    wait: Option<Duration>,
+}
+
+impl Supervisor {
+    /// Looks at every worker; gives the time until the next look is due, if one is.
+    pub(super) fn look_at_workers(&mut self) -> Option<Duration> {
+        let mut wait = None;
+        for index in 0..self.workers.len() {
+            if self.workers[index].is_none() {
+                continue;
+            }
+            let finding = self.look_at(index);
+            sooner(&mut wait, finding.wait);
+            if finding.stuck {
+                self.pool.with_dispatch(|dispatch, wakes| dispatch.rescue(index, wakes));
+            }
+            if let Some(ending) = finding.end {
+                let grace = self.end_worker_gently(index, ending);
+                sooner(&mut wait, grace);
+            }
+            if finding.retire {
+                self.retire(index);
+            }
+            sooner(&mut wait, self.see_to_the_end(index));
+        }
+        wait
+    }
+
+    fn look_at(&mut self, index: usize) -> Finding {
+        let settings = self.pool.settings();
+        let ordered = self.pool.ending().is_some();
+        let now = Instant::now();
+        let Some(worker) = self.workers[index].as_mut() else { return Finding::default() };
+        worker.link.forget_dropped();
+        if worker.ending.is_some() {
+            return Finding::default();
+        }
+        if ordered {
+            return Finding { end: Some(Ending::Ordered), ..Finding::default() };
+        }
+        let mut finding = Finding::default();
+        if !worker.is_ready {
+            match settings.start_timeout.checked_sub(now - worker.started) {
+                Some(left) => finding.wait = Some(left),
+                None => finding.end = Some(Ending::NotReady(settings.start_timeout)),
+            }
+        }
+        let look_at_memory = now >= worker.memory_looked_at + MEMORY_TICK;
+        let in_hand = self.pool.in_hand();
+        let (position, pid) = (&mut worker.position, worker.process.pid());
+        self.pool.with_dispatch(|dispatch, _| {
+            let leave = dispatch.wants_to_leave(index, settings.keep_alive, now, in_hand);
+            let Some(seat) = dispatch.seats[index].as_mut() else { return };
+            if seat.lane.depth() == 0 {
+                match leave {
+                    Some(Duration::ZERO) => {
+                        seat.state = SeatState::Leaving;
+                        finding.retire = true;
+                    }
+                    left => sooner(&mut finding.wait, left),
+                }
+                return;
+            }
+            look_at_task(seat, settings, &mut finding);
+            if seat.lane.depth() > 1 {
+                finding.stuck = seat.lane.position() == *position;
+                sooner(&mut finding.wait, Some(STUCK_TICK));
+            }
+            *position = seat.lane.position();
+        });
+        if settings.soft_memory_limit.or(settings.hard_memory_limit).is_some() && finding.end.is_none() {
+            self.look_at_memory(index, pid, look_at_memory, &mut finding);
+        }
+        finding
+    }
+
+    fn look_at_memory(&mut self, index: usize, pid: u32, due: bool, finding: &mut Finding) {
+        let settings = self.pool.settings();
+        let busy = self
+            .pool
+            .with_dispatch(|dispatch, _| dispatch.seats[index].as_ref().is_some_and(|seat| seat.lane.depth() > 0));
+        if busy {
+            sooner(&mut finding.wait, Some(MEMORY_TICK));
+        }
+        if !due && busy {
+            return;
+        }
+        if let Some(worker) = self.workers[index].as_mut() {
+            worker.memory_looked_at = Instant::now();
+        }
+        let Some(resident) = system::resident_memory(pid) else { return };
+        if let Some(limit) = settings.hard_memory_limit.filter(|limit| resident > *limit) {
+            finding.end = Some(Ending::Memory(limit));
+        } else if settings.soft_memory_limit.is_some_and(|limit| resident > limit) {
+            // After the task that runs: no other is dealt to it any more.
+            self.pool.with_dispatch(|dispatch, wakes| {
+                let Some(seat) = dispatch.seats[index].as_mut().filter(|seat| seat.state == SeatState::Ready) else {
+                    return;
+                };
+                seat.state = SeatState::Leaving;
+                finding.retire = seat.lane.depth() == 0;
+                dispatch.take_back(index, usize::MAX);
+                dispatch.deal(wakes);
+            });
+        }
+    }
+
+    /// Ends a worker by SIGTERM, and SIGKILL after the grace; gives the grace.
+    fn end_worker_gently(&mut self, index: usize, ending: Ending) -> Option<Duration> {
+        if !self.aim(index, &ending) {
+            return Some(Duration::ZERO);
+        }
+        let grace = match (&ending, self.pool.ending()) {
+            (Ending::Stopped, _) => self.pool.settings().stop_grace,
+            (Ending::Ordered, Some(Signal::TERM)) => self.pool.settings().stop_grace,
+            _ => Duration::ZERO,
+        };
+        if grace.is_zero() {
+            self.end_worker(index, ending);
+            return None;
+        }
+        let worker = self.workers[index].as_mut()?;
+        worker.process.signal(Signal::TERM);
+        // A stopped process hears nothing but SIGKILL until it is continued.
+        worker.process.signal(Signal::CONT);
+        worker.ending = Some(ending);
+        worker.retired = Some(Instant::now() + grace);
+        Some(grace)
+    }
+
+    /// Before a worker is ended because of its task: no other may begin there, and that very task must still be running.
+    fn aim(&mut self, index: usize, ending: &Ending) -> bool {
+        let default = self.pool.settings().run_limit;
+        self.pool.with_dispatch(|dispatch, wakes| {
+            let Some(seat) = dispatch.seats[index].as_mut() else { return false };
+            let before = std::mem::replace(&mut seat.state, SeatState::Leaving);
+            dispatch.take_back(index, usize::MAX);
+            let Some(seat) = dispatch.seats[index].as_mut() else { return false };
+            let running = seat.lane.running();
+            let still = match ending {
+                Ending::Stopped => running.is_some_and(|running| running.entry.stopping),
+                Ending::TimedOut(..) => running.is_some_and(|running| is_over_time(&running, default)),
+                _ => true,
+            };
+            if !still {
+                seat.state = before;
+            }
+            dispatch.deal(wakes);
+            still
+        })
+    }
+
+    /// Ends a worker at once. Its task is ended when it is gone.
+    pub(super) fn end_worker(&mut self, index: usize, ending: Ending) {
+        let Some(worker) = self.workers[index].as_mut() else { return };
+        worker.process.signal(Signal::KILL);
+        worker.ending.get_or_insert(ending);
+        worker.retired = Some(Instant::now() + RETIREMENT);
+        self.pool.with_dispatch(|dispatch, _| {
+            if let Some(seat) = dispatch.seats[index].as_mut() {
+                seat.state = SeatState::Leaving;
+            }
+        });
+    }
+
+    /// A worker that was to end by now is killed.
+    fn see_to_the_end(&mut self, index: usize) -> Option<Duration> {
+        let worker = self.workers[index].as_mut()?;
+        let deadline = match (worker.retired?, &worker.ending) {
+            (deadline, Some(_)) => deadline,
+            (told, None) => told + RETIREMENT,
+        };
+        let left = deadline.checked_duration_since(Instant::now());
+        if left.is_none() {
+            worker.process.signal(Signal::KILL);
+            return Some(RETIREMENT);
+        }
+        left
+    }
+}
+
+/// The limits of the task that runs.
+fn look_at_task(seat: &mut Seat, settings: &Settings, finding: &mut Finding) {
+    let Some(running) = seat.lane.running() else {
+        // What lies there has not begun yet; a limit cannot pass sooner than its length from now.
+        if let Some(limit) = seat.lane.shortest_limit(settings.run_limit) {
+            sooner(&mut finding.wait, Some(limit));
+        }
+        return;
+    };
+    if running.entry.stopping {
+        finding.end = Some(Ending::Stopped);
+        return;
+    }
+    let Some(limit) = running.limit(settings.run_limit) else { return };
+    match limit.checked_sub(running.ran()) {
+        Some(left) if !left.is_zero() => sooner(&mut finding.wait, Some(left)),
+        _ => finding.end = Some(Ending::TimedOut(limit, running.items)),
+    }
+}
+
+fn is_over_time(running: &Running<'_>, default: Option<Duration>) -> bool {
+    running.limit(default).is_some_and(|limit| running.ran() >= limit)
+}

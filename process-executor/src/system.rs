@@ -1,0 +1,210 @@
+//! The operating system: shared memory, sockets that carry descriptors, futexes, signals. Linux.
+//!
+//! Everything here is a thin cover over one or two system calls, with the choice of flags as its content: every descriptor is
+//! closed on exec, nothing has a name, nothing blocks but what says so.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::mm::{MapFlags, ProtFlags};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType,
+};
+use rustix::process::{Pid, Signal};
+use rustix::thread::futex;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+/// Memory shared through a descriptor, mapped into this process until dropped.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: a range of memory; who may touch what is decided by whoever hands out pointers into it.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+/// What a mapping allows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    ReadWrite,
+}
+
+impl Mapping {
+    /// Maps the first `length` bytes of `file`, which must have as many.
+    pub(crate) fn new(file: impl AsFd, length: usize, access: Access) -> io::Result<Self> {
+        let protection = match access {
+            Access::Read => ProtFlags::READ,
+            Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+        };
+        // SAFETY: a fresh range, chosen by the kernel.
+        let start = unsafe { rustix::mm::mmap(ptr::null_mut(), length.max(1), protection, MapFlags::SHARED, file, 0) }?;
+        Ok(Self { start: NonNull::new(start.cast()).ok_or(Errno::NOMEM)?, length })
+    }
+
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: our own range; whoever has pointers into it keeps the mapping alive.
+        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.length.max(1)) };
+    }
+}
+
+/// Anonymous memory of a fixed size behind a descriptor: no name, no file, gone with its last descriptor and mapping.
+pub(crate) fn anonymous_memory(name: &str, length: usize) -> io::Result<OwnedFd> {
+    let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    rustix::fs::ftruncate(&file, length as u64)?;
+    rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW)?;
+    Ok(file)
+}
+
+/// Writes all bytes from the start of a file.
+pub(crate) fn write_all(file: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match retry_on_intr(|| rustix::io::write(&file, bytes))? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => bytes = &bytes[written..],
+        }
+    }
+    Ok(())
+}
+
+/// Seals memory against all change, for ever. No writable mapping of it may exist.
+pub(crate) fn seal_for_reading(file: impl AsFd) -> io::Result<()> {
+    // The kernel gives up if it finds pages in use for a moment, by its own housekeeping; the moment passes.
+    for _ in 0..SEAL_TRIES {
+        match rustix::fs::fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SEAL) {
+            Err(Errno::BUSY) => std::thread::yield_now(),
+            sealed => return Ok(sealed?),
+        }
+    }
+    // No new way to write is left, and the only one there was is gone: as good, where the maker is trusted.
+    Ok(rustix::fs::fcntl_add_seals(file, SealFlags::FUTURE_WRITE | SealFlags::SEAL)?)
+}
+
+const SEAL_TRIES: u32 = 8;
+
+/// How far memory from another process can be relied upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sealed {
+    /// It has that length, and can never change.
+    Wholly,
+    /// It has that length, but a way to write to it may be left.
+    Length,
+    /// It may shrink under its readers, or is not as long as was said.
+    No,
+}
+
+/// Looks at the seals of memory that is said to be so long.
+pub(crate) fn seals_of(file: impl AsFd, length: u64) -> Sealed {
+    let seals = rustix::fs::fcntl_get_seals(&file).unwrap_or(SealFlags::empty());
+    let is_long = rustix::fs::fstat(file).is_ok_and(|stat| u64::try_from(stat.st_size) == Ok(length));
+    if !is_long || !seals.contains(SealFlags::SHRINK | SealFlags::GROW) {
+        Sealed::No
+    } else if seals.contains(SealFlags::WRITE) {
+        Sealed::Wholly
+    } else {
+        Sealed::Length
+    }
+}
+
+/// Two connected ends.
+pub(crate) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let stream = SocketType::STREAM;
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, stream, SocketFlags::CLOEXEC, None)?)
+}
+
+/// The most descriptors in one message of ours.
+const MOST_DESCRIPTORS: usize = 2;
+
+/// Sends bytes, all or none, with descriptors; never blocks.
+pub(crate) fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(Errno::INVAL.into());
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    let sent = retry_on_intr(|| rustix::net::sendmsg(&socket, &[IoSlice::new(bytes)], &mut ancillary, flags))?;
+    Ok(sent)
+}
+
+/// Receives bytes, and the descriptors that came along. 0 bytes: the other end is gone. `wait`: blocks until something comes.
+pub(crate) fn receive(
+    socket: impl AsFd,
+    bytes: &mut [u8],
+    descriptors: &mut Vec<OwnedFd>,
+    wait: bool,
+) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = if wait { RecvFlags::CMSG_CLOEXEC } else { RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT };
+    let received =
+        retry_on_intr(|| rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(&mut *bytes)], &mut ancillary, flags))?;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            descriptors.extend(received);
+        }
+    }
+    Ok(received.bytes)
+}
+
+/// Sleeps while `word` is `expected`, until woken or `limit` has passed. May return early.
+pub(crate) fn sleep_while(word: &AtomicU32, expected: u32, limit: Option<Duration>) {
+    let limit = limit.and_then(|limit| limit.try_into().ok());
+    // Not private to this process: the word lies in memory shared with another.
+    let _ = futex::wait(word, futex::Flags::empty(), expected, limit.as_ref());
+}
+
+/// Wakes who sleeps on `word`.
+pub(crate) fn wake(word: &AtomicU32) {
+    let _ = futex::wake(word, futex::Flags::empty(), u32::MAX);
+}
+
+/// Signals a process group by its leader's number. Only before the leader was reaped: until then the number is taken. An
+/// error if there is nobody in the group.
+pub(crate) fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
+    let group = i32::try_from(leader).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+    Ok(rustix::process::kill_process_group(group, signal)?)
+}
+
+/// The time since an arbitrary moment, the same moment for all processes, in nanoseconds.
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(now.tv_nsec.unsigned_abs())
+}
+
+/// A descriptor's identity, which another that took its number has not.
+pub(crate) fn file_identity(file: impl AsFd) -> Option<(u64, u64)> {
+    rustix::fs::fstat(file).ok().map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+/// Resident memory of a process in bytes.
+pub(crate) fn resident_memory(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// Closes every descriptor but the standard three: those that the parent itself was given without close-on-exec would else
+/// be kept open by each worker. For a process that has opened none of its own yet.
+pub(crate) fn close_inherited() {
+    // SAFETY: a worker at its very start; nothing in this process owns a descriptor from 3 up.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+}

@@ -1,0 +1,130 @@
+//! The worker process: takes tasks from the shared memory, one after the other, and leaves their replies there.
+//!
+//! ```text
+//!  main thread: waits for the next, and ends the process with it
+//!  worker thread: settings ─► initializer ─► Ready ─► slot, slot, slot ... ─► Retire
+//!  connection thread: buffers, Retire; the end of the connection is the end of the process group
+//! ```
+//! User code runs on the worker thread alone, unless it starts threads of its own.
+
+mod connection;
+mod reply;
+mod tasks;
+
+use crate::image::Image;
+use crate::layout::{SIZE, Shared};
+use crate::message::{Message, Received, Receiver};
+use crate::system::{self, Access, Mapping};
+use crate::worker_settings::WorkerSettings;
+use connection::Connection;
+use executor_core::remote::Job;
+use reply::Silent;
+use rustix::fd::{AsFd, OwnedFd};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+/// The worker thread's stack: as large as a main thread's usually is.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// What a worker ends with when it could not begin; the parent has the reason in words by then, if there was a way.
+const COULD_NOT_BEGIN: i32 = 70;
+
+/// Runs the worker on a thread of its own, and ends the process with it. The thread that calls this is the main thread,
+/// maybe before `main`.
+pub(crate) fn become_worker() -> ! {
+    let thread = std::thread::Builder::new().name("worker".to_owned()).stack_size(STACK).spawn(work);
+    let code = match thread.map(std::thread::JoinHandle::join) {
+        Ok(Ok(Ok(()))) => 0,
+        _ => COULD_NOT_BEGIN,
+    };
+    // SAFETY: nothing of this process is to be done any more; destructors of statics and exit handlers belong to a `main`
+    // that never ran.
+    unsafe { libc::_exit(code) }
+}
+
+fn work() -> io::Result<()> {
+    system::close_inherited();
+    let socket = take_socket()?;
+    settle_signals();
+    let mut receiver = Receiver::default();
+    let Received::Message(Message::Welcome { settings }, files) = receiver.receive(&socket, true) else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    let [memory, settings_file] = <[OwnedFd; 2]>::try_from(files).map_err(|_| io::ErrorKind::InvalidData)?;
+    let shared = Shared::new(Mapping::new(memory, SIZE, Access::ReadWrite)?).ok_or(io::ErrorKind::InvalidData)?;
+    let shared = Arc::new(shared);
+    let settings = read_settings(settings_file, settings)?;
+    let connection = Connection::start(socket, receiver, shared.clone())?;
+    if let Err(text) = prepare(&settings, &shared, &connection) {
+        let length = reply::write_first_block(&shared, text.as_bytes());
+        Message::Failed { text: length }.send(connection.socket(), &[])?;
+        return Ok(());
+    }
+    tasks::run(&shared, &connection, settings.may_look);
+    Ok(())
+}
+
+/// Moves the socket from standard input, where it came in, to a place of its own.
+fn take_socket() -> io::Result<OwnedFd> {
+    let socket = rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 100)
+        .or_else(|_| rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 3))?;
+    let nothing = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())?;
+    rustix::stdio::dup2_stdin(&nothing)?;
+    Ok(socket)
+}
+
+/// Signals as a program expects them at its start, whatever the parent had made of them.
+fn settle_signals() {
+    for signal in [libc::SIGCHLD, libc::SIGINT, libc::SIGTERM, libc::SIGQUIT, libc::SIGHUP] {
+        // SAFETY: sets a default; no handler of this process is replaced, since none was set yet.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // As std does before `main`: a write to a closed pipe is an error, not the end.
+    // SAFETY: as above.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+fn read_settings(file: OwnedFd, length: u64) -> io::Result<WorkerSettings> {
+    let buffer = crate::buffer::Buffer::receive_from_parent(0, file, length)?;
+    postcard::from_bytes(buffer.bytes()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// All that comes before the first task. The error is for the parent.
+fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) -> Result<(), String> {
+    let image = Image::of_this_process().map_err(|error| error.to_string())?;
+    if image.identity() != settings.image {
+        return Err("the worker runs another executable than its parent; a wrapper or loader started it?".to_owned());
+    }
+    let _ = rustix::thread::set_name(&name_of_thread(&settings.name));
+    if settings.nice != 0 {
+        rustix::process::nice(settings.nice).map_err(|error| format!("nice({}) failed: {error}", settings.nice))?;
+    }
+    let mut reply = Vec::new();
+    if let Some((name, input)) = &settings.initializer {
+        let function = WorkerSettings::initializer_name(*name)
+            .resolve(image)
+            .ok_or("the initializer is not where the parent said it is")?;
+        let mut job =
+            Job { input, reply: &mut reply, scratch: &mut Vec::new(), stop: &AtomicU32::new(0), progress: &mut Silent };
+        // SAFETY: a genuine descriptor, and the function it was made for, as the parent says, which started this process.
+        unsafe { function.descriptor.run(function.code, &mut job) };
+    }
+    let initializer = reply::write_first_block(shared, &reply);
+    let image = u64::from_le_bytes(image.identity()[..8].try_into().unwrap_or_default());
+    Message::Ready { image, initializer }.send(connection.socket(), &[]).map_err(|error| error.to_string())
+}
+
+/// The kernel keeps 15 bytes of a thread's name.
+fn name_of_thread(name: &str) -> std::ffi::CString {
+    let end = (0..=name.len().min(15)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+    std::ffi::CString::new(&name[..end]).unwrap_or_default()
+}
+
+/// Ends this process and the group that it was made the leader of, without a word: whoever could listen is gone. Another
+/// group, if a task has moved the process there, is nobody's to end.
+fn end_group() -> ! {
+    let _ = system::signal_group(std::process::id(), rustix::process::Signal::KILL);
+    // SAFETY: nothing of this process is to be done any more.
+    unsafe { libc::_exit(0) }
+}

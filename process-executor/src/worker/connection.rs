@@ -1,0 +1,114 @@
+//! The worker's end of the socket: memory that comes in, the order to retire, and the parent's death.
+
+use super::end_group;
+use crate::buffer::Buffer;
+use crate::carrier::Source;
+use crate::layout::Shared;
+use crate::message::{Message, Received, Receiver};
+use crate::system;
+use parking_lot::{Condvar, Mutex};
+use rustix::fd::{AsFd, OwnedFd};
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the connection's thread shares with the worker's.
+pub(super) struct Connection {
+    socket: OwnedFd,
+    identity: Option<(u64, u64)>,
+    retiring: AtomicBool,
+    buffers: Mutex<HashMap<u64, Arc<Buffer>>>,
+    arrived: Condvar,
+}
+
+impl Connection {
+    /// Listens from now on, on a thread of its own.
+    pub(super) fn start(socket: OwnedFd, receiver: Receiver, shared: Arc<Shared>) -> io::Result<Arc<Self>> {
+        let connection = Arc::new(Self {
+            identity: system::file_identity(&socket),
+            socket,
+            retiring: AtomicBool::new(false),
+            buffers: Mutex::new(HashMap::new()),
+            arrived: Condvar::new(),
+        });
+        let listener = connection.clone();
+        let listen = move || listener.listen(receiver, &shared);
+        std::thread::Builder::new().name("connection".to_owned()).stack_size(256 * 1024).spawn(listen)?;
+        Ok(connection)
+    }
+
+    pub(super) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    pub(super) fn is_retiring(&self) -> bool {
+        self.retiring.load(Ordering::SeqCst)
+    }
+
+    fn listen(&self, mut receiver: Receiver, shared: &Shared) {
+        loop {
+            match receiver.receive(&self.socket, true) {
+                Received::Message(Message::Buffer { id, length }, files) => self.take_in(id, length, files),
+                Received::Message(Message::Forget { id }, _) => {
+                    let forgotten = self.buffers.lock().remove(&id);
+                    drop(forgotten);
+                }
+                Received::Message(Message::Retire, _) => {
+                    // ORDERING: SeqCst, as is the worker's announcement of its sleep: it sees the flag, or is woken.
+                    self.retiring.store(true, Ordering::SeqCst);
+                    shared.head().asleep.0.store(0, Ordering::SeqCst);
+                    system::wake(&shared.head().asleep.0);
+                }
+                Received::Message(..) | Received::Nothing => {}
+                // The parent is gone, or speaks another language: what runs here runs for nobody.
+                Received::End | Received::Garbage => end_group(),
+            }
+        }
+    }
+
+    fn take_in(&self, id: u64, length: u64, files: Vec<OwnedFd>) {
+        let file = files.into_iter().next();
+        let buffer = file.and_then(|file| Buffer::receive_from_parent(id, file, length).ok());
+        // One that could not be taken in is there, but empty: whoever needs it finds out, instead of waiting.
+        let Some(buffer) = buffer.or_else(|| Buffer::build(0, |_| {}).ok()) else { end_group() };
+        self.buffers.lock().insert(id, Arc::new(buffer));
+        self.arrived.notify_all();
+    }
+
+    /// The buffer of that number: it was sent before the task that needs it, or is on its way.
+    pub(super) fn buffer(&self, id: u64) -> Arc<Buffer> {
+        let mut buffers = self.buffers.lock();
+        loop {
+            if let Some(buffer) = buffers.get(&id) {
+                return buffer.clone();
+            }
+            self.arrived.wait(&mut buffers);
+        }
+    }
+
+    /// Sends a message, if the socket is still the socket: a task may have closed all descriptors, and its number may be
+    /// another file's now. Without a connection this process is of no use, and ends.
+    pub(super) fn send(&self, message: Message, file: Option<&OwnedFd>) {
+        if self.identity.is_none() || system::file_identity(&self.socket) != self.identity {
+            end_group();
+        }
+        let files = file.map(AsFd::as_fd);
+        loop {
+            match message.send(&self.socket, files.as_slice()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && message != Message::Bell => {
+                    // The parent does not read at the moment; it will, or the connection ends.
+                    std::thread::yield_now();
+                }
+                // A bell that finds the socket full finds bells in it.
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Source for Connection {
+    fn find(&self, id: u64) -> Option<Arc<Buffer>> {
+        Some(self.buffer(id))
+    }
+}

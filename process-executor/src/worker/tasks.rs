@@ -1,0 +1,209 @@
+//! The worker's loop: slot after slot.
+
+use super::connection::Connection;
+use super::reply::{Replies, Running, ring};
+use crate::carrier;
+use crate::function::FunctionName;
+use crate::image::Image;
+use crate::layout::{
+    BLOCK, DONE, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SKIPPED, Shared, Slot,
+};
+use crate::system;
+use executor_core::CodecPhase;
+use executor_core::remote::{Function, Job, write_codec_error};
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// The longest search for the next task before a sleep, in looks: some 30 µs.
+const LONGEST_LOOK: u32 = 512;
+const SHORTEST_LOOK: u32 = 8;
+/// So many looks follow closely upon each other, the others with a pause of so many spin-loop hints.
+const EAGER: u32 = 4;
+const PAUSE: u32 = 6;
+/// After so many looks in vain a long one is tried again.
+const TRY_AGAIN: u32 = 64;
+
+/// Scratch larger than this is not kept for the next task.
+const KEPT: usize = 1024 * 1024;
+
+/// Runs tasks until the parent has no more.
+pub(super) fn run(shared: &Shared, connection: &Arc<Connection>, may_look: bool) {
+    let longest = if may_look { LONGEST_LOOK } else { 1 };
+    let mut worker = Worker {
+        shared,
+        connection,
+        replies: Replies::new(shared, connection),
+        functions: Vec::new(),
+        reply: Vec::new(),
+        scratch: Vec::new(),
+        look: longest,
+        longest,
+        in_vain: 0,
+    };
+    carrier::unpacking(connection.clone(), || carrier::collecting(|| worker.run()));
+}
+
+struct Worker<'a> {
+    shared: &'a Shared,
+    connection: &'a Arc<Connection>,
+    replies: Replies<'a>,
+    functions: Vec<Option<Function>>,
+    reply: Vec<u8>,
+    scratch: Vec<u8>,
+    look: u32,
+    longest: u32,
+    in_vain: u32,
+}
+
+impl Worker<'_> {
+    fn run(&mut self) {
+        let mut number = 0;
+        // The end of a task is the beginning of the next, if that was there already: one look at the clock for both.
+        let mut last_end = Instant::now();
+        loop {
+            let slot = self.shared.slot(number);
+            if !is_next(slot) {
+                if !self.wait_for(slot) {
+                    flush_output();
+                    return;
+                }
+                last_end = Instant::now();
+            }
+            number += 1;
+            // ORDERING: Acquire: the input is seen whole.
+            if slot.state.compare_exchange(QUEUED, RUNNING, Ordering::Acquire, Ordering::Relaxed).is_err() {
+                slot.state.store(SKIPPED, Ordering::Release);
+                ring(self.shared, self.connection);
+                continue;
+            }
+            self.run_task(slot);
+            let end = Instant::now();
+            let elapsed = end.saturating_duration_since(last_end).as_nanos();
+            last_end = end;
+            slot.elapsed.store(u32::try_from(elapsed).unwrap_or(u32::MAX), Ordering::Relaxed);
+            // ORDERING: SeqCst, as is the parent's setting of the bell: either it sees this result, or it is rung for.
+            slot.state.swap(DONE, Ordering::SeqCst);
+            ring(self.shared, self.connection);
+        }
+    }
+
+    fn run_task(&mut self, slot: &Slot) {
+        self.reply.clear();
+        let mut running = Running::new(&mut self.replies, slot);
+        let number = slot.function.load(Ordering::Relaxed);
+        match resolve(&mut self.functions, self.shared, number) {
+            Some(function) => {
+                let buffer;
+                let inline;
+                let length = slot.input_length.load(Ordering::Relaxed) as usize;
+                let input = match slot.input_place.load(Ordering::Relaxed) {
+                    IN_SLOT => {
+                        inline = slot.read(length);
+                        &inline[..length.min(INLINE)]
+                    }
+                    IN_BUFFER => {
+                        let id = u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default());
+                        buffer = self.connection.buffer(id);
+                        buffer.bytes()
+                    }
+                    place => block_input(self.shared, place - IN_BLOCK, length),
+                };
+                let mut job = Job {
+                    input,
+                    reply: &mut self.reply,
+                    scratch: &mut self.scratch,
+                    stop: &slot.stop,
+                    progress: &mut running,
+                };
+                // SAFETY: a genuine descriptor, and a function of its types, as the parent says, which is this executable.
+                unsafe { function.descriptor.run(function.code, &mut job) };
+            }
+            None => write_codec_error(
+                CodecPhase::DecodeArgument,
+                "the worker does not find the function in its executable",
+                &mut self.reply,
+            ),
+        }
+        running.finish(&mut self.reply);
+        shrink(&mut self.reply);
+        shrink(&mut self.scratch);
+    }
+
+    /// Waits until there is something in the slot; false: there will be nothing any more.
+    fn wait_for(&mut self, slot: &Slot) -> bool {
+        if self.look_for(slot) {
+            return true;
+        }
+        flush_output();
+        let asleep = &self.shared.head().asleep.0;
+        loop {
+            // ORDERING: SeqCst, as is the parent's handing over: it sees the sleeper, or the task is seen here.
+            asleep.store(1, Ordering::SeqCst);
+            if slot.state.load(Ordering::SeqCst) == QUEUED || is_next(slot) {
+                asleep.store(0, Ordering::Relaxed);
+                return true;
+            }
+            if self.connection.is_retiring() {
+                asleep.store(0, Ordering::Relaxed);
+                return is_next(slot);
+            }
+            system::sleep_while(asleep, 1, None);
+        }
+    }
+
+    /// Looks for a while; how long, it learns.
+    fn look_for(&mut self, slot: &Slot) -> bool {
+        for round in 0..self.look {
+            if is_next(slot) {
+                self.look = (2 * self.look).min(self.longest);
+                self.in_vain = 0;
+                return true;
+            }
+            // Each look takes the slot's cache line away from the parent, which may be about to write there.
+            let pause = if round < EAGER { 1 } else { PAUSE };
+            (0..pause).for_each(|_| std::hint::spin_loop());
+        }
+        self.in_vain += 1;
+        let again = self.in_vain.is_multiple_of(TRY_AGAIN);
+        self.look = if again { self.longest } else { (self.look / 2).max(SHORTEST_LOOK.min(self.longest)) };
+        false
+    }
+}
+
+fn is_next(slot: &Slot) -> bool {
+    matches!(slot.state.load(Ordering::Acquire), QUEUED | REVOKED)
+}
+
+fn resolve(known: &mut Vec<Option<Function>>, shared: &Shared, number: u32) -> Option<Function> {
+    if let Some(Some(function)) = known.get(number as usize) {
+        return Some(*function);
+    }
+    let image = Image::of_this_process().ok()?;
+    let function = FunctionName::read(shared.function(number)?).resolve(image)?;
+    if known.len() <= number as usize {
+        known.resize(number as usize + 1, None);
+    }
+    known[number as usize] = Some(function);
+    Some(function)
+}
+
+fn block_input(shared: &Shared, block: u32, length: usize) -> &[u8] {
+    match shared.input_block(block as usize) {
+        // SAFETY: the parent wrote so many bytes there for this task, and does not touch the block until the task is over.
+        Some(start) => unsafe { std::slice::from_raw_parts(start.as_ptr(), length.min(BLOCK)) },
+        None => &[],
+    }
+}
+
+/// What the task printed goes out before the worker falls silent.
+fn flush_output() {
+    let _ = std::io::stdout().flush();
+}
+
+fn shrink(scratch: &mut Vec<u8>) {
+    if scratch.capacity() > KEPT {
+        *scratch = Vec::new();
+    }
+}

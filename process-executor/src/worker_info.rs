@@ -1,0 +1,124 @@
+//! [`WorkerInfo`]: a worker process, seen from outside.
+
+use crate::dispatch::{Seat, SeatState};
+use crate::system;
+
+/// What a worker is doing.
+///
+/// ```
+/// assert_ne!(process_executor::WorkerState::Idle, process_executor::WorkerState::Busy);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkerState {
+    /// Its process was started and has not said yet that it is ready.
+    Starting,
+    /// It has no task.
+    Idle,
+    /// It has a task, or several.
+    Busy,
+    /// It gets no more tasks and ends.
+    Stopping,
+}
+
+/// A worker process at one moment, as [`ProcessPoolExecutor::workers`](crate::ProcessPoolExecutor::workers) lists it.
+///
+/// ```
+/// use executor_core::ExecutorExt;
+///
+/// let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
+/// pool.submit(|()| (), ())?.result()?;
+/// for worker in pool.workers() {
+///     println!("{} {:?}: {} tasks", worker.pid(), worker.state(), worker.tasks_done());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct WorkerInfo {
+    index: usize,
+    pid: u32,
+    state: WorkerState,
+    tasks_done: u64,
+}
+
+impl WorkerInfo {
+    pub(crate) fn of(index: usize, seat: &Seat) -> Self {
+        let state = match seat.state {
+            SeatState::Starting => WorkerState::Starting,
+            SeatState::Leaving => WorkerState::Stopping,
+            SeatState::Ready if seat.lane.depth() > 0 => WorkerState::Busy,
+            SeatState::Ready => WorkerState::Idle,
+        };
+        Self { index, pid: seat.pid, state, tasks_done: seat.done }
+    }
+
+    /// Its place in the pool, counted from 0; a replacement has the place of the one before.
+    ///
+    /// ```
+    /// # use executor_core::ExecutorExt;
+    /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
+    /// # pool.submit(|()| (), ())?.result()?;
+    /// assert_eq!(pool.workers()[0].index(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Its process.
+    ///
+    /// ```
+    /// # use executor_core::ExecutorExt;
+    /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
+    /// # pool.submit(|()| (), ())?.result()?;
+    /// assert_ne!(pool.workers()[0].pid(), std::process::id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What it is doing.
+    ///
+    /// ```
+    /// # use executor_core::ExecutorExt;
+    /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
+    /// # pool.submit(|()| (), ())?.result()?;
+    /// assert_eq!(pool.workers()[0].state(), process_executor::WorkerState::Idle);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn state(&self) -> WorkerState {
+        self.state
+    }
+
+    /// How many tasks it has finished; a chunk of `map` is one.
+    ///
+    /// ```
+    /// # use executor_core::ExecutorExt;
+    /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
+    /// # pool.submit(|()| (), ())?.result()?;
+    /// assert_eq!(pool.workers()[0].tasks_done(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn tasks_done(&self) -> u64 {
+        self.tasks_done
+    }
+
+    /// Its resident memory in bytes, read now; `None` once the process is gone.
+    ///
+    /// ```
+    /// # use executor_core::ExecutorExt;
+    /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
+    /// # pool.submit(|()| (), ())?.result()?;
+    /// assert!(pool.workers()[0].memory().is_some_and(|bytes| bytes > 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        system::resident_memory(self.pid)
+    }
+}

@@ -1,0 +1,26 @@
+//! What a worker is told when it begins.
+
+use crate::function::FunctionName;
+use serde::{Deserialize, Serialize};
+
+/// The settings of one worker, as they cross.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WorkerSettings {
+    /// The identity of the parent's executable; the worker's must be the same.
+    pub(crate) image: [u8; 32],
+    /// The worker's name, for thread names and `ps`.
+    pub(crate) name: String,
+    /// Descriptor, code and fingerprint of the initializer, and its packed argument.
+    pub(crate) initializer: Option<([u64; 3], Vec<u8>)>,
+    /// Whether another processor is there to work meanwhile, so that looking for work before a sleep can pay.
+    pub(crate) may_look: bool,
+    /// To be added to the scheduling priority.
+    pub(crate) nice: i32,
+}
+
+impl WorkerSettings {
+    pub(crate) fn initializer_name(words: [u64; 3]) -> FunctionName {
+        let [descriptor, code, fingerprint] = words;
+        FunctionName { descriptor, code, fingerprint }
+    }
+}

@@ -1,0 +1,32 @@
+//! Tests of the process pool where things go wrong: workers, parents, tasks and the machine fail on purpose, and everything
+//! else must go on.
+//!
+//! Numbers such as P6 or D12 are those of the contract. Each test injects the real thing (a signal, a crash, a limit of the
+//! system), runs under a watchdog, and waits for events, never for time.
+
+mod bytes;
+mod child;
+mod processes;
+mod support;
+mod watchdog;
+
+mod cancels;
+mod matrix;
+mod phases;
+mod random_kills;
+mod unnoticed;
+
+mod parent;
+mod proof;
+mod states;
+
+mod limits;
+mod memory;
+mod nested;
+mod orders;
+mod settings;
+
+mod hostile;
+mod scarce;
+mod shared_buffers;
+mod sizes;

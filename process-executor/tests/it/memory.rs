@@ -1,0 +1,96 @@
+//! Limits on the memory of workers.
+
+use crate::bytes::{Bytes, MIB};
+use crate::support::{Gate, Pass, assert_works, only_death, outcome, own_pid, quiet, until};
+use crate::watchdog::{step, watched};
+use executor_core::{ExecutorExt, MapOptions, TaskError};
+use std::cell::RefCell;
+
+/// Far more than a worker has by itself.
+const LIMIT: usize = 128 * MIB;
+
+thread_local! {
+    static KEPT: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Uses so much memory and keeps it when the task is over.
+fn leak(bytes: usize) -> u32 {
+    KEPT.with_borrow_mut(|kept| kept.push(Bytes::pattern(bytes)));
+    std::process::id()
+}
+
+fn grow_for_ever(pass: Pass) {
+    pass.arrive();
+    loop {
+        // Not faster than the machine can bear until it is ended.
+        if KEPT.with_borrow(Vec::len) * 16 * MIB < 4 * LIMIT {
+            leak(16 * MIB);
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Above the hard limit the worker is ended, in the middle of its task.
+#[test]
+fn a_hard_limit() {
+    watched(|| {
+        let pool = quiet(1).hard_memory_limit(LIMIT as u64).build().unwrap();
+        assert_works(&pool);
+        let gate = Gate::new();
+        let growing = pool.submit(grow_for_ever, gate.pass()).unwrap();
+        let behind = pool.submit(leak, 1).unwrap();
+        let death = only_death(outcome("a task that grows", growing));
+        assert!(death.contains("memory") && death.contains(&LIMIT.to_string()), "{death}");
+        assert_ne!(outcome("the one behind", behind).unwrap(), gate.arrivals()[0]);
+        assert_works(&pool);
+    });
+}
+
+/// One item of a chunk grows; the others are right.
+#[test]
+fn a_hard_limit_during_a_map() {
+    fn maybe_grow((pass, number): (Pass, u64)) -> u64 {
+        if number == 4 {
+            grow_for_ever(pass);
+        }
+        2 * number
+    }
+    watched(|| {
+        let pool = quiet(1).hard_memory_limit(LIMIT as u64).build().unwrap();
+        let gate = Gate::new();
+        step("a map with one item that grows");
+        let inputs = (0..8).map(|number| (gate.pass(), number));
+        let outcomes: Vec<_> = pool.map_with(MapOptions::new().chunk_size(8), maybe_grow, inputs).collect();
+        for (number, outcome) in (0..).zip(outcomes) {
+            match (number, outcome) {
+                (4, Err(TaskError::WorkerDied(death))) => assert!(death.to_string().contains("memory"), "{death}"),
+                (_, outcome) => assert_eq!(outcome.unwrap(), 2 * number),
+            }
+        }
+    });
+}
+
+/// Above the soft limit the worker is replaced, after its task: nothing is lost.
+#[test]
+fn a_soft_limit() {
+    watched(|| {
+        let pool = quiet(1).soft_memory_limit(LIMIT as u64).build().unwrap();
+        let first = outcome("a small task", pool.submit(own_pid, ()).unwrap()).unwrap();
+        assert_eq!(outcome("a task that keeps memory", pool.submit(leak, 2 * LIMIT).unwrap()).unwrap(), first);
+        until("the worker is replaced", || pool.submit(own_pid, ()).unwrap().result().unwrap() != first);
+        let stats = pool.stats();
+        assert_eq!((stats.deaths, stats.failed), (0, 0));
+    });
+}
+
+/// An idle worker above the soft limit does not keep its memory until the next task.
+#[test]
+fn a_soft_limit_of_an_idle_worker() {
+    watched(|| {
+        let pool = quiet(1).soft_memory_limit(LIMIT as u64).build().unwrap();
+        let first = outcome("a task that keeps memory", pool.submit(leak, 2 * LIMIT).unwrap()).unwrap();
+        until("the worker has ended", || crate::processes::state(first).is_none());
+        assert_works(&pool);
+        assert_eq!(pool.stats().deaths, 0);
+    });
+}

@@ -1,0 +1,89 @@
+//! Processes as the system sees them.
+
+use rustix::process::{Pid, Signal};
+use std::fs;
+
+/// The state of a process, as a letter; `None` if there is no such process.
+pub(crate) fn state(pid: u32) -> Option<char> {
+    stat(pid)?.first()?.chars().next()
+}
+
+/// Whether a process runs; one that has ended and only waits to be reaped does not.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    state(pid).is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+/// Whether all threads of a process wait for something.
+pub(crate) fn is_asleep(pid: u32) -> bool {
+    all_threads_are(pid, "S")
+}
+
+/// Whether all threads of a process have been stopped by a signal.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    all_threads_are(pid, "T")
+}
+
+fn all_threads_are(pid: u32, wanted: &str) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        fields(&stat).first().is_some_and(|state| state == wanted)
+    })
+}
+
+/// The children of a process, ended ones included.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|&pid| stat(pid).is_some_and(|fields| fields.get(1) == Some(&parent.to_string()))).collect()
+}
+
+/// The process group of a process.
+pub(crate) fn group(pid: u32) -> Option<u32> {
+    stat(pid)?.get(2)?.parse().ok()
+}
+
+/// Where the descriptors of a process lead.
+pub(crate) fn descriptors(pid: u32) -> Vec<(u32, String)> {
+    let Ok(all) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let mut all: Vec<_> = all
+        .flatten()
+        .filter_map(|entry| {
+            let number = entry.file_name().to_str()?.parse().ok()?;
+            Some((number, fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned()))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// The command line of a process.
+pub(crate) fn command_line(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ")
+}
+
+/// Sends a signal to one process, if it is there.
+pub(crate) fn send(pid: u32, signal: Signal) {
+    let _ = rustix::process::kill_process(identifier(pid), signal);
+}
+
+/// Sends a signal to a process group.
+pub(crate) fn send_to_group(group: u32, signal: Signal) {
+    rustix::process::kill_process_group(identifier(group), signal).unwrap();
+}
+
+/// The system's name of a process.
+pub(crate) fn identifier(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}
+
+/// What follows the name in a process's `stat`: state, parent, group ...
+fn stat(pid: u32) -> Option<Vec<String>> {
+    Some(fields(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
+}
+
+fn fields(stat: &str) -> Vec<String> {
+    // The name stands in parentheses and may contain anything.
+    let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    rest.split_whitespace().map(str::to_owned).collect()
+}

@@ -1,0 +1,217 @@
+//! When the system has no more of something: descriptors, processes. What needs it fails with the reason; nothing hangs; once
+//! there is more, all goes on.
+
+use crate::bytes::{Bytes, KIB, MIB};
+use crate::child;
+use crate::support::{Gate, Pass, assert_works, double, outcome, own_pid, pool};
+use crate::watchdog::{step, watched};
+use executor_core::{CodecPhase, ExecutorExt, Future, TaskError};
+use rustix::process::{Resource, Rlimit};
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+
+fn limit(resource: Resource, current: u64) {
+    let maximum = rustix::process::getrlimit(resource).maximum;
+    rustix::process::setrlimit(resource, Rlimit { current: Some(current), maximum }).unwrap();
+}
+
+/// Opens files until no more can be had.
+fn use_up_descriptors() -> Vec<File> {
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+}
+
+fn give(length: usize) -> Bytes {
+    Bytes::pattern(length)
+}
+
+fn length(bytes: Bytes) -> usize {
+    bytes.0.len()
+}
+
+#[track_caller]
+fn assert_codec<R: std::fmt::Debug>(outcome: Result<R, TaskError>, phase: CodecPhase) {
+    match outcome {
+        Err(TaskError::Codec(error)) => assert_eq!(error.phase(), phase, "{error}"),
+        other => panic!("no codec error: {other:?}"),
+    }
+}
+
+#[test]
+fn no_descriptors_in_the_parent() {
+    watched(|| child::run("scarce::descriptors_program", "1", |_| ()));
+}
+
+#[test]
+fn descriptors_program() {
+    if child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        limit(Resource::Nofile, 64);
+        // Not even for the pool itself.
+        let full = use_up_descriptors();
+        step("a pool without descriptors");
+        if let Ok(pool) = process_executor::ProcessPoolExecutor::with_workers(1) {
+            assert!(outcome("a task", pool.submit(double, 1).unwrap()).is_err());
+        }
+        drop(full);
+
+        // For the pool, but not for a worker.
+        let pool = pool(1);
+        let full = use_up_descriptors();
+        let task = pool.submit(double, 1).unwrap();
+        let error = outcome("a task for a worker that cannot be started", task).unwrap_err();
+        assert!(matches!(error, TaskError::Broken(..)), "{error}");
+        assert!(error.to_string().contains("open files"), "{error}");
+        drop(full);
+        assert_works(&pool);
+
+        // For the worker, but not for what is large.
+        let full = use_up_descriptors();
+        let small = pool.submit(double, 4).unwrap();
+        assert_eq!(outcome("a small task", small).unwrap(), 8);
+        let large = pool.submit(length, Bytes::pattern(MIB)).unwrap();
+        assert_codec(outcome("a large argument", large), CodecPhase::EncodeArgument);
+        let large = pool.submit(give, MIB).unwrap();
+        assert_codec(outcome("a large result", large), CodecPhase::DecodeResult);
+        drop(full);
+        let pid = outcome("a task", pool.submit(own_pid, ()).unwrap()).unwrap();
+        assert_eq!(outcome("a large argument", pool.submit(length, Bytes::pattern(MIB)).unwrap()).unwrap(), MIB);
+        assert!(outcome("a large result", pool.submit(give, MIB).unwrap()).unwrap().is_pattern());
+        assert_eq!(outcome("a task", pool.submit(own_pid, ()).unwrap()).unwrap(), pid);
+    });
+}
+
+/// A worker that has none left fails what needs one, and nothing else.
+#[test]
+fn no_descriptors_in_a_worker() {
+    fn use_up(_: ()) -> u32 {
+        limit(Resource::Nofile, 3);
+        std::process::id()
+    }
+    watched(|| {
+        let pool = pool(1);
+        let pid = outcome("a task that uses all up", pool.submit(use_up, ()).unwrap()).unwrap();
+        assert_eq!(outcome("a small task", pool.submit(own_pid, ()).unwrap()).unwrap(), pid);
+        let large = outcome("a large argument", pool.submit(length, Bytes::pattern(MIB)).unwrap());
+        assert!(matches!(large, Ok(MIB) | Err(TaskError::Codec(_) | TaskError::WorkerDied(_))), "{large:?}");
+        let large = outcome("a large result", pool.submit(give, MIB).unwrap());
+        assert!(matches!(large, Ok(_) | Err(TaskError::Codec(_) | TaskError::WorkerDied(_))), "{large:?}");
+        assert_works(&pool);
+    });
+}
+
+/// What waits costs memory, not descriptors.
+#[test]
+fn many_pending_tasks_with_few_descriptors() {
+    watched(|| child::run("scarce::pending_program", "1", |_| ()));
+}
+
+fn hold(pass: Pass) {
+    pass.go();
+}
+
+fn occupy(pool: &process_executor::ProcessPoolExecutor, gate: &Gate) -> Future<()> {
+    let holding = pool.submit(hold, gate.pass()).unwrap();
+    gate.wait_arrivals(1);
+    holding
+}
+
+#[test]
+fn pending_program() {
+    if child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        limit(Resource::Nofile, 64);
+        let pool = pool(1);
+        let gate = Gate::new();
+        let holding = occupy(&pool, &gate);
+        let pending: Vec<_> = (0..100_000).map(|number| pool.submit(double, number).unwrap()).collect();
+        gate.open();
+        outcome("the first", holding).unwrap();
+        for (number, task) in (0..).zip(pending) {
+            assert_eq!(outcome("one of many", task).unwrap(), 2 * number);
+        }
+    });
+}
+
+/// The same for arguments and results that are too large for a block.
+#[test]
+fn many_large_pending_tasks_with_few_descriptors() {
+    watched(|| child::run("scarce::large_pending_program", "1", |_| ()));
+}
+
+#[test]
+fn large_pending_program() {
+    if child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        const LARGE: usize = 300 * KIB;
+        limit(Resource::Nofile, 64);
+        let pool = pool(1);
+        let results: Vec<_> = (0..200).map(|_| pool.submit(give, LARGE).unwrap()).collect();
+        for task in results {
+            assert!(outcome("one of many large results", task).unwrap().is_pattern());
+        }
+        let gate = Gate::new();
+        let holding = occupy(&pool, &gate);
+        let arguments: Vec<_> = (0..200).map(|_| pool.submit(length, Bytes::pattern(LARGE)).unwrap()).collect();
+        gate.open();
+        outcome("the first", holding).unwrap();
+        for task in arguments {
+            assert_eq!(outcome("one of many large arguments", task).unwrap(), LARGE);
+        }
+    });
+}
+
+/// No process can be started, nor a thread. As root there is no such limit, so the program runs as somebody else.
+#[test]
+fn no_processes() {
+    watched(|| {
+        let mut command = child::command("scarce::processes_program", "1");
+        if rustix::process::getuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY).env("TMPDIR", "/tmp");
+        }
+        step("a program that may start no process");
+        match command.output() {
+            Ok(output) => {
+                let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
+                assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
+            }
+            // The binary lies where only root may go.
+            Err(error) => {
+                let note = format!("not tested, the program cannot be run as another user: {error}\n");
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), note.as_bytes());
+            }
+        }
+    });
+}
+
+/// A user who has no other processes.
+const NOBODY: u32 = 54_321;
+
+#[test]
+fn processes_program() {
+    if child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        let pool = pool(1);
+        // Threads are counted, too: there are some already.
+        limit(Resource::Nproc, 1);
+        let task = pool.submit(double, 1).unwrap();
+        let error = outcome("a task for a worker that cannot be started", task).unwrap_err();
+        assert!(matches!(error, TaskError::Broken(..)), "{error}");
+        let (told, hear) = std::sync::mpsc::channel();
+        let task = pool.submit(double, 1).unwrap();
+        task.add_done_callback(move |outcome| told.send(outcome.is_err()).unwrap());
+        let allowed = rustix::process::getrlimit(Resource::Nproc).maximum.unwrap_or(1000).min(1000);
+        // A callback may have to wait for a thread.
+        limit(Resource::Nproc, allowed);
+        step("a callback");
+        let _ = hear.recv().unwrap();
+        assert_works(&pool);
+    });
+}

@@ -1,0 +1,274 @@
+//! I1 to I6 and the rest of the builder: initializers, environment, folder, output, priority, names.
+
+use crate::child;
+use crate::processes;
+use crate::support::{Scratch, append, assert_works, double, exit, kill_self, outcome, own_pid, quiet, read_lines};
+use crate::watchdog::{step, watched};
+use executor_core::{BuildError, Executor, ExecutorExt, Shutdown, SubmitError, TaskError};
+use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor, WorkerOutput};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+static PREPARED: OnceLock<String> = OnceLock::new();
+
+fn note_start(log: String) -> Result<(), String> {
+    append(&log, &format!("{}\n", std::process::id()));
+    PREPARED.set(log).map_err(|log| format!("{log} for the second time"))
+}
+
+fn prepared(_: ()) -> (u32, Option<String>) {
+    (std::process::id(), PREPARED.get().cloned())
+}
+
+#[test]
+fn i1_once_per_worker() {
+    watched(|| {
+        let scratch = Scratch::new();
+        let log = scratch.path("log");
+        let pool = quiet(3).initializer_with(note_start, log.clone()).build().unwrap();
+        for _ in 0..50 {
+            let (pid, prepared) = outcome("a task", pool.submit(prepared, ()).unwrap()).unwrap();
+            assert_eq!(prepared.as_deref(), Some(&*log));
+            assert!(read_lines(&log).contains(&pid.to_string()));
+        }
+        // A replacement is prepared, too.
+        let died: Result<(), _> = outcome("an exit", pool.submit(|_: ()| exit(1), ()).unwrap());
+        assert!(died.is_err());
+        assert!(outcome("a task", pool.submit(prepared, ()).unwrap()).unwrap().1.is_some());
+        let mut starts = read_lines(&log);
+        let count = starts.len();
+        starts.sort();
+        starts.dedup();
+        assert_eq!(starts.len(), count);
+        assert!(PREPARED.get().is_none(), "it ran in the parent");
+    });
+}
+
+/// Expects that a pool with such an initializer is broken, says why, and starts no more than a few workers.
+fn breaks(builder: ProcessPoolBuilder, log: &str, words: &[&str]) {
+    let pool = builder.build().unwrap();
+    let tasks: Vec<_> = (0..20).filter_map(|number| pool.submit(double, number).ok()).collect();
+    assert!(!tasks.is_empty());
+    for task in tasks {
+        let Err(TaskError::Broken(_, broken)) = outcome("a task for a broken pool", task) else { panic!("it ran") };
+        for word in words {
+            assert!(broken.to_string().contains(word), "{word:?} is missing in {broken}");
+        }
+    }
+    let Err(SubmitError::Broken(broken)) = pool.submit(double, 1) else { panic!("it takes another task") };
+    assert!(broken.to_string().contains(words[0]));
+    assert!(matches!(pool.try_submit(double, 1), Err(executor_core::TrySubmitError::Refused(..))));
+    step("the end of a broken pool");
+    pool.shutdown(Shutdown::wait());
+    let starts = read_lines(log).len();
+    assert!((1..=6).contains(&starts), "{starts} workers were started");
+    assert!(pool.workers().is_empty());
+}
+
+#[test]
+fn i2_i5_i6_an_error() {
+    fn fail(log: String) -> Result<(), String> {
+        append(&log, "start\n");
+        Err("no database, on purpose".to_owned())
+    }
+    watched(|| {
+        let scratch = Scratch::new();
+        let log = scratch.path("log");
+        breaks(quiet(2).initializer_with(fail, log.clone()), &log, &["initializer", "no database, on purpose"]);
+    });
+}
+
+#[test]
+fn i2_i6_a_panic() {
+    fn panics(log: String) -> Result<(), String> {
+        append(&log, "start\n");
+        panic!("no luck, on purpose")
+    }
+    watched(|| {
+        let scratch = Scratch::new();
+        let log = scratch.path("log");
+        breaks(
+            quiet(2).initializer_with(panics, log.clone()),
+            &log,
+            &["initializer", "panicked", "no luck, on purpose"],
+        );
+    });
+}
+
+#[test]
+fn i2_i6_an_exit() {
+    fn exits(log: String) -> Result<(), String> {
+        append(&log, "start\n");
+        exit(9)
+    }
+    watched(|| {
+        let scratch = Scratch::new();
+        let log = scratch.path("log");
+        breaks(quiet(2).initializer_with(exits, log.clone()), &log, &["exited with code 9", "before it was ready"]);
+    });
+}
+
+#[test]
+fn i2_i6_a_signal() {
+    fn dies(log: String) -> Result<(), String> {
+        append(&log, "start\n");
+        kill_self()
+    }
+    watched(|| {
+        let scratch = Scratch::new();
+        let log = scratch.path("log");
+        breaks(quiet(2).initializer_with(dies, log.clone()), &log, &["SIGKILL", "before it was ready"]);
+    });
+}
+
+/// The replacement's initializer fails: what is queued is told, what is running elsewhere is not disturbed.
+#[test]
+fn i2_a_later_error() {
+    fn fail_the_second_time(log: String) -> Result<(), String> {
+        append(&log, "start\n");
+        if read_lines(&log).len() > 1 { Err("only once, on purpose".to_owned()) } else { Ok(()) }
+    }
+    watched(|| {
+        let scratch = Scratch::new();
+        let pool = quiet(1).initializer_with(fail_the_second_time, scratch.path("log")).build().unwrap();
+        assert_works(&pool);
+        let died: Result<(), _> = outcome("an exit", pool.submit(|_: ()| exit(1), ()).unwrap());
+        assert!(matches!(died, Err(TaskError::WorkerDied(_))));
+        let Ok(task) = pool.submit(double, 1) else { return };
+        let error = outcome("a task for a worker that does not come", task).unwrap_err();
+        assert!(error.to_string().contains("only once, on purpose"), "{error}");
+    });
+}
+
+#[test]
+fn i3_an_argument_that_cannot_be_carried() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Stubborn;
+    impl serde::Serialize for Stubborn {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("it stays here"))
+        }
+    }
+    watched(|| {
+        let refused = quiet(1).initializer_with(|_: Stubborn| Ok::<(), String>(()), Stubborn).build();
+        let Err(error @ BuildError::Unavailable { .. }) = refused else { panic!("it is built") };
+        assert!(error.to_string().contains("it stays here"), "{error}");
+    });
+}
+
+#[test]
+fn environment_and_folder() {
+    fn look(name: String) -> (Option<String>, PathBuf, Option<String>) {
+        let own = std::env::var("CONCURRENT_FUTURES_WORKER_PROCESS").ok();
+        (std::env::var(name).ok(), std::env::current_dir().unwrap(), own)
+    }
+    watched(|| {
+        let scratch = Scratch::new();
+        let folder = scratch.folder().canonicalize().unwrap();
+        let pool = quiet(1).env("ONE", "first").env("ONE", "ünï =code").current_dir(&folder).build().unwrap();
+        let seen = outcome("a look around", pool.submit(look, "ONE".to_owned()).unwrap()).unwrap();
+        assert_eq!(seen, (Some("ünï =code".to_owned()), folder, None));
+        assert!(std::env::var("ONE").is_err());
+    });
+}
+
+/// A folder that does not exist: the pool breaks, or its tasks do, with the reason; nothing hangs.
+#[test]
+fn a_folder_that_is_not_there() {
+    watched(|| {
+        let pool = match quiet(1).current_dir("/does/not/exist").build() {
+            Ok(pool) => pool,
+            Err(error) => return assert!(error.to_string().contains("/does/not/exist"), "{error}"),
+        };
+        let error = outcome("a task for a worker that cannot start", pool.submit(double, 1).unwrap()).unwrap_err();
+        assert!(error.to_string().contains("No such file"), "{error}");
+    });
+}
+
+#[test]
+fn output_inherited_and_not() {
+    watched(|| {
+        let output = child::run("settings::output_program", "1", |_| ());
+        let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
+        assert!(out.contains("inherited out") && err.contains("inherited err"), "{out}\n{err}");
+        assert!(!out.contains("null out") && !err.contains("null err"), "{out}\n{err}");
+    });
+}
+
+fn speak(how: String) {
+    use std::io::Write;
+    // Not whole lines: what is printed goes out when the worker falls silent, not only at a line's end.
+    let _ = write!(std::io::stdout(), "{how} out");
+    let _ = write!(std::io::stderr(), "{how} err");
+}
+
+#[test]
+fn output_program() {
+    if child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        let loud = ProcessPoolExecutor::builder().workers(1).build().unwrap();
+        outcome("a loud task", loud.submit(speak, "inherited".to_owned()).unwrap()).unwrap();
+        let silent = quiet(1).stdout(WorkerOutput::Null).build().unwrap();
+        outcome("a silent task", silent.submit(speak, "null".to_owned()).unwrap()).unwrap();
+        let pid = silent.workers()[0].pid();
+        let leads: Vec<_> = processes::descriptors(pid).into_iter().take(3).map(|(_, leads)| leads).collect();
+        assert_eq!(leads, ["/dev/null"; 3]);
+    });
+}
+
+#[test]
+fn priority() {
+    fn own_priority(_: ()) -> i32 {
+        rustix::process::getpriority_process(None).unwrap()
+    }
+    watched(|| {
+        let before = own_priority(());
+        let pool = quiet(1).nice(5).build().unwrap();
+        assert_eq!(outcome("a look", pool.submit(own_priority, ()).unwrap()).unwrap(), (before + 5).min(19));
+        assert_eq!(own_priority(()), before);
+    });
+}
+
+#[test]
+fn names() {
+    fn thread_names(_: ()) -> Vec<String> {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        threads.map(|thread| std::fs::read_to_string(thread.path().join("comm")).unwrap().trim().to_owned()).collect()
+    }
+    watched(|| {
+        let named = quiet(2).worker_name_prefix("résize").build().unwrap();
+        let pid = outcome("a task", named.submit(own_pid, ()).unwrap()).unwrap();
+        let line = processes::command_line(pid);
+        assert!(line.contains(&format!("worker résize_0 of {}", std::process::id())), "{line}");
+        let threads = outcome("a task", named.submit(thread_names, ()).unwrap()).unwrap();
+        assert!(threads.contains(&"résize_0".to_owned()), "{threads:?}");
+        let unnamed = quiet(1).build().unwrap();
+        let pid = outcome("a task", unnamed.submit(own_pid, ()).unwrap()).unwrap();
+        let line = processes::command_line(pid);
+        assert!(line.contains("worker ProcessPoolExecutor-"), "{line}");
+        // Longer than the system's names, in the midst of a character.
+        let long = quiet(1).worker_name_prefix("äöüäöüäöüäöü").build().unwrap();
+        assert_works(&long);
+    });
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    watched(|| {
+        let refused = [
+            quiet(1).queue_capacity(0).build(),
+            quiet(1).max_tasks_per_child(0).build(),
+            quiet(1).worker_name_prefix("a\0b").build(),
+            ProcessPoolExecutor::builder().workers(0).build(),
+        ];
+        for pool in refused {
+            assert!(matches!(pool, Err(BuildError::Invalid { .. })), "{pool:?}");
+        }
+        // A NUL byte in the environment is for the system to refuse: an error, not a hang.
+        if let Ok(pool) = quiet(1).env("A\0B", "1").build() {
+            assert!(outcome("a task", pool.submit(double, 1).unwrap()).is_err());
+        }
+    });
+}

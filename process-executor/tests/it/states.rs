@@ -1,0 +1,196 @@
+//! S3, S9, S10, S14, S16, P18: a pool is dropped, shut down or ended in every state it can be in.
+
+use crate::processes;
+use crate::support::{Gate, Pass, assert_works, double, exit, only_death, outcome, own_pid, pool, quiet, until};
+use crate::watchdog::{step, watched};
+use executor_core::{Executor, ExecutorExt, Shutdown, SubmitError, TaskError};
+use rustix::process::Signal;
+
+fn hold(pass: Pass) -> u64 {
+    pass.go();
+    7
+}
+
+fn fail(_: ()) -> Result<(), &'static str> {
+    Err("no")
+}
+
+/// Drops a pool and expects it to end its workers.
+fn dropped(state: &str, pool: process_executor::ProcessPoolExecutor) {
+    let workers: Vec<_> = pool.workers().iter().map(process_executor::WorkerInfo::pid).collect();
+    step(format!("the drop of a pool that {state}"));
+    drop(pool);
+    assert!(workers.iter().all(|pid| processes::state(*pid).is_none()), "a worker outlives a pool that {state}");
+}
+
+#[test]
+fn s10_dropped_in_every_quiet_state() {
+    watched(|| {
+        dropped("was never used", pool(2));
+        let used = pool(2);
+        assert_works(&used);
+        dropped("is idle", used);
+        let starting = pool(2);
+        drop(starting.submit(double, 1).unwrap());
+        until("a worker is listed", || !starting.workers().is_empty());
+        dropped("starts its first worker", starting);
+        let shut = pool(2);
+        assert_works(&shut);
+        shut.shutdown(Shutdown::no_wait());
+        dropped("is being shut down", shut);
+        let ended = pool(2);
+        assert_works(&ended);
+        ended.shutdown(Shutdown::wait());
+        dropped("was shut down", ended);
+    });
+}
+
+#[test]
+fn s10_dropped_after_deaths() {
+    watched(|| {
+        let dead = pool(1);
+        let pid = dead.submit(own_pid, ()).unwrap().result().unwrap();
+        processes::send(pid, Signal::KILL);
+        dropped("has just lost its worker", dead);
+        let lost = pool(1);
+        only_death(outcome("an exit", lost.submit(|code: i32| -> () { exit(code) }, 3).unwrap()));
+        dropped("has no worker any more", lost);
+        let broken = quiet(1).initializer(|| fail(())).build().unwrap();
+        assert!(broken.submit(double, 1).unwrap().result().is_err());
+        dropped("is broken", broken);
+        let starting = quiet(1).initializer(|| fail(())).build().unwrap();
+        let task = starting.submit(double, 1).unwrap();
+        dropped("is about to break", starting);
+        assert!(matches!(task.result(), Err(TaskError::Broken(..))));
+        for signal in [Signal::TERM, Signal::KILL] {
+            let ended = pool(2);
+            assert_works(&ended);
+            if signal == Signal::TERM {
+                ended.terminate_workers()
+            } else {
+                ended.kill_workers()
+            }
+            dropped("has just been ended", ended);
+        }
+    });
+}
+
+/// S3, S10: what was accepted is done, running or queued, on workers yet to come.
+#[test]
+fn s10_dropped_while_busy() {
+    watched(|| {
+        let gate = Gate::new();
+        let pool = pool(2);
+        let running: Vec<_> = (0..2).map(|_| pool.submit(hold, gate.pass()).unwrap()).collect();
+        let queued: Vec<_> = (0..20).map(|number| pool.submit(double, number).unwrap()).collect();
+        gate.wait_arrivals(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| dropped("is busy", pool));
+            gate.open();
+        });
+        assert!(running.iter().chain(&queued).all(executor_core::Future::is_done));
+        assert!(running.into_iter().all(|task| task.result().unwrap() == 7));
+        assert!(queued.into_iter().enumerate().all(|(number, task)| task.result().unwrap() == 2 * number as u64));
+    });
+}
+
+/// S5, S7: the queued are cancelled, also those that lie ready at a worker; the running ones end as ever.
+#[test]
+fn s5_cancelled_at_the_end() {
+    watched(|| {
+        let pool = pool(2);
+        let gate = Gate::new();
+        let running: Vec<_> = (0..2).map(|_| pool.submit(hold, gate.pass()).unwrap()).collect();
+        gate.wait_arrivals(2);
+        let queued: Vec<_> = (0..600).map(|number| pool.submit(double, number).unwrap()).collect();
+        pool.shutdown(Shutdown::no_wait().cancel_futures());
+        assert!(queued.iter().all(executor_core::Future::is_cancelled));
+        assert!(matches!(pool.submit(double, 1), Err(SubmitError::ShutDown)));
+        gate.open();
+        assert!(running.into_iter().all(|task| outcome("a running task", task).unwrap() == 7));
+        step("the end");
+        pool.shutdown(Shutdown::wait());
+        assert_eq!(pool.stats().cancelled, 600);
+    });
+}
+
+/// S14, S17: submit, cancel, shut down; nothing hangs.
+#[test]
+fn s14_cancelled_then_shut_down() {
+    watched(|| {
+        for round in 0..50 {
+            let pool = pool(1);
+            let task = pool.submit(double, round).unwrap();
+            let cancelled = task.cancel();
+            step(format!("round {round}: the end"));
+            pool.shutdown(Shutdown::wait());
+            match task.result() {
+                Ok(result) => assert!(!cancelled && result == 2 * round),
+                Err(error) => assert!(cancelled && error.is_cancelled()),
+            }
+        }
+    });
+}
+
+/// S16, P13, P15: workers that must be replaced are, after the shutdown as before.
+#[test]
+fn s16_workers_are_replaced_during_the_end() {
+    watched(|| {
+        for how in [Shutdown::wait(), Shutdown::no_wait()] {
+            let pool = quiet(2).max_tasks_per_child(1).build().unwrap();
+            let bad = pool.submit(|_: ()| -> u32 { panic!("on purpose") }, ()).unwrap();
+            let tasks: Vec<_> = (0..8).map(|number| pool.submit(double, number).unwrap()).collect();
+            step("the end of a pool whose workers do one task each");
+            pool.shutdown(how);
+            assert!(outcome("a panic", bad).unwrap_err().is_panic());
+            for (number, task) in (0..).zip(tasks) {
+                assert_eq!(outcome("a task", task).unwrap(), 2 * number);
+            }
+        }
+    });
+}
+
+/// P18: a pool that is ended while its workers are being replaced starts no other.
+#[test]
+fn p18_ended_while_workers_are_replaced() {
+    watched(|| {
+        for round in 0..20 {
+            let pool = quiet(2).max_tasks_per_child(1).build().unwrap();
+            let tasks: Vec<_> = (0..20).map(|number| pool.submit(double, number).unwrap()).collect();
+            step(format!("round {round}: the first task"));
+            let mut tasks = tasks.into_iter();
+            assert_eq!(tasks.next().unwrap().result().unwrap(), 0);
+            pool.kill_workers();
+            for (number, task) in (1..).zip(tasks) {
+                match outcome(&format!("task {number} of round {round}"), task) {
+                    Ok(result) => assert_eq!(result, 2 * number),
+                    Err(TaskError::Cancelled(_) | TaskError::WorkerDied(_)) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            step(format!("round {round}: the end"));
+            pool.shutdown(Shutdown::wait());
+            assert!(pool.workers().is_empty());
+        }
+    });
+}
+
+/// S18: from a callback, which runs on a thread of the pool, the end is asked for and not waited for.
+#[test]
+fn s18_shut_down_from_a_callback() {
+    watched(|| {
+        let pool = std::sync::Arc::new(pool(1));
+        let gate = Gate::new();
+        let (told, hear) = std::sync::mpsc::channel();
+        let task = pool.submit(hold, gate.pass()).unwrap();
+        let own = pool.clone();
+        task.add_done_callback(move |outcome| {
+            own.shutdown(Shutdown::wait());
+            told.send(*outcome.as_ref().unwrap()).unwrap();
+        });
+        gate.open();
+        step("a callback that shuts the pool down");
+        assert_eq!(hear.recv().unwrap(), 7);
+        pool.shutdown(Shutdown::wait());
+    });
+}

@@ -1,0 +1,126 @@
+//! [`AnyExecutor`]: the executor that an [`ExecutorSpec`](crate::ExecutorSpec) names, whichever it is.
+
+use executor_core::task::Task;
+use executor_core::{Admission, BuildError, Executor, Rejected, SerialExecutor, Shutdown, TimedOut};
+#[cfg(target_os = "linux")]
+use process_executor::ProcessPoolExecutor;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use thread_executor::ThreadPoolExecutor;
+
+/// What [`ExecutorSpec::build_any`](crate::ExecutorSpec::build_any) gives: an [`Executor`] that also knows what it is.
+///
+/// ```
+/// use concurrent_futures::{ExecutorExt, ExecutorSpec};
+///
+/// let executor = "processes?".parse::<ExecutorSpec>()?.build_any()?;
+/// if let Some(reason) = executor.fallback_reason() {
+///     eprintln!("warning: {reason}; using threads instead");
+/// }
+/// assert_eq!(executor.submit(|n: u32| n + 1, 1)?.result()?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct AnyExecutor {
+    kind: Kind,
+    fallback_reason: Option<BuildError>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Serial(SerialExecutor),
+    Threads(ThreadPoolExecutor),
+    #[cfg(target_os = "linux")]
+    Processes(ProcessPoolExecutor),
+}
+
+impl AnyExecutor {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self { kind, fallback_reason: None }
+    }
+
+    /// It is not what was asked for first, for this reason.
+    pub(crate) fn instead(kind: Kind, reason: BuildError) -> Self {
+        Self { kind, fallback_reason: Some(reason) }
+    }
+
+    /// Why these are threads although processes were asked for first, as in `processes?`; `None` if they were not, or if
+    /// these are processes.
+    ///
+    /// The library prints nothing of its own accord: whether the user hears of it is up to the program.
+    ///
+    /// ```
+    /// use concurrent_futures::ExecutorSpec;
+    ///
+    /// assert!(ExecutorSpec::Serial.build_any()?.fallback_reason().is_none());
+    /// # Ok::<(), concurrent_futures::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn fallback_reason(&self) -> Option<&BuildError> {
+        self.fallback_reason.as_ref()
+    }
+
+    /// Ends worker processes, and with them the tasks that run: for a program that is to end before its work is done.
+    /// Does not wait; see `ProcessPoolExecutor::terminate_workers`.
+    ///
+    /// Without worker processes it does nothing: a thread cannot be ended from outside.
+    ///
+    /// ```
+    /// use concurrent_futures::ExecutorSpec;
+    ///
+    /// let executor = "processes?".parse::<ExecutorSpec>()?.build_any()?;
+    /// executor.terminate_workers();
+    /// # Ok::<(), concurrent_futures::BuildError>(())
+    /// ```
+    pub fn terminate_workers(&self) {
+        match &self.kind {
+            Kind::Serial(_) | Kind::Threads(_) => {}
+            #[cfg(target_os = "linux")]
+            Kind::Processes(pool) => pool.terminate_workers(),
+        }
+    }
+
+    pub(crate) fn into_boxed(self) -> Box<dyn Executor> {
+        match self.kind {
+            Kind::Serial(executor) => Box::new(executor),
+            Kind::Threads(pool) => Box::new(pool),
+            #[cfg(target_os = "linux")]
+            Kind::Processes(pool) => Box::new(pool),
+        }
+    }
+
+    fn inner(&self) -> &dyn Executor {
+        match &self.kind {
+            Kind::Serial(executor) => executor,
+            Kind::Threads(pool) => pool,
+            #[cfg(target_os = "linux")]
+            Kind::Processes(pool) => pool,
+        }
+    }
+}
+
+impl Executor for AnyExecutor {
+    fn submit_task(&self, task: Task, admission: Admission) -> Result<(), Rejected> {
+        self.inner().submit_task(task, admission)
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.inner().poll_room(cx)
+    }
+
+    fn workers(&self) -> usize {
+        self.inner().workers()
+    }
+
+    fn shutdown(&self, how: Shutdown) {
+        self.inner().shutdown(how);
+    }
+
+    fn shutdown_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
+        self.inner().shutdown_timeout(limit)
+    }
+
+    fn poll_shutdown(&self, how: Shutdown, cx: &mut Context<'_>) -> Poll<()> {
+        self.inner().poll_shutdown(how, cx)
+    }
+}
