@@ -472,3 +472,81 @@ fn a_waiting_worker_and_another_run_the_task_once() {
         drop(owner);
     });
 }
+
+/// An executor elsewhere, as its tasks know it: one word says whether the task waits, has begun, or was recalled.
+struct Elsewhere(AtomicUsize);
+
+const WAITS: usize = 0;
+const BEGUN: usize = 1;
+const RECALLED: usize = 2;
+
+impl Elsewhere {
+    fn owner() -> (std::sync::Arc<Self>, Box<Owner>) {
+        let elsewhere = std::sync::Arc::new(Self(AtomicUsize::new(WAITS)));
+        (elsewhere.clone(), Box::new(Owner::new(elsewhere)))
+    }
+
+    fn take(&self, as_what: usize) -> bool {
+        self.0.compare_exchange(WAITS, as_what, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+impl TaskOwner for Elsewhere {
+    fn task_left(&self, how: Left) -> Vec<Waker> {
+        assert_eq!((how, self.0.load(Ordering::SeqCst)), (Left::Cancelled, RECALLED));
+        Vec::new()
+    }
+
+    fn recall(&self, _place: &executor_core::remote::Place) -> bool {
+        self.take(RECALLED)
+    }
+
+    fn has_begun(&self, _place: &executor_core::remote::Place) -> bool {
+        self.0.load(Ordering::SeqCst) == BEGUN
+    }
+}
+
+#[test]
+fn a_cancel_of_a_task_that_is_away_agrees_with_whether_it_begins() {
+    loom::model(|| {
+        let (elsewhere, owner) = Elsewhere::owner();
+        let (task, future) = Task::from_closure(|| ());
+        // SAFETY: the owner is dropped after the task, below.
+        assert!(unsafe { task.set_remote_owner(&raw const *owner) });
+        let canceller = thread::spawn(move || (future.cancel(), future));
+        let begun = elsewhere.take(BEGUN);
+        // Comes back, and ends; or is a husk.
+        drop(task);
+        drop(owner);
+        let (cancelled, future) = canceller.join().unwrap();
+        assert_ne!(cancelled, begun);
+        assert_eq!(future.is_cancelled(), cancelled);
+        let outcome = future.result();
+        assert!(matches!(
+            (begun, outcome),
+            (true, Err(TaskError::Abandoned(_))) | (false, Err(TaskError::Cancelled(_)))
+        ));
+    });
+}
+
+#[test]
+fn a_task_that_is_away_is_asked_about_by_two_threads_while_it_comes_back() {
+    loom::model(|| {
+        let (elsewhere, owner) = Elsewhere::owner();
+        let (task, future) = Task::from_closure(|| ());
+        // SAFETY: as above.
+        assert!(unsafe { task.set_remote_owner(&raw const *owner) });
+        let future = Arc::new(future);
+        let other = {
+            let future = future.clone();
+            thread::spawn(move || future.cancel())
+        };
+        let running = future.is_running();
+        let begun = elsewhere.take(BEGUN);
+        drop(task);
+        drop(owner);
+        assert!(!running, "nobody had begun it");
+        assert_ne!(other.join().unwrap(), begun);
+        assert!(future.is_done());
+    });
+}

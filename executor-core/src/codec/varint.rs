@@ -32,12 +32,20 @@ pub(super) fn push_varint(bytes: &mut Vec<u8>, value: u64) {
 }
 
 fn push_long(bytes: &mut Vec<u8>, mut value: u64) {
+    // Put together apart, so that the vector asks for room once and not for each byte.
+    let mut number = [0; LONGEST];
+    let mut length = 0;
     while value >= 1 << 7 {
-        bytes.push(value as u8 | MORE);
+        number[length] = value as u8 | MORE;
+        length += 1;
         value >>= 7;
     }
-    bytes.push(value as u8);
+    number[length] = value as u8;
+    bytes.extend_from_slice(&number[..=length]);
 }
+
+/// Bytes of the longest number.
+const LONGEST: usize = 10;
 
 /// Takes a number of one or two bytes off the front. `None`: it is another, if any, and nothing was taken.
 #[inline]

@@ -293,11 +293,27 @@ fn group_program() {
         rustix::process::setpgid(None, Pid::from_raw(i32::try_from(group).unwrap())).unwrap();
         processes::group(std::process::id()).unwrap()
     }
+    /// Its own group lives on, in a child.
+    fn leave_group((group, pass): (u32, Pass)) {
+        leave_a_child();
+        join_group(group);
+        pass.arrive();
+        loop {
+            thread::park();
+        }
+    }
     if child::argument().is_none() {
         return;
     }
     watched(|| {
         let group = processes::group(std::process::id()).unwrap();
+        let left = pool(1);
+        let gate = Gate::new();
+        let task = left.submit(leave_group, (group, gate.pass())).unwrap();
+        gate.wait_arrivals(1);
+        task.stop();
+        assert!(outcome("a task that has left its group", task).unwrap_err().is_cancelled());
+        assert_works(&left);
         let ends: [fn(&process_executor::ProcessPoolExecutor); 3] = [
             |pool| drop(pool.submit(close_all_and_give, (3, MIB)).unwrap().result()),
             |pool| pool.shutdown(Shutdown::wait()),

@@ -102,8 +102,10 @@ struct Endless(bool);
 
 impl Serialize for Endless {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        while self.0 {
-            std::hint::spin_loop();
+        if self.0 {
+            loop {
+                std::hint::spin_loop();
+            }
         }
         self.0.serialize(serializer)
     }

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// In an unoptimized build a process takes ten times as long to become a worker.
-const KILLS: u64 = if cfg!(debug_assertions) { 200 } else { 500 };
-const TASKS: u64 = if cfg!(debug_assertions) { 40_000 } else { 100_000 };
+const KILLS: u64 = if cfg!(debug_assertions) { 100 } else { 500 };
+const TASKS: u64 = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
 
 thread_local! {
     static LOG: RefCell<Option<File>> = const { RefCell::new(None) };
