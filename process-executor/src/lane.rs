@@ -372,6 +372,14 @@ impl Lane {
         None
     }
 
+    /// Whether the memory was overwritten: a slot in use is in a state in which it cannot be.
+    pub(crate) fn is_spoiled(&self) -> bool {
+        (self.oldest..self.next).any(|number| {
+            let state = self.shared.slot(number).state.load(Ordering::Relaxed);
+            state == FREE || state > SKIPPED
+        })
+    }
+
     /// The shortest limit of the tasks in flight.
     pub(crate) fn shortest_limit(&self, default: Option<Duration>) -> Option<Duration> {
         let tasks = (self.oldest..self.next).filter_map(|number| self.in_flight[index(number)].as_ref());

@@ -119,10 +119,10 @@ impl Process {
         &self.end
     }
 
-    /// Signals the process and what belongs to its group.
+    /// Signals the process and what belongs to its group; the process itself once, also if it has left the group.
     pub(crate) fn signal(&self, signal: Signal) {
-        if system::signal_group(self.pid(), signal).is_err() {
-            // It has not come so far as to have a group of its own, or has left it.
+        let _ = system::signal_group(self.pid(), signal);
+        if signal == Signal::KILL || !system::leads_its_group(self.pid()) {
             let _ = rustix::process::pidfd_send_signal(&self.end, signal);
         }
     }

@@ -272,7 +272,11 @@ impl Supervisor {
         if self.workers.iter().all(Option::is_none) && now - refusal.since >= PATIENCE {
             self.refusal = None;
             let event = "no worker process could be started";
-            let cause = format!("{error}; raise the limit on processes or open files, or free memory");
+            let advice = match error.kind() {
+                io::ErrorKind::NotFound => "is there the workers' working directory, and /proc?",
+                _ => "raise the limit on processes or open files, or free memory",
+            };
+            let cause = format!("{error}; {advice}");
             self.pool.end_queue(Some(&BrokenExecutor::new(event, cause)));
         }
         Some(pause)

@@ -184,6 +184,12 @@ pub(crate) fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
     Ok(rustix::process::kill_process_group(group, signal)?)
 }
 
+/// Whether a process is in the group that bears its number.
+pub(crate) fn leads_its_group(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some() && rustix::process::getpgid(pid).ok() == pid
+}
+
 /// The time since an arbitrary moment, the same moment for all processes, in nanoseconds.
 pub(crate) fn monotonic_nanoseconds() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

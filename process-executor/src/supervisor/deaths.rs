@@ -54,6 +54,9 @@ impl Supervisor {
             Some(Ending::Memory(limit)) => {
                 words = format!("was ended because it used more memory than its limit of {limit} bytes");
             }
+            Some(Ending::Spoiled) => {
+                words = "was ended because it overwrote the memory it shares with its parent".to_owned();
+            }
             Some(Ending::Ordered) => words.push_str(", as the pool's owner ordered"),
             _ => {}
         }

@@ -25,6 +25,8 @@ pub(super) enum Ending {
     Memory(u64),
     /// The pool's owner ended all workers.
     Ordered,
+    /// It overwrote the memory it shares with its parent.
+    Spoiled,
     /// It was not ready in time.
     NotReady(Duration),
     /// It could not begin, as it said itself.
@@ -103,6 +105,9 @@ impl Supervisor {
                 return;
             }
             look_at_task(seat, settings, &mut finding);
+            if seat.lane.is_spoiled() {
+                finding.end = Some(Ending::Spoiled);
+            }
             if seat.lane.depth() > 1 {
                 finding.stuck = seat.lane.position() == *position;
                 sooner(&mut finding.wait, Some(STUCK_TICK));

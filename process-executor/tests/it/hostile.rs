@@ -4,12 +4,12 @@ use crate::bytes::{Bytes, KIB, MIB};
 use crate::child;
 use crate::processes;
 use crate::support::{
-    Gate, Pass, Scratch, append, assert_works, double, kill_self, leave_a_child, outcome, own_pid, pool, quiet,
+    Gate, Pass, SHORT, Scratch, append, assert_works, double, kill_self, leave_a_child, outcome, own_pid, pool, quiet,
     read_lines, until,
 };
 use crate::watchdog::{step, watched};
-use executor_core::{Executor, ExecutorExt, Shutdown, TaskError};
-use rustix::process::{Pid, Signal};
+use executor_core::{Executor, ExecutorExt, Shutdown, TaskError, TaskOptions};
+use rustix::process::Signal;
 use std::os::unix::process::CommandExt;
 use std::thread;
 
@@ -287,33 +287,18 @@ fn a_task_joins_the_group_of_the_parent() {
     });
 }
 
+fn join_group(group: u32) -> u32 {
+    rustix::process::setpgid(None, Some(processes::identifier(group))).unwrap();
+    processes::group(std::process::id()).unwrap()
+}
+
 #[test]
 fn group_program() {
-    fn join_group(group: u32) -> u32 {
-        rustix::process::setpgid(None, Pid::from_raw(i32::try_from(group).unwrap())).unwrap();
-        processes::group(std::process::id()).unwrap()
-    }
-    /// Its own group lives on, in a child.
-    fn leave_group((group, pass): (u32, Pass)) {
-        leave_a_child();
-        join_group(group);
-        pass.arrive();
-        loop {
-            thread::park();
-        }
-    }
     if child::argument().is_none() {
         return;
     }
     watched(|| {
         let group = processes::group(std::process::id()).unwrap();
-        let left = pool(1);
-        let gate = Gate::new();
-        let task = left.submit(leave_group, (group, gate.pass())).unwrap();
-        gate.wait_arrivals(1);
-        task.stop();
-        assert!(outcome("a task that has left its group", task).unwrap_err().is_cancelled());
-        assert_works(&left);
         let ends: [fn(&process_executor::ProcessPoolExecutor); 3] = [
             |pool| drop(pool.submit(close_all_and_give, (3, MIB)).unwrap().result()),
             |pool| pool.shutdown(Shutdown::wait()),
@@ -328,6 +313,45 @@ fn group_program() {
             end(&pool);
             until("it has ended", || processes::state(pid).is_none());
         }
+    });
+}
+
+/// A worker that has left its own group, in which a child of it lives on, is ended all the same.
+#[test]
+fn a_task_leaves_its_group() {
+    watched(|| {
+        child::run("hostile::left_group_program", "1", |command| {
+            command.process_group(0);
+        });
+    });
+}
+
+#[test]
+fn left_group_program() {
+    fn leave((group, pass): (u32, Pass)) {
+        leave_a_child();
+        join_group(group);
+        pass.arrive();
+        loop {
+            thread::park();
+        }
+    }
+    if child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        let group = processes::group(std::process::id()).unwrap();
+        let pool = pool(1);
+        let gate = Gate::new();
+        let stopped = pool.submit(leave, (group, gate.pass())).unwrap();
+        gate.wait_arrivals(1);
+        stopped.stop();
+        assert!(outcome("a stopped task", stopped).unwrap_err().is_cancelled());
+        assert_works(&pool);
+        let limited = TaskOptions::new().run_timeout(SHORT);
+        let limited = pool.submit_with(limited, leave, (group, gate.pass())).unwrap();
+        assert!(outcome("a task with a limit", limited).unwrap_err().is_timed_out());
+        assert_works(&pool);
     });
 }
 
