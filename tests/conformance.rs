@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use concurrent_futures::{Executor, SerialExecutor, ThreadPoolBuilder, ThreadPoolExecutor};
 use executor_conformance::{Config, Subject, Traits, contract_gaps, run_all};
-use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor};
+use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor, TransportKind};
 
 type Built = Result<Box<dyn Executor>, Box<dyn Error>>;
 
@@ -137,6 +137,13 @@ fn processes_short_lived() {
         process_pool(config, 3, |builder| builder.max_tasks_per_child(100).keep_alive(Duration::from_millis(1)))
     };
     check(&Subject { name: "processes, short-lived", factory, traits: PROCESSES });
+}
+
+/// The other transport: messages, one task at a time.
+#[test]
+fn processes_ipc_channel() {
+    let factory = |config: &Config| process_pool(config, 3, |builder| builder.transport(TransportKind::IpcChannel));
+    check(&Subject { name: "processes, ipc-channel", factory, traits: PROCESSES });
 }
 
 /// Each behaviour of the contract has a case, or a written reason why not.

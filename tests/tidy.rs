@@ -44,6 +44,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/src/image.rs", "the program headers of the running executable"),
     ("process-executor/src/lane.rs", "copies in and out of memory that a worker shares"),
     ("process-executor/src/layout.rs", "what lies where in memory that a worker shares"),
+    ("process-executor/src/parcel.rs", "the ends of channels, which came as descriptors"),
     ("process-executor/src/pool/submission.rs", "names the pool as the owner of its tasks"),
     ("process-executor/src/shared_buffer.rs", "bytes as numbers"),
     ("process-executor/src/system.rs", "mappings of memory"),

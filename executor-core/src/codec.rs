@@ -16,6 +16,7 @@ mod error;
 mod varint;
 
 use encode::Writer;
+pub(crate) use encode::each_once;
 use error::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -114,6 +114,8 @@ pub(crate) type Packed = Result<Function, (CodecPhase, String)>;
 pub(crate) struct RemoteWork {
     /// Appends the input's encoding and drops the input.
     pub(crate) pack: unsafe fn(NonNull<Header>, &mut Vec<u8>) -> Packed,
+    /// Whether it is a chunk of `map`.
+    pub(crate) has_items: bool,
     /// Takes a reply in. `Some`: so many items of the input are over, and the rest is to run again.
     pub(crate) finish: unsafe fn(CellRef, Reply<'_>, Cause) -> Option<(CellRef, usize)>,
 }
@@ -214,12 +216,34 @@ pub fn write_codec_error(phase: CodecPhase, text: &str, reply: &mut Vec<u8>) {
     frame::push_codec_error(phase, text, reply);
 }
 
+/// Runs `encode`, in which values that tasks are given or return are serialized once and no more, for transports where
+/// types do more than write when they are: ipc-channel's hand themselves over.
+pub fn serializing_once<R>(encode: impl FnOnce() -> R) -> R {
+    crate::codec::each_once(encode)
+}
+
+/// The outcome of an item of a chunk whose result could not be carried, as said by the transport, in the worker.
+#[must_use]
+pub fn item_with_error(phase: CodecPhase, text: &str) -> Vec<u8> {
+    let mut item = Vec::new();
+    let start = frame::begin_item(&mut item);
+    frame::push_codec_error(phase, text, &mut item);
+    frame::end_item(&mut item, start, false);
+    item
+}
+
 /// The parent's side of tasks that run in another process.
 impl Task {
     /// Whether its work can cross: that of `submit` and `map` can, a closure cannot.
     #[must_use]
     pub fn is_portable(&self) -> bool {
         self.cell().header().vtable.remote.is_some()
+    }
+
+    /// Whether it is a chunk of `map`, whose items have outcomes of their own.
+    #[must_use]
+    pub fn has_items(&self) -> bool {
+        self.cell().header().vtable.remote.is_some_and(|remote| remote.has_items)
     }
 
     /// As [`set_owner`](Self::set_owner), for an executor that runs the task elsewhere: from now on the task is away, and

@@ -381,6 +381,7 @@ impl ProcessPoolBuilder {
         let settings = Settings {
             workers,
             initializer,
+            transport: self.transport,
             most_tasks: self.max_tasks_per_child.unwrap_or(u64::MAX),
             run_limit: self.run_timeout,
             queue_capacity: self.queue_capacity,

@@ -12,9 +12,9 @@
 use crate::batch::Batch;
 use crate::entry::Entry;
 use crate::function::FunctionTable;
-use crate::lane::Lane;
 use crate::layout::{SLOTS, Shared};
-use crate::link::Link;
+use crate::porter::Porter;
+use crate::seat::{Seat, SeatState};
 use executor_core::Stats;
 use executor_core::remote::Place;
 use std::collections::VecDeque;
@@ -43,29 +43,6 @@ const AHEAD: u64 = 100_000;
 const CHEAP: u32 = 10_000;
 /// Tasks that take more are begun in order even if another worker has one ahead.
 const DEAR: u32 = 50_000;
-
-/// A worker, as tasks know it.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    pub(crate) lane: Lane,
-    pub(crate) link: Arc<Link>,
-    pub(crate) pid: u32,
-    pub(crate) state: SeatState,
-    /// Tasks it has been given, those taken back not counted.
-    pub(crate) dealt: u64,
-    pub(crate) done: u64,
-    /// When it last had nothing to do.
-    pub(crate) idle_since: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SeatState {
-    /// Not heard of yet.
-    Starting,
-    Ready,
-    /// Gets no more tasks.
-    Leaving,
-}
 
 /// The bound of the queue.
 #[derive(Debug, Default)]
@@ -105,6 +82,8 @@ pub(crate) struct Dispatch {
     pub(crate) most_tasks: u64,
     /// Workers end after a while without a task.
     notes_idleness: bool,
+    /// A worker is given a task only when it has none.
+    pub(crate) one_by_one: bool,
     /// How many tasks in the queue were recalled.
     recalled: usize,
     /// Recalled tasks, to be dropped outside the lock.
@@ -117,6 +96,7 @@ pub(crate) struct Dispatch {
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
     pub(crate) workers: Vec<Arc<Shared>>,
+    pub(crate) porters: Vec<Arc<Porter>>,
     pub(crate) room: Vec<Waker>,
     pub(crate) room_freed: bool,
     pub(crate) supervisor: bool,
@@ -138,6 +118,7 @@ impl Dispatch {
             wanted: 0,
             most_tasks,
             notes_idleness,
+            one_by_one: false,
             recalled: 0,
             husks: Vec::new(),
             preparing: false,
@@ -230,6 +211,10 @@ impl Dispatch {
 
     /// The worker for a task, if one can take it now.
     fn choose(&self, entry: &Entry) -> Option<usize> {
+        if self.one_by_one {
+            let idle = |seat: &Seat| seat.takes_tasks(self.most_tasks) && seat.lane.depth() == 0;
+            return self.seats.iter().position(|seat| seat.as_ref().is_some_and(idle));
+        }
         let cost = self.functions.get(entry.function).estimate;
         // Each that waits with a worker costs a descriptor here and there.
         let most_ahead = if entry.buffers().next().is_some() || entry.payload.is_unwieldy() { 1 } else { SLOTS };
@@ -272,17 +257,22 @@ impl Dispatch {
 
     fn put(&mut self, index: usize, entry: Entry, wakes: &mut Wakes) {
         let Some(seat) = self.seats[index].as_mut() else { return self.queue.push_front(entry) };
+        if let Some(porter) = seat.porter.clone() {
+            return self.load_porter(index, porter, entry, wakes);
+        }
         let lent = entry.buffers().try_for_each(|buffer| seat.link.lend(buffer));
-        if lent.is_err() {
-            // The worker does not read its socket, or is gone: no task is of any use there.
-            seat.state = SeatState::Leaving;
+        if let Err(error) = lent {
+            // No task is of any use there. One that is gone ends by itself; one that does not read its socket is told to.
+            match error.kind() {
+                std::io::ErrorKind::WouldBlock => seat.state = SeatState::Leaving,
+                _ => seat.lost = true,
+            }
             self.queue.push_front(entry);
             wakes.supervisor = true;
             return;
         }
         let starts = seat.lane.depth() == 0;
-        let place = IN_LANE | (index as u64) << LANE_SHIFT;
-        if seat.lane.put(entry, &self.functions, place) {
+        if seat.lane.put(entry, &self.functions, place_in(index)) {
             wakes.workers.push(seat.lane.shared().clone());
         }
         seat.dealt += 1;
@@ -405,6 +395,7 @@ impl Dispatch {
             } else {
                 self.stats.failed += 1;
             }
+            self.stats.bytes_received += collected.message.map_or(0, |(_, length)| length);
             let link = collected.needs_link().then(|| seat.link.clone());
             batch.collected.push((link, collected));
         }
@@ -526,8 +517,8 @@ impl Dispatch {
         in_hand: usize,
     ) -> Option<Duration> {
         let seat = self.seats[index].as_ref()?;
-        if seat.state == SeatState::Starting {
-            // It is welcomed first, and told then.
+        if seat.state == SeatState::Starting || seat.lost {
+            // It is welcomed first, and told then; or it hears nothing any more.
             return None;
         }
         let over =
@@ -560,18 +551,12 @@ impl Dispatch {
     }
 }
 
+/// The place of a lane; the slot is added to it.
+pub(crate) fn place_in(index: usize) -> u64 {
+    IN_LANE | (index as u64) << LANE_SHIFT
+}
+
 fn split(place: u64) -> (usize, u64) {
     let number = place & ((1 << LANE_SHIFT) - 1);
     (((place & !IN_LANE) >> LANE_SHIFT) as usize, number)
-}
-
-impl Seat {
-    pub(crate) fn new(lane: Lane, link: Arc<Link>, pid: u32) -> Self {
-        Self { lane, link, pid, state: SeatState::Starting, dealt: 0, done: 0, idle_since: None }
-    }
-
-    /// Whether it may be given another task.
-    fn takes_tasks(&self, most: u64) -> bool {
-        self.state == SeatState::Ready && self.dealt < most
-    }
 }

@@ -32,8 +32,10 @@ struct Extra {
     attachments: Vec<Arc<Buffer>>,
 }
 
-/// A packed input.
+/// An input.
 pub(crate) enum Payload {
+    /// Still with its task: it is packed when it is sent.
+    Unpacked,
     /// Right here.
     Small { length: u8, bytes: [u8; SMALL] },
     /// Anywhere. If they are more than a block holds, they become a buffer before they are dealt.
@@ -76,6 +78,7 @@ impl Payload {
     /// The bytes, wherever they are.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
+            Self::Unpacked => &[],
             Self::Small { length, bytes } => &bytes[..usize::from(*length)],
             Self::Bytes(bytes) => bytes,
             Self::Buffer(buffer) => buffer.bytes(),
@@ -102,6 +105,13 @@ impl Entry {
             _ => None,
         };
         own.into_iter().chain(self.extra.iter().flat_map(|extra| &extra.attachments))
+    }
+
+    /// Notes memory that its worker must have.
+    pub(crate) fn attach(&mut self, attachments: Vec<Arc<Buffer>>) {
+        if !attachments.is_empty() {
+            self.extra.get_or_insert_default().attachments = attachments;
+        }
     }
 
     /// Notes that a worker died of it, and tells how many have.

@@ -5,8 +5,8 @@
 use crate::entry::{Entry, Payload};
 use crate::function::FunctionTable;
 use crate::layout::{
-    ATTACHED, BLOCK, BLOCKS, DONE, FREE, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SKIPPED,
-    SLOTS, Shared, Slot, TIMED,
+    ATTACHED, BLOCK, BLOCKS, DONE, FREE, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING,
+    SKIPPED, SLOTS, Shared, Slot, TIMED,
 };
 use crate::system;
 use executor_core::remote::{Cause, Phase};
@@ -30,6 +30,12 @@ pub(crate) struct Lane {
     /// What the tasks in flight are expected to take, in nanoseconds.
     load: u64,
     bytes_sent: u64,
+    /// Inputs are sent by a porter, as messages.
+    by_message: bool,
+    /// A porter is about to put a task in.
+    expected: usize,
+    /// How many replies have come as messages.
+    messages: u64,
 }
 
 #[derive(Debug)]
@@ -75,6 +81,8 @@ pub(crate) struct Collected {
     pub(crate) items: usize,
     /// Buffers came along.
     pub(crate) attached: bool,
+    /// The reply came as a message: which, and its length.
+    pub(crate) message: Option<(u64, u64)>,
     pub(crate) elapsed: Duration,
     pub(crate) cause: Cause,
 }
@@ -82,12 +90,21 @@ pub(crate) struct Collected {
 impl Collected {
     /// A task that ends without a reply.
     pub(crate) fn without_reply(entry: Entry, cause: Cause) -> Self {
-        Self { entry, bytes: 0..0, buffer: None, items: 0, attached: false, elapsed: Duration::ZERO, cause }
+        Self {
+            entry,
+            bytes: 0..0,
+            buffer: None,
+            items: 0,
+            attached: false,
+            message: None,
+            elapsed: Duration::ZERO,
+            cause,
+        }
     }
 
     /// Whether reading it needs what came over the socket.
     pub(crate) fn needs_link(&self) -> bool {
-        self.attached || self.buffer.is_some()
+        self.attached || self.buffer.is_some() || self.message.is_some()
     }
 }
 
@@ -103,7 +120,7 @@ pub(crate) struct Wreck {
 }
 
 impl Lane {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, by_message: bool) -> Self {
         Self {
             shared,
             next: 0,
@@ -114,6 +131,9 @@ impl Lane {
             functions_told: 0,
             load: 0,
             bytes_sent: 0,
+            by_message,
+            expected: 0,
+            messages: 0,
         }
     }
 
@@ -121,9 +141,19 @@ impl Lane {
         &self.shared
     }
 
-    /// Tasks in flight, recalled ones included.
+    /// Tasks in flight, recalled ones included, and the one that a porter has.
     pub(crate) fn depth(&self) -> usize {
-        (self.next - self.oldest) as usize
+        (self.next - self.oldest) as usize + self.expected
+    }
+
+    /// A porter will put a task in.
+    pub(crate) fn expect_one(&mut self) {
+        self.expected = 1;
+    }
+
+    /// It will not.
+    pub(crate) fn expect_nothing(&mut self) {
+        self.expected = 0;
     }
 
     pub(crate) fn load(&self) -> u64 {
@@ -144,7 +174,12 @@ impl Lane {
         self.tell_functions(functions, entry.function);
         let number = self.next;
         let slot = self.shared.slot(number);
-        let (kind, length, block) = write_input(&self.shared, slot, &entry.payload, &mut self.free_blocks);
+        self.expected = 0;
+        let (kind, length, block) = if self.by_message {
+            (IN_MESSAGE, entry.payload.bytes().len() as u64, None)
+        } else {
+            write_input(&self.shared, slot, &entry.payload, &mut self.free_blocks)
+        };
         slot.function.store(entry.function, Ordering::Relaxed);
         slot.input_place.store(kind, Ordering::Relaxed);
         slot.input_length.store(length, Ordering::Relaxed);
@@ -238,11 +273,17 @@ impl Lane {
         let start = bytes.len();
         let length = slot.reply_length.load(Ordering::Relaxed);
         let mut buffer = None;
+        let mut message = None;
         match slot.reply_place.load(Ordering::Relaxed) {
             IN_SLOT => bytes.extend_from_slice(slot.read(INLINE).get(..length as usize).unwrap_or_default()),
             IN_BUFFER => {
                 let id = u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default());
                 buffer = Some((id, length));
+            }
+            IN_MESSAGE => {
+                bytes.extend_from_slice(&slot.read(1)[..1]);
+                message = Some((self.messages, length));
+                self.messages += 1;
             }
             place => {
                 self.copy_block(place, length, bytes);
@@ -255,6 +296,7 @@ impl Lane {
             buffer,
             items: slot.items.load(Ordering::Acquire) as usize,
             attached: slot.flags.load(Ordering::Relaxed) & ATTACHED != 0,
+            message,
             elapsed: Duration::from_nanos(slot.elapsed.load(Ordering::Relaxed).into()),
             cause: Cause::Replied,
         }

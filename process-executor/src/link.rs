@@ -3,7 +3,9 @@
 use crate::buffer::Buffer;
 use crate::carrier::Source;
 use crate::message::{Message, Received, Receiver};
+use crate::parcel::Parcels;
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use std::collections::HashMap;
 use std::io;
@@ -16,6 +18,8 @@ pub(crate) struct Link {
     inbox: Mutex<Inbox>,
     /// Memory of this process that the worker was handed.
     lent: Mutex<HashMap<u64, Weak<Buffer>>>,
+    /// Replies that come as messages of ipc-channel.
+    parcels: Option<Parcels>,
 }
 
 #[derive(Debug, Default)]
@@ -41,12 +45,25 @@ pub(crate) enum Event {
 }
 
 impl Link {
-    pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, inbox: Mutex::new(Inbox::default()), lent: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(socket: OwnedFd, parcels: Option<Parcels>) -> Self {
+        Self { socket, inbox: Mutex::new(Inbox::default()), lent: Mutex::new(HashMap::new()), parcels }
     }
 
     pub(crate) fn socket(&self) -> &OwnedFd {
         &self.socket
+    }
+
+    /// Whether the worker has closed its end, most likely by its death.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut socket = [PollFd::new(&self.socket, PollFlags::empty())];
+        poll(&mut socket, Some(&Timespec::default())).is_ok_and(|events| events > 0)
+    }
+
+    /// Takes the replies out of the worker's channel, so that it has room for more; never waits.
+    pub(crate) fn pull_parcels(&self) {
+        if let Some(parcels) = &self.parcels {
+            parcels.pull();
+        }
     }
 
     /// Reads what has come; never waits.
@@ -144,6 +161,23 @@ pub(crate) struct ReplyBuffers {
 impl ReplyBuffers {
     pub(crate) fn new(link: Arc<Link>) -> Arc<Self> {
         Arc::new(Self { link, used: Mutex::new(Vec::new()) })
+    }
+}
+
+impl ReplyBuffers {
+    /// Runs `read` with the reply that came as the message of that number, if it came. Channels that are in it and were not
+    /// taken are closed.
+    pub(crate) fn open_parcel(&self, number: u64, read: &mut dyn FnMut(&[u8])) {
+        let Some(parcels) = &self.link.parcels else { return };
+        parcels.open(number, &mut |contents| {
+            if contents.number == number {
+                match contents.buffer {
+                    None => read(contents.bytes),
+                    Some(id) => read(self.find(id).as_ref().map_or(&[], |buffer| buffer.bytes())),
+                }
+            }
+            contents.close_rest();
+        });
     }
 }
 

@@ -8,7 +8,8 @@ use std::io;
 /// What is said. 32 bytes on the way, all little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// Parent: begin. With two descriptors: the shared memory, and the settings, of so many bytes.
+    /// Parent: begin. With descriptors: the shared memory, the settings, of so many bytes, and with ipc-channel
+    /// the sockets for inputs and for replies.
     Welcome { settings: u64 },
     /// Worker: ready for tasks, or not: its first reply block holds so many bytes of what the initializer said.
     Ready { image: u64, initializer: u64 },
@@ -54,7 +55,7 @@ impl Message {
 
     fn descriptors(self) -> usize {
         match self {
-            Self::Welcome { .. } => 2,
+            Self::Welcome { .. } => 4,
             Self::Buffer { .. } => 1,
             _ => 0,
         }

@@ -12,7 +12,7 @@ use crate::couriers::Couriers;
 use crate::dispatch::{Dispatch, Wakes};
 use crate::entry::Entry;
 use crate::image::Image;
-use crate::settings::Settings;
+use crate::settings::{Settings, TransportKind};
 use crate::system;
 use executor_core::remote::{Cause, Place, Reply};
 use executor_core::task::{Left, TaskOwner};
@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
+pub(crate) use submission::{keep_within, no_number_text};
 
 /// All that the pool's threads and its handle share.
 #[derive(Debug)]
@@ -68,7 +69,9 @@ thread_local! {
 impl Pool {
     pub(crate) fn new(settings: Settings, image: &'static Image) -> io::Result<Arc<Self>> {
         let notes_idleness = settings.keep_alive.is_some();
-        let dispatch = Dispatch::new(settings.workers, settings.queue_capacity, settings.most_tasks, notes_idleness);
+        let mut dispatch =
+            Dispatch::new(settings.workers, settings.queue_capacity, settings.most_tasks, notes_idleness);
+        dispatch.one_by_one = settings.transport == TransportKind::IpcChannel;
         Ok(Arc::new(Self {
             dispatch: Mutex::new(dispatch),
             room_freed: Condvar::new(),
@@ -138,6 +141,7 @@ impl Pool {
         for shared in &wakes.workers {
             system::wake(&shared.head().asleep.0);
         }
+        wakes.porters.iter().for_each(|porter| porter.wake());
         if wakes.room_freed && self.settings.queue_capacity.is_some() {
             self.room_freed.notify_all();
         }

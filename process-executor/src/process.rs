@@ -7,7 +7,8 @@ use crate::lane::Lane;
 use crate::layout::{SIZE, Shared};
 use crate::link::Link;
 use crate::message::Message;
-use crate::settings::{Settings, WorkerOutput};
+use crate::parcel::{self, Parcels, Sender};
+use crate::settings::{Settings, TransportKind, WorkerOutput};
 use crate::system::{self, Access, Mapping};
 use crate::worker_settings::WorkerSettings;
 use executor_core::remote::Initializer;
@@ -27,13 +28,41 @@ pub(crate) struct Process {
     end: OwnedFd,
 }
 
+/// A worker that was started, and the ways to it.
+pub(crate) struct Started {
+    pub(crate) process: Process,
+    pub(crate) lane: Lane,
+    pub(crate) link: Arc<Link>,
+    /// Where inputs are sent, with ipc-channel.
+    pub(crate) sender: Option<Sender>,
+}
+
+/// The channels of ipc-channel to one worker.
+struct Channels {
+    sender: Sender,
+    parcels: Parcels,
+    /// The worker's ends.
+    inputs: OwnedFd,
+    replies: OwnedFd,
+}
+
+impl Channels {
+    fn new() -> io::Result<Self> {
+        let (ours, inputs) = system::packet_socket_pair()?;
+        let sender = Sender::new(parcel::sender_at(&ours)?)?;
+        let (ours, replies) = system::packet_socket_pair()?;
+        let parcels = Parcels::new(parcel::receiver_at(&ours)?)?;
+        Ok(Self { sender, parcels, inputs, replies })
+    }
+}
+
 /// Starts a worker: the process, the memory it shares, the socket to it.
 pub(crate) fn start(
     settings: &Settings,
     image: &Image,
     index: usize,
     environment: &[(OsString, OsString)],
-) -> io::Result<(Process, Lane, Arc<Link>)> {
+) -> io::Result<Started> {
     let memory = system::anonymous_memory("concurrent-futures-lane", SIZE)?;
     let shared = Shared::new(Mapping::new(&memory, SIZE, Access::ReadWrite)?).ok_or(io::ErrorKind::InvalidData)?;
     let words = settings_for(settings, image, index)?;
@@ -41,7 +70,12 @@ pub(crate) fn start(
     let (ours, theirs) = system::socket_pair()?;
     // It waits in the socket for the worker.
     let welcome = Message::Welcome { settings: words.length() };
-    welcome.send(&ours, &[memory.as_fd(), words.file().as_fd()])?;
+    let channels = matches!(settings.transport, TransportKind::IpcChannel).then(Channels::new).transpose()?;
+    let mut files = vec![memory.as_fd(), words.file().as_fd()];
+    if let Some(channels) = &channels {
+        files.extend([channels.inputs.as_fd(), channels.replies.as_fd()]);
+    }
+    welcome.send(&ours, &files)?;
     let child = command(settings, index, environment, theirs).spawn()?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
     let end = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
@@ -55,7 +89,9 @@ pub(crate) fn start(
             return Err(error.into());
         }
     };
-    Ok((Process { child, end }, Lane::new(Arc::new(shared)), Arc::new(Link::new(ours))))
+    let lane = Lane::new(Arc::new(shared), channels.is_some());
+    let (sender, parcels) = channels.map(|channels| (channels.sender, channels.parcels)).unzip();
+    Ok(Started { process: Process { child, end }, lane, link: Arc::new(Link::new(ours, parcels)), sender })
 }
 
 fn settings_for(settings: &Settings, image: &Image, index: usize) -> io::Result<Vec<u8>> {

@@ -20,6 +20,34 @@ pub enum TransportKind {
     /// Memory shared between the parent and each worker.
     #[default]
     SharedMemory,
+    /// Messages of the crate ipc-channel: arguments and results may contain its `IpcSender`, `IpcReceiver` and
+    /// `IpcSharedMemory`. Slower than shared memory, and a worker is given a task only when it has none.
+    ///
+    /// - Arguments are encoded when their task is given to a worker, not when it is submitted; from then on it cannot be
+    ///   cancelled.
+    /// - Channels and memory go with the task: if its worker dies, [`retries`](executor_core::TaskOptions::retries) do not
+    ///   help a task that has some.
+    /// - The inputs and results of `map` may not contain any.
+    ///
+    /// ```
+    /// use executor_core::ExecutorExt;
+    /// use ipc_channel::ipc::{IpcSender, channel};
+    /// use process_executor::{ProcessPoolExecutor, TransportKind};
+    ///
+    /// fn count_down((from, steps): (u32, IpcSender<u32>)) {
+    ///     for step in (0..from).rev() {
+    ///         steps.send(step).unwrap();
+    ///     }
+    /// }
+    ///
+    /// let pool = ProcessPoolExecutor::builder().workers(1).transport(TransportKind::IpcChannel).build()?;
+    /// let (sender, steps) = channel()?;
+    /// let future = pool.submit(count_down, (3, sender))?;
+    /// assert_eq!([steps.recv()?, steps.recv()?, steps.recv()?], [2, 1, 0]);
+    /// future.result()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    IpcChannel,
 }
 
 /// Where a worker's standard output or standard error goes.
@@ -46,6 +74,7 @@ pub enum WorkerOutput {
 pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) initializer: Option<Initializer>,
+    pub(crate) transport: TransportKind,
     pub(crate) most_tasks: u64,
     pub(crate) run_limit: Option<Duration>,
     pub(crate) queue_capacity: Option<usize>,

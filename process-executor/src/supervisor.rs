@@ -11,11 +11,12 @@ mod deaths;
 mod limits;
 
 use crate::batch::Batch;
-use crate::dispatch::{Seat, SeatState};
 use crate::link::{Event, Link};
 use crate::message::Message;
 use crate::pool::Pool;
+use crate::porter::Porter;
 use crate::process::{self, Process};
+use crate::seat::{Seat, SeatState};
 use executor_core::BrokenExecutor;
 use executor_core::remote::Initializer;
 use limits::Ending;
@@ -235,13 +236,23 @@ impl Supervisor {
 
     fn start_worker(&mut self, index: usize) -> io::Result<()> {
         let settings = self.pool.settings();
-        let (process, lane, link) = process::start(settings, self.pool.image(), index, &self.environment)?;
+        let started = process::start(settings, self.pool.image(), index, &self.environment)?;
+        let (process, lane, link) = (started.process, started.lane, started.link);
+        let porter = started.sender.map(|sender| Porter::start(&self.pool, index, &link, sender)).transpose();
+        let porter = match porter {
+            Ok(porter) => porter,
+            Err(error) => {
+                process.signal(rustix::process::Signal::KILL);
+                let _ = process.reap();
+                return Err(error);
+            }
+        };
         lane.shared().head().bell.0.store(1, Ordering::SeqCst);
         let socket = epoll::EventData::new_u64(index as u64);
         let end = epoll::EventData::new_u64(index as u64 | END);
         epoll::add(&self.epoll, link.socket(), socket, epoll::EventFlags::IN)?;
         epoll::add(&self.epoll, process.end(), end, epoll::EventFlags::IN)?;
-        let seat = Seat::new(lane, link.clone(), process.pid());
+        let seat = Seat::new(lane, link.clone(), porter, process.pid());
         let restart = std::mem::replace(&mut self.used[index], true);
         self.pool.with_dispatch(|dispatch, _| {
             dispatch.seats[index] = Some(seat);

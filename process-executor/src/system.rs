@@ -130,8 +130,19 @@ pub(crate) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(AddressFamily::UNIX, stream, SocketFlags::CLOEXEC, None)?)
 }
 
+/// Two connected ends that keep messages apart.
+pub(crate) fn packet_socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let packets = SocketType::SEQPACKET;
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, packets, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Whether a descriptor is a socket that keeps messages apart.
+pub(crate) fn is_packet_socket(file: impl AsFd) -> bool {
+    rustix::net::sockopt::socket_type(file) == Ok(SocketType::SEQPACKET)
+}
+
 /// The most descriptors in one message of ours.
-const MOST_DESCRIPTORS: usize = 2;
+const MOST_DESCRIPTORS: usize = 4;
 
 /// Sends bytes, all or none, with descriptors; never blocks.
 pub(crate) fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {

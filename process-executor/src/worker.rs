@@ -8,6 +8,7 @@
 //! User code runs on the worker thread alone, unless it starts threads of its own.
 
 mod connection;
+mod messages;
 mod reply;
 mod tasks;
 
@@ -18,6 +19,7 @@ use crate::system::{self, Access, Mapping};
 use crate::worker_settings::WorkerSettings;
 use connection::Connection;
 use executor_core::remote::Job;
+use messages::Messages;
 use reply::Silent;
 use rustix::fd::{AsFd, OwnedFd};
 use std::io;
@@ -51,7 +53,13 @@ fn work() -> io::Result<()> {
     let Received::Message(Message::Welcome { settings }, files) = receiver.receive(&socket, true) else {
         return Err(io::ErrorKind::InvalidData.into());
     };
-    let [memory, settings_file] = <[OwnedFd; 2]>::try_from(files).map_err(|_| io::ErrorKind::InvalidData)?;
+    let mut files = files.into_iter();
+    let mut next = || files.next().ok_or(io::ErrorKind::InvalidData);
+    let (memory, settings_file) = (next()?, next()?);
+    let messages = match (next(), next()) {
+        (Ok(inputs), Ok(replies)) => Some(Messages::new(&inputs, &replies)?),
+        _ => None,
+    };
     let shared = Shared::new(Mapping::new(memory, SIZE, Access::ReadWrite)?).ok_or(io::ErrorKind::InvalidData)?;
     let shared = Arc::new(shared);
     let settings = read_settings(settings_file, settings)?;
@@ -61,7 +69,7 @@ fn work() -> io::Result<()> {
         Message::Failed { text: length }.send(connection.socket(), &[])?;
         return Ok(());
     }
-    tasks::run(&shared, &connection, settings.may_look);
+    tasks::run(&shared, &connection, messages.as_ref(), settings.may_look);
     Ok(())
 }
 

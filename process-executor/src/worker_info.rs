@@ -1,6 +1,6 @@
 //! [`WorkerInfo`]: a worker process, seen from outside.
 
-use crate::dispatch::{Seat, SeatState};
+use crate::seat::{Seat, SeatState};
 use crate::system;
 
 /// What a worker is doing.

@@ -10,6 +10,7 @@ use serde::ser::{
     SerializeTupleVariant,
 };
 use serde::{Serialize, Serializer};
+use std::cell::Cell;
 use std::fmt::{self, Write};
 use std::mem;
 
@@ -296,7 +297,7 @@ impl<'a, 'o> Serializer for Encoder<'a, 'o> {
         };
         let mut elements = self.elements(length)?;
         let Some(first) = items.next() else { return elements.finish() };
-        let is_byte = first.serialize(OneByte).is_ok();
+        let is_byte = if ONCE.get() { is_named_as_byte::<I::Item>() } else { first.serialize(OneByte).is_ok() };
         elements.element(&first)?;
         if is_byte {
             elements.write_bytes(items)?;
@@ -312,6 +313,28 @@ impl<'a, 'o> Serializer for Encoder<'a, 'o> {
         write!(text, "{value}").map_err(|_| Error::new("the value's Display failed"))?;
         self.serialize_str(&text)
     }
+}
+
+thread_local! {
+    /// Whether types may do more than write when they are serialized: then each value is, once.
+    static ONCE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `encode`, in which each value is serialized once and no more.
+pub(crate) fn each_once<R>(encode: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ONCE.set(self.0);
+        }
+    }
+    let _restore = Restore(ONCE.replace(true));
+    encode()
+}
+
+/// Whether a type is one byte, as far as that can be told without a value of it.
+fn is_named_as_byte<T>() -> bool {
+    matches!(std::any::type_name::<T>(), "&u8" | "&i8" | "&bool" | "u8" | "i8" | "bool")
 }
 
 /// A sequence or map on its way out.

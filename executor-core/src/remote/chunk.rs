@@ -25,7 +25,8 @@ const COUNT: usize = size_of::<u64>();
 pub(crate) struct ChunkWork<A, R>(PhantomData<fn(A) -> R>);
 
 impl<A: Portable, R: Portable> ChunkWork<A, R> {
-    pub(crate) const REMOTE: &'static RemoteWork = &RemoteWork { pack: pack::<A, R>, finish: finish::<A, R> };
+    pub(crate) const REMOTE: &'static RemoteWork =
+        &RemoteWork { pack: pack::<A, R>, has_items: true, finish: finish::<A, R> };
     const DESCRIPTOR: &'static Descriptor = &Descriptor::new(types::<A, R>, run::<A, R>);
 }
 
@@ -81,6 +82,12 @@ unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, caus
     let info = cell.header().info();
     // SAFETY: by contract.
     let chunk = unsafe { CellRef::work::<Done<A, R>, Chunk<A, R>>(cell.pointer()) }?;
+    if !chunk.buffers.inputs.is_empty() {
+        // It was never packed: no item has begun, and all end for one reason.
+        // SAFETY: the types are the cell's; the inputs are dropped with it.
+        unsafe { cell.end_away::<Done<A, R>>(Err(cause.into_error(info))) };
+        return None;
+    }
     let before = chunk.buffers.outcomes.len();
     chunk.elapsed += reply.elapsed;
     chunk.take_in(reply, &info);

@@ -154,19 +154,32 @@ impl Assistant for Fetcher {
 
 /// Ends one task; gives what is left of a chunk.
 fn finish_one(link: Option<Arc<Link>>, collected: Collected, bytes: &[u8]) -> Option<Entry> {
-    let Collected { entry, bytes: range, buffer, items, attached, elapsed, cause } = collected;
+    let Collected { entry, bytes: range, buffer, items, attached, message, elapsed, cause } = collected;
     let source = link.map(ReplyBuffers::new);
     let buffer = match (buffer, &source) {
         (Some((id, _)), Some(source)) => carrier::Source::find(&**source, id),
         _ => None,
     };
     let bytes = buffer.as_ref().map_or_else(|| bytes.get(range).unwrap_or_default(), |buffer| buffer.bytes());
-    let reply = Reply { bytes, items, elapsed, attached };
     let (task, parts) = entry.into_parts();
-    let rest = match source {
-        Some(source) => carrier::unpacking(source, || task.finish(reply, cause)),
-        None => task.finish(reply, cause),
+    let mut rest = None;
+    let mut held = Some((task, cause));
+    let mut finish = |bytes: &[u8]| {
+        let Some((task, cause)) = held.take() else { return };
+        let reply = Reply { bytes, items, elapsed, attached };
+        rest = match source.clone() {
+            Some(source) => carrier::unpacking(source, || task.finish(reply, cause)),
+            None => task.finish(reply, cause),
+        };
     };
+    match (message, &source) {
+        (Some((number, _)), Some(source)) => {
+            source.open_parcel(number, &mut finish);
+            // It did not come.
+            finish(&[]);
+        }
+        _ => finish(bytes),
+    }
     let Rest { task, over } = rest?;
     let mut entry = parts.with_task(task);
     entry.begun = true;

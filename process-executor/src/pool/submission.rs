@@ -6,6 +6,7 @@ use crate::carrier;
 use crate::dispatch::{Dispatch, IN_HAND};
 use crate::entry::{Entry, Payload};
 use crate::function::NoNumber;
+use crate::settings::TransportKind;
 use executor_core::remote::{Cause, Function, Reply};
 use executor_core::task::{Owner, Task, before_blocking};
 use executor_core::{Admission, CodecPhase, Rejected, Rejection, SubmitError};
@@ -13,6 +14,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+
+/// A packed input: its function, unless that is known later, and the buffers in it.
+type Packed = (Option<Function>, Payload, Vec<Arc<Buffer>>);
 
 /// What became of a packed task.
 enum Pushed {
@@ -58,7 +62,7 @@ impl Pool {
             return Ok(());
         }
         let clock = task.queue_clock();
-        let refused = match self.pack(&task) {
+        let refused = match self.pack_now(&task) {
             Ok((function, payload, attachments)) => self.push(task, function, payload, attachments, entered),
             Err(cause) => {
                 self.refuse_to_carry(task, cause, entered);
@@ -105,6 +109,14 @@ impl Pool {
         });
     }
 
+    /// Encodes the input, unless that is left to the porter of its worker.
+    fn pack_now(&self, task: &Task) -> Result<Packed, Cause> {
+        if self.settings.transport == TransportKind::IpcChannel {
+            return Ok((None, Payload::Unpacked, Vec::new()));
+        }
+        self.pack(task).map(|(function, payload, attachments)| (Some(function), payload, attachments))
+    }
+
     /// Encodes the input in this thread, the submitter's, with no lock held.
     fn pack(&self, task: &Task) -> Result<(Function, Payload, Vec<Arc<Buffer>>), Cause> {
         let mut bytes = SCRATCH.take();
@@ -121,7 +133,7 @@ impl Pool {
     fn push(
         self: &Arc<Self>,
         task: Task,
-        function: Function,
+        function: Option<Function>,
         payload: Payload,
         attachments: Vec<Arc<Buffer>>,
         entered: bool,
@@ -139,7 +151,9 @@ impl Pool {
             } else {
                 dispatch.room.used += 1;
             }
-            let number = match dispatch.functions.number(function, self.image) {
+            // One that is packed later has its number then.
+            let number = function.map_or(Ok(u32::MAX), |function| dispatch.functions.number(function, self.image));
+            let number = match number {
                 Ok(number) => number,
                 Err(no_number) => {
                     outcome = Pushed::Nameless(task, no_number);
@@ -170,11 +184,7 @@ impl Pool {
             Pushed::In => None,
             Pushed::Closed(task) => Some(task),
             Pushed::Nameless(task, no_number) => {
-                let text = match no_number {
-                    NoNumber::Foreign => "the function is not part of the executable; is it in a shared library?",
-                    NoNumber::TooMany => "the pool has been given too many different functions",
-                };
-                let cause = Cause::Codec(CodecPhase::EncodeArgument, text.to_owned());
+                let cause = Cause::Codec(CodecPhase::EncodeArgument, no_number_text(&no_number).to_owned());
                 self.fail_unpushed(task, cause, |_| {});
                 None
             }
@@ -222,4 +232,24 @@ impl Pool {
         }
         Poll::Pending
     }
+}
+
+/// Why a function cannot be named to a worker.
+pub(crate) fn no_number_text(no_number: &NoNumber) -> &'static str {
+    match no_number {
+        NoNumber::Foreign => "the function is not part of the executable; is it in a shared library?",
+        NoNumber::TooMany => "the pool has been given too many different functions",
+    }
+}
+
+/// Keeps an input; in memory that can be shared if it is longer than `most`.
+pub(crate) fn keep_within(bytes: &[u8], most: usize) -> Result<Payload, Cause> {
+    if bytes.len() <= most {
+        return Ok(Payload::new(&mut bytes.to_vec()));
+    }
+    let buffer = Buffer::copy_of(bytes).map_err(|error| {
+        let text = format!("no shared memory for an argument of {} bytes: {error}", bytes.len());
+        Cause::Codec(CodecPhase::EncodeArgument, text)
+    })?;
+    Ok(Payload::Buffer(Arc::new(buffer)))
 }

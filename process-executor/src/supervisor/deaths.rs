@@ -3,10 +3,10 @@
 use super::Supervisor;
 use super::limits::Ending;
 use crate::batch::Batch;
-use crate::dispatch::SeatState;
 use crate::exit_words::{describe, out_of_memory_kills};
 use crate::lane::Collected;
 use crate::link::Event;
+use crate::seat::SeatState;
 use executor_core::Death;
 use executor_core::remote::{Cause, Phase};
 use std::process::ExitStatus;
@@ -80,6 +80,10 @@ impl Supervisor {
         self.pool.with_dispatch(|dispatch, wakes| {
             dispatch.collect_from(index, &mut batch, wakes);
             let Some(mut seat) = dispatch.seats[index].take() else { return };
+            if let Some(entry) = seat.porter.take().and_then(|porter| porter.close()) {
+                dispatch.unload_porter(wakes);
+                dispatch.return_unbegun(entry, wakes);
+            }
             let wreck = seat.lane.salvage(&mut batch.bytes);
             dispatch.stats.bytes_sent += seat.lane.bytes_sent();
             dispatch.stats.deaths += u64::from(!expected && seat.state != SeatState::Starting);

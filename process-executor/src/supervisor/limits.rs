@@ -1,8 +1,8 @@
 //! What the supervisor looks at from time to time: limits of tasks and of workers, and workers that are to end.
 
 use super::{Supervisor, sooner};
-use crate::dispatch::{Seat, SeatState};
 use crate::lane::Running;
+use crate::seat::{Seat, SeatState};
 use crate::settings::Settings;
 use crate::system;
 use rustix::process::Signal;

@@ -1,13 +1,15 @@
 //! Replies: of a call as a whole, of a chunk item by item, each visible to the parent before the next begins.
 
 use super::connection::Connection;
+use super::messages::Messages;
 use crate::buffer::Buffer;
 use crate::carrier;
-use crate::layout::{ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, Shared, Slot, TIMED};
+use crate::layout::{ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, Shared, Slot, TIMED};
 use crate::message::Message;
+use crate::parcel::{Contents, MOST_BYTES};
 use crate::system;
 use executor_core::CodecPhase;
-use executor_core::remote::{Phase, Progress, write_codec_error};
+use executor_core::remote::{Phase, Progress, VALUE, item_with_error, write_codec_error};
 use std::sync::atomic::Ordering;
 
 /// Tells nobody: for the initializer.
@@ -93,6 +95,48 @@ impl<'a> Replies<'a> {
         slot.reply_length.store(reply.len() as u64, Ordering::Relaxed);
     }
 
+    /// Says in the slot that the reply of a call comes as a message, and gives what that is to contain: bytes, or the number of
+    /// the memory that they are in.
+    pub(super) fn announce_message(
+        &mut self,
+        slot: &Slot,
+        reply: &[u8],
+        messages: &Messages,
+    ) -> (Vec<u8>, Option<u64>) {
+        if reply.first() != Some(&VALUE) {
+            // What was noted of a value whose encoding failed.
+            messages.begin_encoding();
+        }
+        self.send_buffers(slot);
+        let buffer = (reply.len() > MOST_BYTES)
+            .then(|| Buffer::build(reply.len(), |bytes| bytes.copy_from_slice(reply)))
+            .transpose();
+        slot.reply_place.store(IN_MESSAGE, Ordering::Relaxed);
+        slot.reply_length.store(reply.len() as u64, Ordering::Relaxed);
+        slot.write(&reply[..reply.len().min(1)]);
+        match buffer {
+            Ok(None) => (reply.to_vec(), None),
+            Ok(Some(buffer)) => {
+                self.send_buffer(&buffer);
+                (Vec::new(), Some(buffer.id()))
+            }
+            Err(_) => {
+                messages.begin_encoding();
+                let mut error = Vec::new();
+                write_codec_error(CodecPhase::EncodeResult, "no memory for so large a result", &mut error);
+                slot.write(&error[..1]);
+                (error, None)
+            }
+        }
+    }
+
+    /// The reply that was announced could not be sent; an error was.
+    pub(super) fn announce_failure(&self, slot: &Slot) {
+        let mut error = Vec::new();
+        write_codec_error(CodecPhase::EncodeResult, "", &mut error);
+        slot.write(&error[..1]);
+    }
+
     /// Sends a reply in memory of its own.
     fn send_as_buffer(&self, slot: &Slot, reply: &[u8]) -> bool {
         let Ok(buffer) = Buffer::copy_of(reply) else { return false };
@@ -118,6 +162,15 @@ impl<'a> Replies<'a> {
     }
 }
 
+/// So many outcomes of a chunk are counted before what that has noted is forgotten; ipc-channel bears 64.
+const MOST_COUNTED: usize = 32;
+
+/// The outcome of an item that cannot come back, framed as items are.
+fn refused_item() -> Vec<u8> {
+    let text = "channels of ipc-channel do not travel in the results of map; submit tasks of their own";
+    item_with_error(CodecPhase::EncodeResult, text)
+}
+
 /// Wakes the parent if it sleeps.
 pub(super) fn ring(shared: &Shared, connection: &Connection) {
     let bell = &shared.head().bell.0;
@@ -131,6 +184,10 @@ pub(super) struct Running<'a, 'b> {
     replies: &'b mut Replies<'a>,
     slot: &'b Slot,
     timed: bool,
+    /// The message that the input came in.
+    message: Option<(&'b Messages, &'b Contents<'b>)>,
+    /// Outcomes since noted channels were last forgotten.
+    counted: usize,
     /// The block that a chunk's outcomes go to, and how many bytes are in it.
     block: Option<(usize, usize)>,
     /// All outcomes, once one did not fit into the block.
@@ -138,10 +195,32 @@ pub(super) struct Running<'a, 'b> {
 }
 
 impl<'a, 'b> Running<'a, 'b> {
-    pub(super) fn new(replies: &'b mut Replies<'a>, slot: &'b Slot) -> Self {
+    pub(super) fn new(
+        replies: &'b mut Replies<'a>,
+        slot: &'b Slot,
+        message: Option<(&'b Messages, &'b Contents<'b>)>,
+    ) -> Self {
         let timed = slot.flags.load(Ordering::Relaxed) & TIMED != 0;
         replies.sent.clear();
-        Self { replies, slot, timed, block: None, overflow: None }
+        Self { replies, slot, timed, message, counted: 0, block: None, overflow: None }
+    }
+
+    /// Whether it is a chunk, whose outcomes were left one by one.
+    pub(super) fn has_items(&self) -> bool {
+        self.block.is_some()
+    }
+
+    /// Whether the outcome of an item contains channels, which would not come along.
+    fn has_channels(&mut self) -> bool {
+        let Some((messages, _)) = self.message else { return false };
+        // Counting notes a channel itself.
+        let found = messages.count_channels() != self.counted;
+        self.counted += 1;
+        if found || self.counted == MOST_COUNTED {
+            messages.begin_encoding();
+            self.counted = 0;
+        }
+        found
     }
 
     fn note_time(&self) {
@@ -185,6 +264,17 @@ impl Progress for Running<'_, '_> {
         if phase != Phase::Encoding {
             self.note_time();
         }
+        if let Some((messages, contents)) = self.message {
+            match phase {
+                Phase::Decoding => {}
+                // Before the function runs, which may receive messages of its own.
+                Phase::Running => {
+                    contents.close_rest();
+                    messages.begin_encoding();
+                }
+                Phase::Encoding => messages.begin_encoding(),
+            }
+        }
     }
 
     fn begin_item(&mut self) {
@@ -192,6 +282,13 @@ impl Progress for Running<'_, '_> {
     }
 
     fn end_item(&mut self, outcome: &[u8]) -> bool {
+        let refusal;
+        let outcome = if self.has_channels() {
+            refusal = refused_item();
+            &refusal
+        } else {
+            outcome
+        };
         let (block, used) = match self.block {
             Some(place) => place,
             None => {

@@ -1,16 +1,19 @@
 //! The worker's loop: slot after slot.
 
 use super::connection::Connection;
+use super::end_group;
+use super::messages::Messages;
 use super::reply::{Replies, Running, ring};
 use crate::carrier;
 use crate::function::FunctionName;
 use crate::image::Image;
 use crate::layout::{
-    BLOCK, DONE, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SKIPPED, Shared, Slot,
+    BLOCK, DONE, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SKIPPED, Shared, Slot,
 };
+use crate::parcel::{Contents, NotReceived};
 use crate::system;
 use executor_core::CodecPhase;
-use executor_core::remote::{Function, Job, write_codec_error};
+use executor_core::remote::{Function, Job, Phase, serializing_once, write_codec_error};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,11 +32,13 @@ const TRY_AGAIN: u32 = 64;
 const KEPT: usize = 1024 * 1024;
 
 /// Runs tasks until the parent has no more.
-pub(super) fn run(shared: &Shared, connection: &Arc<Connection>, may_look: bool) {
+pub(super) fn run(shared: &Shared, connection: &Arc<Connection>, messages: Option<&Messages>, may_look: bool) {
     let longest = if may_look { LONGEST_LOOK } else { 1 };
     let mut worker = Worker {
         shared,
         connection,
+        messages,
+        messages_sent: 0,
         replies: Replies::new(shared, connection),
         functions: Vec::new(),
         reply: Vec::new(),
@@ -48,6 +53,9 @@ pub(super) fn run(shared: &Shared, connection: &Arc<Connection>, may_look: bool)
 struct Worker<'a> {
     shared: &'a Shared,
     connection: &'a Arc<Connection>,
+    messages: Option<&'a Messages>,
+    /// How many replies were sent as messages.
+    messages_sent: u64,
     replies: Replies<'a>,
     functions: Vec<Option<Function>>,
     reply: Vec<u8>,
@@ -90,26 +98,91 @@ impl Worker<'_> {
     }
 
     fn run_task(&mut self, slot: &Slot) {
+        let buffer;
+        let inline;
+        let length = slot.input_length.load(Ordering::Relaxed) as usize;
+        let input = match slot.input_place.load(Ordering::Relaxed) {
+            IN_MESSAGE => return self.run_message(slot),
+            IN_SLOT => {
+                inline = slot.read(length);
+                &inline[..length.min(INLINE)]
+            }
+            IN_BUFFER => {
+                let id = u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default());
+                buffer = self.connection.buffer(id);
+                buffer.bytes()
+            }
+            place => block_input(self.shared, place - IN_BLOCK, length),
+        };
+        self.run_input(slot, input, None);
+    }
+
+    /// Runs the task whose input comes as a message: decodes it while it is received, and encodes the reply while that is
+    /// sent, since only then can channels be in them.
+    fn run_message(&mut self, slot: &Slot) {
+        let Some(messages) = self.messages else { end_group() };
+        let number = self.messages_sent;
+        let failed = messages.reply(number, &mut || {
+            let mut opened = false;
+            let mut by_message = true;
+            let received = messages.receive(&mut |contents| {
+                opened = true;
+                by_message = self.run_contents(slot, contents, messages);
+            });
+            match received {
+                Err(NotReceived::Gone) => {
+                    // A task has closed this process's descriptors: this one has not begun, and runs elsewhere.
+                    slot.state.store(QUEUED, Ordering::SeqCst);
+                    end_group()
+                }
+                _ if !opened => {
+                    self.reply.clear();
+                    let text =
+                        "the message of ipc-channel with it could not be taken in; are there enough descriptors?";
+                    write_codec_error(CodecPhase::DecodeArgument, text, &mut self.reply);
+                }
+                _ => {}
+            }
+            by_message.then(|| {
+                self.messages_sent += 1;
+                self.replies.announce_message(slot, &self.reply, messages)
+            })
+        });
+        if failed {
+            self.replies.announce_failure(slot);
+        }
+    }
+
+    /// Runs the task with the contents of a message. False: its outcomes are in the reply block, and no message is to follow.
+    fn run_contents(&mut self, slot: &Slot, contents: &Contents<'_>, messages: &Messages) -> bool {
+        slot.phase.store(Phase::Decoding as u32, Ordering::Relaxed);
+        let buffer;
+        let input = match contents.buffer {
+            Some(id) => {
+                buffer = self.connection.buffer(id);
+                buffer.bytes()
+            }
+            None => contents.bytes,
+        };
+        let by_message = serializing_once(|| self.run_input(slot, input, Some((messages, contents))));
+        if slot.phase.load(Ordering::Relaxed) == Phase::Decoding as u32 {
+            contents.close_rest();
+            if contents.again {
+                let text = "what it has of ipc-channel went with the worker that died; such a task cannot run again";
+                self.reply.clear();
+                write_codec_error(CodecPhase::DecodeArgument, text, &mut self.reply);
+            }
+        }
+        by_message
+    }
+
+    /// Runs a task. Its reply is left in the slot; but that of a call whose input came as a message stays here: true.
+    fn run_input(&mut self, slot: &Slot, input: &[u8], message: Option<(&Messages, &Contents<'_>)>) -> bool {
         self.reply.clear();
-        let mut running = Running::new(&mut self.replies, slot);
+        let mut running = Running::new(&mut self.replies, slot, message);
         let number = slot.function.load(Ordering::Relaxed);
         match resolve(&mut self.functions, self.shared, number) {
             Some(function) => {
-                let buffer;
-                let inline;
-                let length = slot.input_length.load(Ordering::Relaxed) as usize;
-                let input = match slot.input_place.load(Ordering::Relaxed) {
-                    IN_SLOT => {
-                        inline = slot.read(length);
-                        &inline[..length.min(INLINE)]
-                    }
-                    IN_BUFFER => {
-                        let id = u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default());
-                        buffer = self.connection.buffer(id);
-                        buffer.bytes()
-                    }
-                    place => block_input(self.shared, place - IN_BLOCK, length),
-                };
                 let mut job = Job {
                     input,
                     reply: &mut self.reply,
@@ -126,9 +199,13 @@ impl Worker<'_> {
                 &mut self.reply,
             ),
         }
-        running.finish(&mut self.reply);
-        shrink(&mut self.reply);
+        let by_message = message.is_some() && !running.has_items();
+        if !by_message {
+            running.finish(&mut self.reply);
+            shrink(&mut self.reply);
+        }
         shrink(&mut self.scratch);
+        by_message
     }
 
     /// Waits until there is something in the slot; false: there will be nothing any more.

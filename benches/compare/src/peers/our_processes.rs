@@ -6,7 +6,8 @@ use process_executor::{ProcessPoolExecutor, TransportKind};
 use super::{Peer, WORKERS, noop};
 
 /// What the transports' contenders are called; the first is the default and the one that is measured against peers.
-pub(crate) const TRANSPORTS: &[(&str, TransportKind)] = &[("ours", TransportKind::SharedMemory)];
+pub(crate) const TRANSPORTS: &[(&str, TransportKind)] =
+    &[("ours", TransportKind::SharedMemory), ("ours over ipc-channel", TransportKind::IpcChannel)];
 
 /// Our pool.
 pub(crate) struct OurProcesses(pub(crate) ProcessPoolExecutor);

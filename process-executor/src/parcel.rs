@@ -1,0 +1,391 @@
+//! Messages of ipc-channel, as far as they concern this crate: bytes, and the channels and shared memory that the encoded
+//! value contains.
+//!
+//! ipc-channel notes such handles in lists of the thread while a message is serialized inside its `send`, and looks them up
+//! there while one is deserialized. So a [`Parcel`] is empty in itself: its `Serialize` runs the packer that the sending thread
+//! has laid out, and its `Deserialize` the opener of the receiving one.
+//!
+//! Its traps, and what is done about them:
+//!
+//! - Handles noted by a value whose encoding then failed would go with the thread's next message: the [`Sender`] throws
+//!   them away, by sending them to nobody.
+//! - Channels that came and were not looked up would stay open for ever. The sender says how many there are, and what the
+//!   value has left behind is closed ([`Contents::close_rest`]).
+//! - A large message takes several packets, between which a sender can hang if the receiver dies: what is longer than
+//!   [`MOST_BYTES`] travels in sealed memory instead, and a parcel is one packet.
+//! - Its panics, about too many handles and about those that found no descriptor here, are caught.
+//! - A channel is opened by a path in the file system, where a partner who never comes is waited for: here its ends come
+//!   over the socket that parent and worker have anyway ([`sender_at`], [`receiver_at`]).
+//!
+//! One is left: ipc-channel believes what it reads of a message's length. A worker that writes to its channel behind its back
+//! can make its parent wait for the rest of a message that never comes; the other transport bears that.
+
+use crate::system;
+use executor_core::task::contain;
+use ipc_channel::IpcError;
+use ipc_channel::ipc::{
+    self, IpcMessage, IpcReceiver, IpcReceiverSet, IpcSelectionResult, IpcSender, OpaqueIpcReceiver,
+};
+use parking_lot::Mutex;
+use rustix::fd::{FromRawFd, OwnedFd};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::mem::ManuallyDrop;
+use std::{fmt, io};
+
+/// Longer values travel in memory of their own.
+pub(crate) const MOST_BYTES: usize = 32 * 1024;
+
+/// ipc-channel sends no more handles than this with one message.
+const MOST_HANDLES: usize = 64;
+
+/// What is sent and received.
+#[derive(Debug)]
+pub(crate) struct Parcel;
+
+/// What a packer puts into a parcel.
+pub(crate) struct Packed {
+    /// How many parcels came before, as far as the packer counts.
+    pub(crate) number: u64,
+    pub(crate) bytes: Vec<u8>,
+    /// The bytes are in the memory of this number instead.
+    pub(crate) buffer: Option<u64>,
+    /// It was sent before, to another worker: handles went there.
+    pub(crate) again: bool,
+    /// How many channels are in the value, if they were counted: then one more marks their end.
+    pub(crate) channels: Option<usize>,
+}
+
+/// A parcel as it crosses.
+#[derive(Serialize, Deserialize)]
+struct Wire<'a> {
+    number: u64,
+    #[serde(borrow)]
+    bytes: Bytes<'a>,
+    buffer: Option<u64>,
+    again: bool,
+    channels: Option<usize>,
+}
+
+/// Bytes that are written and read in one piece.
+struct Bytes<'a>(&'a [u8]);
+
+/// What an opener finds in a parcel.
+pub(crate) struct Contents<'a> {
+    pub(crate) number: u64,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) buffer: Option<u64>,
+    pub(crate) again: bool,
+    channels: Option<usize>,
+}
+
+type Packer<'a> = dyn FnMut() -> Option<Packed> + 'a;
+type Opener<'a> = dyn FnMut(&Contents<'_>) + 'a;
+
+thread_local! {
+    static PACKER: Cell<Option<*mut Packer<'static>>> = const { Cell::new(None) };
+    static OPENER: Cell<Option<*mut Opener<'static>>> = const { Cell::new(None) };
+}
+
+/// Puts a thread's packer or opener back as it was.
+struct Restore<T: Copy + 'static>(&'static std::thread::LocalKey<Cell<Option<T>>>, Option<T>);
+
+impl<T: Copy + 'static> Drop for Restore<T> {
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
+}
+
+/// Lays out `pack` for the parcel that `send` sends.
+fn with_packer<R>(pack: &mut Packer<'_>, send: impl FnOnce() -> R) -> R {
+    // SAFETY: lengthens a lifetime only; the pointer is taken away at the end of this call, or used up before.
+    let pack = unsafe { std::mem::transmute::<*mut Packer<'_>, *mut Packer<'static>>(pack) };
+    let _restore = Restore(&PACKER, PACKER.replace(Some(pack)));
+    send()
+}
+
+/// Lays out `open` for the parcel that `receive` reads.
+fn with_opener<R>(open: &mut Opener<'_>, receive: impl FnOnce() -> R) -> R {
+    // SAFETY: as in `with_packer`.
+    let open = unsafe { std::mem::transmute::<*mut Opener<'_>, *mut Opener<'static>>(open) };
+    let _restore = Restore(&OPENER, OPENER.replace(Some(open)));
+    receive()
+}
+
+impl Serialize for Parcel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let pack = PACKER.take().ok_or_else(|| ser::Error::custom("nobody packs"))?;
+        // SAFETY: laid out by `with_packer`, which is still running on this thread, and taken by nobody else.
+        let packed = unsafe { (*pack)() }.ok_or_else(|| ser::Error::custom("nothing to send"))?;
+        let Packed { number, bytes, buffer, again, channels } = packed;
+        Wire { number, bytes: Bytes(&bytes), buffer, again, channels }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Parcel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Wire { number, bytes, buffer, again, channels } = Wire::deserialize(deserializer)?;
+        let contents = Contents { number, bytes: bytes.0, buffer, again, channels };
+        if let Some(mark) = channels {
+            contents.close(mark);
+        }
+        match OPENER.take() {
+            // SAFETY: laid out by `with_opener`, which is still running on this thread, and taken by nobody else.
+            Some(open) => unsafe { (*open)(&contents) },
+            None => contents.close_rest(),
+        }
+        Ok(Self)
+    }
+}
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Bytes<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = &'de [u8];
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<&'de [u8], E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_bytes(Visitor).map(Self)
+    }
+}
+
+impl Contents<'_> {
+    /// Closes the channels that the value has not taken. For the opener, once the value is decoded or never will be, and
+    /// before other code runs that may receive messages: these have lists of their own.
+    pub(crate) fn close_rest(&self) {
+        (0..self.channels.unwrap_or(0).min(MOST_HANDLES)).for_each(|index| self.close(index));
+    }
+
+    /// Closes one, if it is there and was not taken.
+    fn close(&self, index: usize) {
+        // A panic: the kernel found no room for it here, and it never came.
+        let _ = contain(|| {
+            let Ok(written) = postcard::to_stdvec(&index) else { return };
+            drop(postcard::from_bytes::<OpaqueIpcReceiver>(&written));
+        });
+    }
+}
+
+/// Why a parcel was not sent.
+pub(crate) enum NotSent {
+    /// The packer had nothing to send.
+    Empty,
+    /// The receiver is gone.
+    Gone,
+    /// The system, or ipc-channel, refuses to send it.
+    Refused(String),
+}
+
+/// The sending end.
+pub(crate) struct Sender {
+    channel: IpcSender<Parcel>,
+    /// Leads to nobody.
+    bin: IpcSender<()>,
+}
+
+impl Sender {
+    pub(crate) fn new(channel: IpcSender<Parcel>) -> io::Result<Self> {
+        let (bin, nobody) = ipc::channel()?;
+        let spare = ipc::channel::<()>()?;
+        drop((nobody, spare));
+        let sender = Self { channel, bin };
+        // What ipc-channel asks the system once, it asks now, when descriptors for it are free for certain: if it found
+        // none, it would never send anything in this process.
+        sender.throw_away();
+        Ok(sender)
+    }
+
+    /// Sends what `pack` packs; never blocks, since a parcel is one packet and the receiver has read those before.
+    pub(crate) fn send(&self, pack: &mut Packer<'_>) -> Result<(), NotSent> {
+        let mut packed = false;
+        let mut pack = || {
+            let contents = pack();
+            packed = contents.is_some();
+            contents
+        };
+        let sent = contain(|| with_packer(&mut pack, || self.channel.send(Parcel))).ok();
+        if !matches!(sent, Some(Ok(()))) {
+            self.throw_away();
+        }
+        match sent {
+            Some(Ok(())) => Ok(()),
+            Some(Err(IpcError::SerializationError(_))) if !packed => Err(NotSent::Empty),
+            Some(Err(IpcError::Disconnected)) => Err(NotSent::Gone),
+            Some(Err(IpcError::Io(error))) if is_gone(&error) => Err(NotSent::Gone),
+            Some(Err(error)) => Err(NotSent::Refused(format!("ipc-channel does not send it: {error}"))),
+            None => {
+                Err(NotSent::Refused("ipc-channel does not send it: more than 64 handles, or no descriptor".to_owned()))
+            }
+        }
+    }
+
+    /// Forgets the handles that this thread has noted.
+    pub(crate) fn throw_away(&self) {
+        // Nobody receives it: the error is certain, and comes after the lists were emptied.
+        let _ = contain(|| drop(self.bin.send(())));
+    }
+
+    /// How many channels this thread has noted, for the packer once the value is encoded; the number is itself noted by a
+    /// channel behind them.
+    pub(crate) fn count_channels(&self) -> usize {
+        let written = postcard::to_stdvec(&self.bin).unwrap_or_default();
+        postcard::from_bytes(&written).unwrap_or(0)
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | NotConnected)
+}
+
+/// Why a parcel was not received.
+pub(crate) enum NotReceived {
+    /// There will be none any more.
+    Gone,
+    /// It came, but could not be taken in.
+    Damaged,
+}
+
+/// Waits for a parcel and runs `open` with what is in it.
+pub(crate) fn receive(channel: &IpcReceiver<Parcel>, open: &mut Opener<'_>) -> Result<(), NotReceived> {
+    let receive = || loop {
+        match with_opener(open, || channel.recv()) {
+            Err(IpcError::Io(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    };
+    match contain(receive).ok() {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(IpcError::SerializationError(_))) | None => Err(NotReceived::Damaged),
+        Some(Err(_)) => Err(NotReceived::Gone),
+    }
+}
+
+/// The parcels of one worker: taken out of its channel as they come, opened when their turn comes.
+pub(crate) struct Parcels(Mutex<Arrivals>);
+
+struct Arrivals {
+    channel: IpcReceiverSet,
+    parcels: HashMap<u64, IpcMessage>,
+    /// How many have come.
+    count: u64,
+}
+
+impl Parcels {
+    pub(crate) fn new(channel: IpcReceiver<Parcel>) -> io::Result<Self> {
+        let mut set = IpcReceiverSet::new()?;
+        set.add(channel)?;
+        Ok(Self(Mutex::new(Arrivals { channel: set, parcels: HashMap::new(), count: 0 })))
+    }
+
+    /// Takes out what has come; never waits. Whoever has this done before each input is sent has the worker never wait for
+    /// room.
+    pub(crate) fn pull(&self) {
+        self.0.lock().pull();
+    }
+
+    /// Runs `open` with the parcel of that number, counted from 0, if it came.
+    pub(crate) fn open(&self, number: u64, open: &mut Opener<'_>) {
+        let mut arrivals = self.0.lock();
+        if !arrivals.parcels.contains_key(&number) {
+            arrivals.pull();
+        }
+        let parcel = arrivals.parcels.remove(&number);
+        drop(arrivals);
+        if let Some(parcel) = parcel {
+            open_parcel(parcel, open);
+        }
+    }
+}
+
+impl Arrivals {
+    fn pull(&mut self) {
+        match contain(|| self.channel.try_select()).ok() {
+            Some(Ok(events)) => {
+                for event in events {
+                    if let IpcSelectionResult::MessageReceived(_, parcel) = event {
+                        self.parcels.insert(self.count, parcel);
+                        self.count += 1;
+                    }
+                }
+            }
+            Some(Err(_)) => {}
+            // One that could not be taken in is lost, with its number.
+            None => self.count += 1,
+        }
+    }
+}
+
+impl Drop for Parcels {
+    fn drop(&mut self) {
+        // So that channels in them are closed.
+        for (_, parcel) in self.0.get_mut().parcels.drain() {
+            open_parcel(parcel, &mut |contents| contents.close_rest());
+        }
+    }
+}
+
+fn open_parcel(parcel: IpcMessage, open: &mut Opener<'_>) {
+    // What was wrong with it, its task finds out.
+    let _ = contain(|| with_opener(open, || parcel.to::<Parcel>()));
+}
+
+impl fmt::Debug for Parcels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parcels").finish_non_exhaustive()
+    }
+}
+
+/// A sending end at a socket of ours.
+pub(crate) fn sender_at(socket: &OwnedFd) -> io::Result<IpcSender<Parcel>> {
+    let (sender, receiver) = ipc::channel::<Parcel>()?;
+    replace(&format!("{sender:?}"), socket)?;
+    // The channel's own socket is gone: its receiver finds that out.
+    match receiver.try_recv() {
+        Err(ipc_channel::TryRecvError::IpcError(_)) => Ok(sender),
+        _ => Err(unknown_layout()),
+    }
+}
+
+/// A receiving end at a socket of ours.
+pub(crate) fn receiver_at(socket: &OwnedFd) -> io::Result<IpcReceiver<Parcel>> {
+    let (sender, receiver) = ipc::channel::<()>()?;
+    replace(&format!("{receiver:?}"), socket)?;
+    match sender.send(()) {
+        Err(IpcError::Io(error)) if is_gone(&error) => Ok(receiver.to_opaque().to()),
+        _ => Err(unknown_layout()),
+    }
+}
+
+/// Puts `socket` in the place of the descriptor that a channel's end shows. ipc-channel has no other way to make an end of
+/// a socket; that it shows the number is why its version is fixed, and what came of it is checked by the callers.
+fn replace(shown: &str, socket: &OwnedFd) -> io::Result<()> {
+    let (_, rest) = shown.split_once("fd:").ok_or_else(unknown_layout)?;
+    let digits = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let number = digits[..end].parse().map_err(|_| unknown_layout())?;
+    // SAFETY: the number of a descriptor that the end owns, which stays its owner: it is lent for this call.
+    let mut place = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
+    if !system::is_packet_socket(&*place) {
+        return Err(unknown_layout());
+    }
+    Ok(rustix::io::dup3(socket, &mut place, rustix::io::DupFlags::CLOEXEC)?)
+}
+
+fn unknown_layout() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "this version of ipc-channel does not show its descriptors")
+}

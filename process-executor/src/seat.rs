@@ -1,0 +1,50 @@
+//! A worker as the dispatch knows it: its lane, and whether it may be given tasks.
+
+use crate::lane::Lane;
+use crate::link::Link;
+use crate::porter::Porter;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A worker, as tasks know it.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) lane: Lane,
+    pub(crate) link: Arc<Link>,
+    /// Who carries tasks to it, if that is by messages.
+    pub(crate) porter: Option<Arc<Porter>>,
+    /// The porter has found it dead, or deaf; its end follows.
+    pub(crate) lost: bool,
+    pub(crate) pid: u32,
+    pub(crate) state: SeatState,
+    /// Tasks it has been given, those taken back not counted.
+    pub(crate) dealt: u64,
+    pub(crate) done: u64,
+    /// When it last had nothing to do.
+    pub(crate) idle_since: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SeatState {
+    /// Not heard of yet.
+    Starting,
+    Ready,
+    /// Gets no more tasks.
+    Leaving,
+}
+
+impl Seat {
+    pub(crate) fn new(lane: Lane, link: Arc<Link>, porter: Option<Arc<Porter>>, pid: u32) -> Self {
+        Self { lane, link, porter, lost: false, pid, state: SeatState::Starting, dealt: 0, done: 0, idle_since: None }
+    }
+
+    /// Whether that is its porter, and not one of another worker that was here.
+    pub(crate) fn has_porter(&self, porter: &Arc<Porter>) -> bool {
+        self.porter.as_ref().is_some_and(|own| Arc::ptr_eq(own, porter))
+    }
+
+    /// Whether it may be given another task.
+    pub(crate) fn takes_tasks(&self, most: u64) -> bool {
+        self.state == SeatState::Ready && !self.lost && self.dealt < most
+    }
+}
