@@ -43,6 +43,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/src/function.rs", "a descriptor found at an offset of the executable"),
     ("process-executor/src/image.rs", "the program headers of the running executable"),
     ("process-executor/src/lane.rs", "copies in and out of memory that a worker shares"),
+    ("process-executor/src/lane/tests.rs", "scribbles over shared memory as a hostile worker would"),
     ("process-executor/src/layout.rs", "what lies where in memory that a worker shares"),
     ("process-executor/src/parcel.rs", "the ends of channels, which came as descriptors"),
     ("process-executor/src/pool/submission.rs", "names the pool as the owner of its tasks"),

@@ -494,3 +494,6 @@ fn write_input(shared: &Shared, slot: &Slot, payload: &Payload, free: &mut Vec<u
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.as_ptr(), bytes.len().min(BLOCK)) };
     (IN_BLOCK + u32::from(block), bytes.len() as u64, Some(block))
 }
+
+#[cfg(test)]
+mod tests;
