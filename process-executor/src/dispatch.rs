@@ -57,8 +57,8 @@ impl Room {
         self.capacity.is_none_or(|capacity| self.used < capacity)
     }
 
-    fn release(&mut self) {
-        self.used = self.used.saturating_sub(1);
+    fn release(&mut self, places: usize) {
+        self.used = self.used.saturating_sub(places);
     }
 }
 
@@ -99,6 +99,8 @@ pub(crate) struct Wakes {
     pub(crate) porters: Vec<Arc<Porter>>,
     pub(crate) room: Vec<Waker>,
     pub(crate) room_freed: bool,
+    /// There will be no room any more.
+    pub(crate) closed: bool,
     pub(crate) supervisor: bool,
     /// A large task that is to be put into a buffer.
     pub(crate) prepare: Option<Entry>,
@@ -212,8 +214,7 @@ impl Dispatch {
     /// The worker for a task, if one can take it now.
     fn choose(&self, entry: &Entry) -> Option<usize> {
         if self.one_by_one {
-            let idle = |seat: &Seat| seat.takes_tasks(self.most_tasks) && seat.lane.depth() == 0;
-            return self.seats.iter().position(|seat| seat.as_ref().is_some_and(idle));
+            return self.seats.iter().position(|seat| seat.as_ref().is_some_and(|seat| seat.is_free(self.most_tasks)));
         }
         let cost = self.functions.get(entry.function).estimate;
         // Each that waits with a worker costs a descriptor here and there.
@@ -286,8 +287,7 @@ impl Dispatch {
     fn begin(&mut self, index: usize, wakes: &mut Wakes) {
         let Some(seat) = self.seats[index].as_mut() else { return };
         if seat.lane.begin_oldest() {
-            self.stats.queued = self.stats.queued.saturating_sub(1);
-            self.room.release();
+            self.count_unqueued(1);
             wakes.room_freed = true;
         }
     }
@@ -295,8 +295,7 @@ impl Dispatch {
     /// A worker with nothing to do takes over what lies ready elsewhere behind a dear task, so that tasks begin in order.
     fn advance_older(&mut self, wakes: &mut Wakes) {
         loop {
-            let idle = |seat: &Seat| seat.takes_tasks(self.most_tasks) && seat.lane.depth() == 0;
-            if !self.seats.iter().flatten().any(idle) {
+            if !self.seats.iter().flatten().any(|seat| seat.is_free(self.most_tasks)) {
                 return;
             }
             let functions = &self.functions;
@@ -336,8 +335,8 @@ impl Dispatch {
 
     /// A worker seems stuck with one task: what lies behind it goes to those that have nothing to do, or could be started.
     pub(crate) fn rescue(&mut self, index: usize, wakes: &mut Wakes) {
-        let idle = |seat: &Seat| seat.takes_tasks(self.most_tasks) && seat.lane.depth() == 0;
-        let others = self.seats.iter().any(|seat| seat.as_ref().map_or(!self.stopping, idle));
+        let is_free = |seat: &Seat| seat.is_free(self.most_tasks);
+        let others = self.seats.iter().any(|seat| seat.as_ref().map_or(!self.stopping, is_free));
         if others && self.take_back(index, SLOTS) {
             self.deal(wakes);
         }
@@ -374,8 +373,6 @@ impl Dispatch {
         let before = batch.bytes.len();
         let mut collected = std::mem::take(&mut batch.lane_buffer);
         let begun = seat.lane.collect(&mut self.functions, &mut batch.bytes, &mut collected, &mut batch.husks);
-        self.stats.queued = self.stats.queued.saturating_sub(begun as usize);
-        self.room.used = self.room.used.saturating_sub(begun as usize);
         wakes.room_freed |= begun > 0;
         let done = collected.len();
         seat.done += done as u64;
@@ -400,9 +397,9 @@ impl Dispatch {
             batch.collected.push((link, collected));
         }
         batch.lane_buffer = collected;
-        if seat.state == SeatState::Leaving || seat.dealt >= self.most_tasks {
-            wakes.supervisor = true;
-        }
+        let may_leave = seat.state == SeatState::Leaving || seat.dealt >= self.most_tasks;
+        wakes.supervisor |= may_leave;
+        self.count_unqueued(begun as usize);
         self.begin(index, wakes);
     }
 
@@ -411,24 +408,17 @@ impl Dispatch {
         let recalled = match place.get() {
             whereabouts @ (QUEUE | LOOSE | 0) => {
                 self.recalled += usize::from(whereabouts == QUEUE);
-                self.stats.queued = self.stats.queued.saturating_sub(1);
-                self.room.release();
                 true
             }
-            IN_HAND => false,
             lane if lane & IN_LANE != 0 => {
                 let (index, number) = split(lane);
                 let Some(seat) = self.seats.get_mut(index).and_then(Option::as_mut) else { return false };
-                if !seat.lane.recall_task(number) {
-                    return false;
-                }
-                self.stats.queued = self.stats.queued.saturating_sub(1);
-                self.room.release();
-                true
+                seat.lane.recall_task(number)
             }
             _ => false,
         };
         if recalled {
+            self.count_unqueued(1);
             place.set(RECALLED);
         }
         recalled
@@ -459,9 +449,18 @@ impl Dispatch {
         self.seats.iter().flatten().any(|seat| seat.lane.has_results(least))
     }
 
+    /// A submitted task is in: it has its room, taken just now unless it was `entered` before.
+    pub(crate) fn admit(&mut self, entered: bool) {
+        if entered {
+            self.entering -= 1;
+        } else {
+            self.room.used += 1;
+        }
+    }
+
     /// A task that had taken room goes no further.
     pub(crate) fn leave_room(&mut self, wakes: &mut Wakes) {
-        self.room.release();
+        self.room.release(1);
         wakes.room_freed = true;
     }
 
@@ -474,9 +473,14 @@ impl Dispatch {
     /// A task leaves the queue without having begun.
     pub(crate) fn note_unqueued(&mut self, entry: &Entry) {
         if !entry.begun {
-            self.stats.queued = self.stats.queued.saturating_sub(1);
-            self.room.release();
+            self.count_unqueued(1);
         }
+    }
+
+    /// So many tasks wait no longer, and give their room back.
+    fn count_unqueued(&mut self, tasks: usize) {
+        self.stats.queued = self.stats.queued.saturating_sub(tasks);
+        self.room.release(tasks);
     }
 
     /// Takes all tasks that have not begun, from the queue and from the workers, for whoever cancels them.
@@ -521,8 +525,7 @@ impl Dispatch {
             // It is welcomed first, and told then; or it hears nothing any more.
             return None;
         }
-        let over =
-            self.closed && self.entering == 0 && self.queue.is_empty() && in_hand == 0 && !self.has_work_in_flight();
+        let over = self.is_drained() && in_hand == 0 && !self.has_work_in_flight();
         if over || self.stopping || seat.state == SeatState::Leaving || seat.dealt >= self.most_tasks {
             return Some(Duration::ZERO);
         }
@@ -536,7 +539,12 @@ impl Dispatch {
 
     /// Whether there is nothing left to do, and nobody to do it.
     pub(crate) fn is_ended(&self) -> bool {
-        self.closed && self.entering == 0 && self.queue.is_empty() && self.seats.iter().all(Option::is_none)
+        self.is_drained() && self.seats.iter().all(Option::is_none)
+    }
+
+    /// Whether no task waits here, and none will come from outside.
+    fn is_drained(&self) -> bool {
+        self.closed && self.entering == 0 && !self.preparing && self.queue.is_empty()
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -201,7 +201,7 @@ impl Lane {
         asleep.load(Ordering::SeqCst) != 0 && asleep.swap(0, Ordering::SeqCst) != 0
     }
 
-    /// Tells the worker of the functions it has not heard of.
+    /// Tells the worker of the functions it has not heard of. The slot that names one of them publishes them.
     fn tell_functions(&mut self, functions: &FunctionTable, needed: u32) {
         if needed < self.functions_told {
             return;
@@ -212,8 +212,6 @@ impl Lane {
             }
             self.functions_told += 1;
         }
-        // Published by the slot that names one of them.
-        self.shared.head().functions.0.store(self.functions_told, Ordering::Relaxed);
     }
 
     /// Whether so many tasks at least, from 1 up, are over.

@@ -104,8 +104,6 @@ pub(crate) struct Head {
     pub(crate) bell: Line,
     /// How many reply blocks the parent has given back, ever.
     pub(crate) replies_taken: Line,
-    /// How many items of `functions` are filled in.
-    pub(crate) functions: Line,
 }
 
 #[repr(C, align(128))]

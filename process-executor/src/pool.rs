@@ -17,7 +17,7 @@ use crate::system;
 use executor_core::remote::{Cause, Place, Reply};
 use executor_core::task::{Left, TaskOwner};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use results::Fetcher;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
@@ -112,10 +112,17 @@ impl Pool {
 
     /// Does something under the lock, then wakes whom it concerns.
     pub(crate) fn with_dispatch<R>(&self, f: impl FnOnce(&mut Dispatch, &mut Wakes) -> R) -> R {
+        self.with_locked(self.dispatch.lock(), f)
+    }
+
+    fn with_locked<R>(
+        &self,
+        mut dispatch: MutexGuard<'_, Dispatch>,
+        f: impl FnOnce(&mut Dispatch, &mut Wakes) -> R,
+    ) -> R {
         let mut wakes = Wakes::default();
-        let mut dispatch = self.dispatch.lock();
         let result = f(&mut dispatch, &mut wakes);
-        if wakes.room_freed && dispatch.room.is_free() {
+        if wakes.closed || (wakes.room_freed && dispatch.room.is_free()) {
             wakes.room = std::mem::take(&mut dispatch.room.wakers);
         }
         drop(dispatch);
@@ -142,7 +149,7 @@ impl Pool {
             system::wake(&shared.head().asleep.0);
         }
         wakes.porters.iter().for_each(|porter| porter.wake());
-        if wakes.room_freed && self.settings.queue_capacity.is_some() {
+        if (wakes.closed || wakes.room_freed) && self.settings.queue_capacity.is_some() {
             self.room_freed.notify_all();
         }
         wake_all(wakes.room);

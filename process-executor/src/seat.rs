@@ -47,4 +47,9 @@ impl Seat {
     pub(crate) fn takes_tasks(&self, most: u64) -> bool {
         self.state == SeatState::Ready && !self.lost && self.dealt < most
     }
+
+    /// Whether it would begin another task at once.
+    pub(crate) fn is_free(&self, most: u64) -> bool {
+        self.takes_tasks(most) && self.lane.depth() == 0
+    }
 }

@@ -193,11 +193,7 @@ impl Supervisor {
     /// Takes what workers have left, and lets couriers finish it. True if there was anything.
     fn collect(&mut self) -> bool {
         let mut batch = Batch::default();
-        self.pool.with_dispatch(|dispatch, wakes| {
-            dispatch.collect(&mut batch, wakes);
-            self.pool.take_in_hand(&batch);
-            dispatch.deal(wakes);
-        });
+        self.pool.with_dispatch(|dispatch, wakes| self.pool.gather(dispatch, &mut batch, wakes));
         self.hand_over(batch)
     }
 

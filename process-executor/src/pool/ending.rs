@@ -3,7 +3,7 @@
 use super::{Pool, wake_all};
 use crate::batch::Batch;
 use crate::couriers;
-use crate::dispatch::{Dispatch, IN_HAND};
+use crate::dispatch::{Dispatch, IN_HAND, Wakes};
 use crate::lane::Collected;
 use executor_core::remote::Cause;
 use executor_core::task::before_blocking;
@@ -19,12 +19,8 @@ impl Pool {
     pub(crate) fn break_down(self: &Arc<Self>, broken: BrokenExecutor) {
         let broken = self.broken.get_or_init(|| broken).clone();
         self.with_dispatch(|dispatch, wakes| {
-            dispatch.closed = true;
-            self.closed.store(true, Ordering::Relaxed);
+            self.close(dispatch, wakes);
             dispatch.stopping = true;
-            wakes.supervisor = true;
-            wakes.room_freed = true;
-            wakes.room = std::mem::take(&mut dispatch.room.wakers);
         });
         self.end_queue(Some(&broken));
     }
@@ -57,18 +53,19 @@ impl Pool {
         }
     }
 
+    /// From now on no task is taken; whoever waits for room is told.
+    fn close(&self, dispatch: &mut Dispatch, wakes: &mut Wakes) {
+        dispatch.closed = true;
+        self.closed.store(true, Ordering::Relaxed);
+        wakes.supervisor = true;
+        wakes.closed = true;
+    }
+
     fn begin_shutdown(&self, how: Shutdown) {
         let cancelled = self.with_dispatch(|dispatch, wakes| {
-            dispatch.closed = true;
-            self.closed.store(true, Ordering::Relaxed);
-            wakes.supervisor = true;
-            wakes.room_freed = true;
-            let cancelled = if how.cancels() { dispatch.take_unbegun() } else { Vec::new() };
-            let wakers = std::mem::take(&mut dispatch.room.wakers);
-            wakes.room.extend(wakers);
-            cancelled
+            self.close(dispatch, wakes);
+            if how.cancels() { dispatch.take_unbegun() } else { Vec::new() }
         });
-        self.room_freed.notify_all();
         // Newest first: nothing that ends here may let an older one begin.
         for entry in cancelled.into_iter().rev() {
             let _ = entry.task.cancel();

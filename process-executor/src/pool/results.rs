@@ -3,7 +3,7 @@
 use super::{Pool, SPARE, TICK};
 use crate::batch::Batch;
 use crate::carrier;
-use crate::dispatch::{LOOSE, Wakes};
+use crate::dispatch::{Dispatch, LOOSE, Wakes};
 use crate::entry::{Entry, Payload};
 use crate::lane::Collected;
 use crate::link::{Link, ReplyBuffers};
@@ -70,21 +70,20 @@ impl Pool {
 
     /// Takes what is there, unless another thread is at it.
     fn try_collect(self: &Arc<Self>) {
-        let Some(mut dispatch) = self.dispatch.try_lock() else { return };
+        let Some(dispatch) = self.dispatch.try_lock() else { return };
         if !dispatch.has_results(1) {
             return;
         }
-        let mut wakes = Wakes::default();
         let mut batch = SPARE.take();
-        dispatch.collect(&mut batch, &mut wakes);
-        self.take_in_hand(&batch);
-        dispatch.deal(&mut wakes);
-        if wakes.room_freed && dispatch.room.is_free() {
-            wakes.room = std::mem::take(&mut dispatch.room.wakers);
-        }
-        drop(dispatch);
-        self.wake(wakes);
+        self.with_locked(dispatch, |dispatch, wakes| self.gather(dispatch, &mut batch, wakes));
         self.finish_and_keep(batch);
+    }
+
+    /// Takes all results there are into a batch, and deals what workers have room for now.
+    pub(crate) fn gather(&self, dispatch: &mut Dispatch, batch: &mut Batch, wakes: &mut Wakes) {
+        dispatch.collect(batch, wakes);
+        self.take_in_hand(batch);
+        dispatch.deal(wakes);
     }
 
     // Bells. While threads of the program fetch results one after the other, workers do not ring; the supervisor then looks

@@ -146,11 +146,7 @@ impl Pool {
                 outcome = Pushed::Closed(task);
                 return;
             }
-            if entered {
-                dispatch.entering -= 1;
-            } else {
-                dispatch.room.used += 1;
-            }
+            dispatch.admit(entered);
             // One that is packed later has its number then.
             let number = function.map_or(Ok(u32::MAX), |function| dispatch.functions.number(function, self.image));
             let number = match number {
@@ -170,9 +166,7 @@ impl Pool {
             dispatch.push(entry, wakes);
             if dispatch.has_results(MANY) {
                 let mut batch = SPARE.take();
-                dispatch.collect(&mut batch, wakes);
-                self.take_in_hand(&batch);
-                dispatch.deal(wakes);
+                self.gather(dispatch, &mut batch, wakes);
                 results = Some(batch);
             }
         });
@@ -193,13 +187,7 @@ impl Pool {
 
     /// The input cannot be carried: that is the task's own failure.
     fn refuse_to_carry(&self, task: Task, cause: Cause, entered: bool) {
-        self.fail_unpushed(task, cause, |dispatch| {
-            if entered {
-                dispatch.entering -= 1;
-            } else {
-                dispatch.room.used += 1;
-            }
-        });
+        self.fail_unpushed(task, cause, |dispatch| dispatch.admit(entered));
     }
 
     /// Ends a task that takes room but is in no queue.

@@ -8,6 +8,7 @@ mod bytes;
 mod child;
 mod processes;
 mod support;
+#[path = "../../../thread-executor/tests/it/watchdog.rs"]
 mod watchdog;
 
 mod cancels;

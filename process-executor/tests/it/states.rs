@@ -194,3 +194,29 @@ fn s18_shut_down_from_a_callback() {
         pool.shutdown(Shutdown::wait());
     });
 }
+
+/// A large argument is put into shared memory outside the pool's lock: a pool that is shut down meanwhile waits for it.
+#[test]
+fn s3_shut_down_while_a_large_argument_is_prepared() {
+    fn length(bytes: Vec<u8>) -> usize {
+        bytes.len()
+    }
+    const LARGE: usize = 4 << 20;
+    watched(|| {
+        for round in 0..30 {
+            let pool = pool(1);
+            assert_works(&pool);
+            step(format!("round {round}: the end against a large task"));
+            let accepted = std::thread::scope(|scope| {
+                let submitting = scope.spawn(|| pool.submit(length, vec![1; LARGE]));
+                pool.shutdown(Shutdown::no_wait());
+                submitting.join().unwrap()
+            });
+            pool.shutdown(Shutdown::wait());
+            if let Ok(task) = accepted {
+                assert!(task.is_done(), "the pool has ended");
+                assert_eq!(outcome("an accepted task", task).unwrap(), LARGE);
+            }
+        }
+    });
+}
