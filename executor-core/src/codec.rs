@@ -15,6 +15,7 @@ mod encode;
 mod error;
 mod varint;
 
+use crate::output::Output;
 use encode::Writer;
 pub(crate) use encode::each_once;
 use error::Error;
@@ -30,8 +31,18 @@ const FREE_ELEMENTS: usize = 1 << 20;
 
 /// Appends the encoding of `value`. After an error, and after a panic of the type's serde code, `out` is as before.
 #[inline]
-pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Output<'_>) -> Result<(), String> {
     Writer::new(out).write(value).map_err(Error::into_text)
+}
+
+/// As `encode`; but the bytes of a `Vec<u8>` go to the output as they are, and a large one is not copied on its way to
+/// memory that takes bytes over.
+#[inline]
+pub(crate) fn encode_whole<T: Serialize + 'static>(value: &T, out: &mut Output<'_>) -> Result<(), String> {
+    match (value as &dyn Any).downcast_ref::<Vec<u8>>() {
+        Some(value) => encode::whole(value, out).map_err(Error::into_text),
+        None => encode(value, out),
+    }
 }
 
 /// Decodes a value that fills `bytes` exactly.

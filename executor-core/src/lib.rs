@@ -45,6 +45,7 @@ mod waiting;
 mod codec;
 mod codec_error;
 mod death;
+mod output;
 pub mod remote;
 
 mod cancel_on_drop;

@@ -26,6 +26,7 @@ use crate::cell::CellRef;
 use crate::death::Death;
 use crate::error::{CodecPhase, TaskError};
 use crate::header::Header;
+pub use crate::output::{Memory, Output, Window};
 use crate::sync::Ordering;
 use crate::task::{Owner, Task};
 pub use initializer::{Initializer, InitializerError};
@@ -113,7 +114,7 @@ pub(crate) type Packed = Result<Function, (CodecPhase, String)>;
 /// How the work of a cell crosses, types erased: part of the cell's vtable.
 pub(crate) struct RemoteWork {
     /// Appends the input's encoding and drops the input.
-    pub(crate) pack: unsafe fn(NonNull<Header>, &mut Vec<u8>) -> Packed,
+    pub(crate) pack: unsafe fn(NonNull<Header>, &mut Output<'_>) -> Packed,
     /// Whether it is a chunk of `map`.
     pub(crate) has_items: bool,
     /// Takes a reply in. `Some`: so many items of the input are over, and the rest is to run again.
@@ -212,7 +213,7 @@ pub fn skip_items(input: &mut Vec<u8>, items: usize) -> bool {
 }
 
 /// Appends the reply of a task whose input or result could not be carried, as said by the transport, in the worker.
-pub fn write_codec_error(phase: CodecPhase, text: &str, reply: &mut Vec<u8>) {
+pub fn write_codec_error(phase: CodecPhase, text: &str, reply: &mut Output<'_>) {
     frame::push_codec_error(phase, text, reply);
 }
 
@@ -222,14 +223,13 @@ pub fn serializing_once<R>(encode: impl FnOnce() -> R) -> R {
     crate::codec::each_once(encode)
 }
 
-/// The outcome of an item of a chunk whose result could not be carried, as said by the transport, in the worker.
-#[must_use]
-pub fn item_with_error(phase: CodecPhase, text: &str) -> Vec<u8> {
-    let mut item = Vec::new();
-    let start = frame::begin_item(&mut item);
-    frame::push_codec_error(phase, text, &mut item);
-    frame::end_item(&mut item, start, false);
-    item
+/// Puts another outcome in the place of that which an item of a chunk has, the last one in the output, which began at
+/// `start`: its result could not be carried, as said by the transport, in the worker.
+pub fn refuse_item(start: usize, phase: CodecPhase, text: &str, output: &mut Output<'_>) {
+    output.truncate(start);
+    let start = frame::begin_item(output);
+    frame::push_codec_error(phase, text, output);
+    frame::end_item(output, start, false);
 }
 
 /// The parent's side of tasks that run in another process.
@@ -273,7 +273,7 @@ impl Task {
     /// # Panics
     ///
     /// If the task is not portable.
-    pub fn pack(&self, bytes: &mut Vec<u8>) -> Result<Function, Cause> {
+    pub fn pack(&self, bytes: &mut Output<'_>) -> Result<Function, Cause> {
         let cell = self.cell();
         let remote = cell.header().vtable.remote.expect("the task is portable");
         // SAFETY: a live cell of the vtable's types; AWAY makes its work ours.

@@ -17,6 +17,9 @@ pub(crate) struct Buffer {
     mapping: Mapping,
 }
 
+/// As the memory is called in `/proc`.
+const NAME: &str = "concurrent-futures";
+
 /// Numbers of this process's buffers. They begin at a different place in each process, by its own number, so that a buffer
 /// that comes back is not taken for another's.
 fn next_id() -> u64 {
@@ -27,11 +30,15 @@ fn next_id() -> u64 {
 impl Buffer {
     /// Makes a buffer of `length` bytes, all zero, filled by `fill`.
     pub(crate) fn build(length: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<Self> {
-        let file = system::anonymous_memory("concurrent-futures", length)?;
+        let file = system::anonymous_memory(NAME, length)?;
         let writable = Mapping::new(&file, length, Access::ReadWrite)?;
         // SAFETY: fresh memory that nobody else has yet.
         fill(unsafe { std::slice::from_raw_parts_mut(writable.start().as_ptr(), length) });
         drop(writable);
+        Self::seal(file, length)
+    }
+
+    fn seal(file: OwnedFd, length: usize) -> io::Result<Self> {
         system::seal_for_reading(&file)?;
         let mapping = Mapping::new(&file, length, Access::Read)?;
         Ok(Self { id: next_id(), file, mapping })
@@ -39,12 +46,7 @@ impl Buffer {
 
     /// A buffer with these contents.
     pub(crate) fn copy_of(bytes: &[u8]) -> io::Result<Self> {
-        let file = system::anonymous_memory("concurrent-futures", bytes.len())?;
-        // Written and not mapped: the kernel fills page after page without a fault for each.
-        system::write_all(&file, bytes)?;
-        system::seal_for_reading(&file)?;
-        let mapping = Mapping::new(&file, bytes.len(), Access::Read)?;
-        Ok(Self { id: next_id(), file, mapping })
+        GrowingBuffer::new()?.finish(bytes)
     }
 
     /// A buffer that another process made. What can still be written to is copied; what could shrink is refused.
@@ -93,5 +95,66 @@ impl Buffer {
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: mapped for reading as long as `self`, and sealed: nobody can change it.
         unsafe { std::slice::from_raw_parts(self.mapping.start().as_ptr(), self.mapping.length()) }
+    }
+}
+
+/// A buffer that is being written, front to back, its length not known yet.
+#[derive(Debug)]
+pub(crate) struct GrowingBuffer {
+    file: OwnedFd,
+    length: usize,
+}
+
+impl GrowingBuffer {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { file: system::growing_memory(NAME)?, length: 0 })
+    }
+
+    /// Appends bytes. Written and not mapped: the kernel fills page after page without a fault for each.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.length += bytes.len();
+        system::write_all(&self.file, bytes)
+    }
+
+    /// Appends the last bytes, and makes it a buffer.
+    pub(crate) fn finish(mut self, bytes: &[u8]) -> io::Result<Buffer> {
+        self.write(bytes)?;
+        Buffer::seal(self.file, self.length)
+    }
+}
+
+/// The front of something that is being encoded and grows too long to be held: it goes to a buffer bit by bit.
+#[derive(Debug, Default)]
+pub(crate) struct Spill {
+    buffer: Option<GrowingBuffer>,
+    error: Option<io::Error>,
+}
+
+impl Spill {
+    /// Moves all of `held`, and then `more`, to the buffer. False: nothing was moved, since there is no buffer to be had.
+    pub(crate) fn take(&mut self, held: &mut Vec<u8>, more: &[u8]) -> bool {
+        if self.buffer.is_none() && self.error.is_none() {
+            self.buffer = GrowingBuffer::new().ok();
+        }
+        if let Some(buffer) = &mut self.buffer {
+            let written = buffer.write(held).and_then(|()| buffer.write(more));
+            self.error = written.err();
+        } else if self.error.is_none() {
+            return false;
+        }
+        if self.error.is_some() {
+            // What follows is worth nothing, and is not kept.
+            self.buffer = None;
+        }
+        held.clear();
+        true
+    }
+
+    /// All of it, with `end` behind; `None` if nothing was ever moved.
+    pub(crate) fn finish(self, end: &[u8]) -> io::Result<Option<Buffer>> {
+        match self.error {
+            Some(error) => Err(error),
+            None => self.buffer.map(|buffer| buffer.finish(end)).transpose(),
+        }
     }
 }

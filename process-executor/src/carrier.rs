@@ -8,6 +8,8 @@ use std::sync::Arc;
 thread_local! {
     /// Whether buffers are noted: a value is being packed.
     static COLLECTS: Cell<bool> = const { Cell::new(false) };
+    /// Whether there are any; a look at this costs next to nothing.
+    static HAS_NOTED: Cell<bool> = const { Cell::new(false) };
     static NOTED: RefCell<Vec<Arc<Buffer>>> = const { RefCell::new(Vec::new()) };
     static SOURCE: RefCell<Option<Arc<dyn Source>>> = const { RefCell::new(None) };
 }
@@ -21,19 +23,27 @@ pub(crate) trait Source {
 /// Runs `pack`, and gives the buffers it noted.
 pub(crate) fn collecting<R>(pack: impl FnOnce() -> R) -> (R, Vec<Arc<Buffer>>) {
     // A value whose own serde code submits a task is packed around that task's.
-    let outer = if COLLECTS.replace(true) { Some(NOTED.take()) } else { None };
+    let outer = COLLECTS.replace(true).then(take_noted);
     let result = pack();
     let noted = take_noted();
     COLLECTS.set(outer.is_some());
-    if let Some(outer) = outer {
+    if let Some(outer) = outer.filter(|outer| !outer.is_empty()) {
+        HAS_NOTED.set(true);
         NOTED.set(outer);
     }
     (result, noted)
 }
 
+/// Whether any were noted so far inside `collecting`.
+#[inline]
+pub(crate) fn has_noted() -> bool {
+    HAS_NOTED.get()
+}
+
 /// The buffers noted so far inside `collecting`.
+#[inline]
 pub(crate) fn take_noted() -> Vec<Arc<Buffer>> {
-    NOTED.with_borrow_mut(|noted| if noted.is_empty() { Vec::new() } else { std::mem::take(noted) })
+    if HAS_NOTED.replace(false) { NOTED.take() } else { Vec::new() }
 }
 
 /// Notes a buffer of a value that is being packed. False: nobody collects, the value goes elsewhere.
@@ -46,6 +56,7 @@ pub(crate) fn note(buffer: &Arc<Buffer>) -> bool {
             noted.push(buffer.clone());
         }
     });
+    HAS_NOTED.set(true);
     true
 }
 

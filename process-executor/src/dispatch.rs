@@ -143,6 +143,11 @@ impl Dispatch {
         self.deal(wakes);
     }
 
+    /// Whether no task waits for a worker, large or small.
+    pub(crate) fn is_ready_for_large_input(&self) -> bool {
+        self.queue.is_empty() && !self.preparing
+    }
+
     /// Hands queued tasks to workers as long as one can take them.
     pub(crate) fn deal(&mut self, wakes: &mut Wakes) {
         self.advance_older(wakes);

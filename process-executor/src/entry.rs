@@ -61,6 +61,16 @@ impl Payload {
         Self::Small { length: input.len() as u8, bytes }
     }
 
+    /// Keeps the first `used` of a few bytes.
+    #[inline]
+    pub(crate) fn of_few<const FEW: usize>(few: &[u8; FEW], used: usize) -> Self {
+        const { assert!(FEW >= SMALL, "a copy of fixed size") };
+        match few.first_chunk() {
+            Some(bytes) if used <= SMALL => Self::Small { length: used as u8, bytes: *bytes },
+            _ => Self::Bytes(few[..used].to_vec()),
+        }
+    }
+
     /// Whether it has to become a buffer before it is dealt.
     pub(crate) fn is_unwieldy(&self) -> bool {
         matches!(self, Self::Bytes(bytes) if bytes.len() > BLOCK)

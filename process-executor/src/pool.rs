@@ -4,6 +4,7 @@
 //! (`supervisor.rs`) starts and watches workers and never runs user code. Couriers (`couriers.rs`) run callbacks.
 
 mod ending;
+mod packing;
 mod results;
 mod submission;
 

@@ -18,7 +18,7 @@ use crate::link::Link;
 use crate::parcel::{MOST_BYTES, NotSent, Packed, Sender};
 use crate::pool::{Pool, no_number_text};
 use executor_core::CodecPhase;
-use executor_core::remote::{Cause, Reply, serializing_once};
+use executor_core::remote::{Cause, Output, Reply, serializing_once};
 use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::sync::Arc;
@@ -169,7 +169,8 @@ impl Rounds {
 
     fn encode(&self, entry: &mut Entry) -> Result<(), Failure> {
         let mut bytes = Vec::new();
-        let (function, attachments) = carrier::collecting(|| serializing_once(|| entry.task.pack(&mut bytes)));
+        let (function, attachments) =
+            carrier::collecting(|| serializing_once(|| entry.task.pack(&mut Output::new(&mut bytes))));
         let function = function.map_err(Failure::Cause)?;
         let number = self.pool.with_dispatch(|dispatch, _| dispatch.functions.number(function, self.pool.image()));
         entry.function = number.map_err(|no_number| {

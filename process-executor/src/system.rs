@@ -68,13 +68,18 @@ impl Drop for Mapping {
 
 /// Anonymous memory of a fixed size behind a descriptor: no name, no file, gone with its last descriptor and mapping.
 pub(crate) fn anonymous_memory(name: &str, length: usize) -> io::Result<OwnedFd> {
-    let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let file = growing_memory(name)?;
     rustix::fs::ftruncate(&file, length as u64)?;
-    rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW)?;
+    rustix::fs::fcntl_add_seals(&file, LENGTH)?;
     Ok(file)
 }
 
-/// Writes all bytes from the start of a file.
+/// The same with no size yet: what is written makes it longer.
+pub(crate) fn growing_memory(name: &str) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
+}
+
+/// Writes all bytes at the place where the last write ended.
 pub(crate) fn write_all(file: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match retry_on_intr(|| rustix::io::write(&file, bytes))? {
@@ -85,18 +90,21 @@ pub(crate) fn write_all(file: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Seals memory against all change, for ever. No writable mapping of it may exist.
+/// Seals memory against all change, for ever, also of its length. No writable mapping of it may exist.
 pub(crate) fn seal_for_reading(file: impl AsFd) -> io::Result<()> {
     // The kernel gives up if it finds pages in use for a moment, by its own housekeeping; the moment passes.
     for _ in 0..SEAL_TRIES {
-        match rustix::fs::fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SEAL) {
+        match rustix::fs::fcntl_add_seals(&file, SealFlags::WRITE | LENGTH | SealFlags::SEAL) {
             Err(Errno::BUSY) => std::thread::yield_now(),
             sealed => return Ok(sealed?),
         }
     }
     // No new way to write is left, and the only one there was is gone: as good, where the maker is trusted.
-    Ok(rustix::fs::fcntl_add_seals(file, SealFlags::FUTURE_WRITE | SealFlags::SEAL)?)
+    Ok(rustix::fs::fcntl_add_seals(file, SealFlags::FUTURE_WRITE | LENGTH | SealFlags::SEAL)?)
 }
+
+/// Seals against another length.
+const LENGTH: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
 
 const SEAL_TRIES: u32 = 8;
 
@@ -115,7 +123,7 @@ pub(crate) enum Sealed {
 pub(crate) fn seals_of(file: impl AsFd, length: u64) -> Sealed {
     let seals = rustix::fs::fcntl_get_seals(&file).unwrap_or(SealFlags::empty());
     let is_long = rustix::fs::fstat(file).is_ok_and(|stat| u64::try_from(stat.st_size) == Ok(length));
-    if !is_long || !seals.contains(SealFlags::SHRINK | SealFlags::GROW) {
+    if !is_long || !seals.contains(LENGTH) {
         Sealed::No
     } else if seals.contains(SealFlags::WRITE) {
         Sealed::Wholly

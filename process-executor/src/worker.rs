@@ -10,6 +10,7 @@
 mod connection;
 mod messages;
 mod reply;
+mod running;
 mod tasks;
 
 use crate::image::Image;
@@ -18,9 +19,9 @@ use crate::message::{Message, Received, Receiver};
 use crate::system::{self, Access, Mapping};
 use crate::worker_settings::WorkerSettings;
 use connection::Connection;
-use executor_core::remote::Job;
+use executor_core::remote::{Job, Output};
 use messages::Messages;
-use reply::Silent;
+use running::Silent;
 use rustix::fd::{AsFd, OwnedFd};
 use std::io;
 use std::sync::Arc;
@@ -113,8 +114,9 @@ fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) 
         let function = WorkerSettings::initializer_name(*name)
             .resolve(image)
             .ok_or("the initializer is not where the parent said it is")?;
-        let mut job =
-            Job { input, reply: &mut reply, scratch: &mut Vec::new(), stop: &AtomicU32::new(0), progress: &mut Silent };
+        let stop = AtomicU32::new(0);
+        let output = Output::new(&mut reply);
+        let mut job = Job { input, output, stop: &stop, timed: false, progress: &mut Silent };
         // SAFETY: a genuine descriptor, and the function it was made for, as the parent says, which started this process.
         unsafe { function.descriptor.run(function.code, &mut job) };
     }

@@ -4,17 +4,18 @@
 //! `serialize_u8` is one byte. For types that do so always, the compiler makes the question disappear, and of the loop
 //! it makes a copy.
 
+use crate::output::Output;
 use serde::Serialize;
 use serde::ser::{Impossible, Serializer};
 use std::fmt;
 
-/// Appends the bytes of the elements. For elements that are not bytes, appends a byte nonetheless and gives them back,
-/// with their places.
+/// Appends the bytes of the elements, and tells how many there were. For elements that are not bytes, appends a byte
+/// nonetheless and gives them back, with their places.
 #[inline]
-pub(super) fn extend<T: Serialize>(bytes: &mut Vec<u8>, items: impl Iterator<Item = T>) -> Vec<(usize, T)> {
+pub(super) fn extend<T: Serialize>(bytes: &mut Output<'_>, items: impl Iterator<Item = T>) -> (usize, Vec<(usize, T)>) {
     let mut others = Vec::new();
     let mut place = 0;
-    bytes.extend(items.map(|item| {
+    let count = bytes.extend_exactly(items.map(|item| {
         let byte = item.serialize(OneByte).unwrap_or_else(|NotOneByte| {
             others.push((place, item));
             0
@@ -22,7 +23,7 @@ pub(super) fn extend<T: Serialize>(bytes: &mut Vec<u8>, items: impl Iterator<Ite
         place += 1;
         byte
     }));
-    others
+    (count, others)
 }
 
 /// The bytes of a sequence that fills `bytes` exactly; `None` if it does not.

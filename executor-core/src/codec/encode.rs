@@ -4,6 +4,7 @@ use super::bytes::{self, OneByte};
 use super::error::Error;
 use super::varint::{push_varint, zigzag};
 use super::{FREE_ELEMENTS, LEVELS};
+use crate::output::Output;
 use postcard::ser_flavors::Flavor;
 use serde::ser::{
     SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
@@ -12,15 +13,11 @@ use serde::ser::{
 use serde::{Serialize, Serializer};
 use std::cell::Cell;
 use std::fmt::{self, Write};
-use std::mem;
-
-/// Room that a sequence's length alone may ask for; what is really longer grows as any `Vec`.
-const RESERVED: usize = 64 << 20;
 
 /// Postcard's output.
-struct Bytes(Vec<u8>);
+struct Bytes<'o, 'm>(&'o mut Output<'m>);
 
-impl Flavor for Bytes {
+impl Flavor for Bytes<'_, '_> {
     type Output = ();
 
     #[inline(always)]
@@ -31,7 +28,7 @@ impl Flavor for Bytes {
 
     #[inline(always)]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        self.0.extend(bytes);
         Ok(())
     }
 
@@ -41,24 +38,22 @@ impl Flavor for Bytes {
 }
 
 /// One value on its way out; takes back what it wrote unless it came to the end.
-pub(super) struct Writer<'o> {
-    /// Has the caller's bytes meanwhile: one pointer less to follow for every number.
-    postcard: postcard::Serializer<Bytes>,
-    /// Where they are from.
-    out: &'o mut Vec<u8>,
-    /// Where it began to write.
+pub(super) struct Writer<'o, 'm> {
+    postcard: postcard::Serializer<Bytes<'o, 'm>>,
+    /// Where it began to write, and what was held there.
     start: usize,
+    held: usize,
     /// Elements of sequences and maps so far.
     elements: usize,
     is_complete: bool,
 }
 
-impl<'o> Writer<'o> {
+impl<'o, 'm> Writer<'o, 'm> {
     #[inline]
-    pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
-        let start = out.len();
-        let postcard = postcard::Serializer { output: Bytes(mem::take(out)) };
-        Self { postcard, out, start, elements: 0, is_complete: false }
+    pub(super) fn new(out: &'o mut Output<'m>) -> Self {
+        let (start, held) = (out.len(), out.held());
+        let postcard = postcard::Serializer { output: Bytes(out) };
+        Self { postcard, start, held, elements: 0, is_complete: false }
     }
 
     #[inline]
@@ -70,36 +65,40 @@ impl<'o> Writer<'o> {
         if self.elements.saturating_sub(bytes) > FREE_ELEMENTS {
             return Err(Error::too_many_free_elements());
         }
+        if self.bytes().has_failed() {
+            return Err(Error::no_memory());
+        }
         self.is_complete = true;
         Ok(())
     }
 
     #[inline]
-    fn bytes(&mut self) -> &mut Vec<u8> {
-        &mut self.postcard.output.0
+    fn bytes(&mut self) -> &mut Output<'m> {
+        self.postcard.output.0
     }
 }
 
-impl Drop for Writer<'_> {
+impl Drop for Writer<'_, '_> {
     #[inline]
     fn drop(&mut self) {
-        let mut bytes = mem::take(self.bytes());
         if !self.is_complete {
-            bytes.truncate(self.start);
+            let (start, held) = (self.start, self.held);
+            let bytes = self.bytes();
+            bytes.truncate(start);
+            bytes.set_held(held);
         }
-        *self.out = bytes;
     }
 }
 
 /// Writes one value into the writer, whose containers may be nested so many levels more.
 ///
 /// Small and by value: nothing is to be undone when a level ends.
-pub(super) struct Encoder<'a, 'o> {
-    writer: &'a mut Writer<'o>,
+pub(super) struct Encoder<'a, 'o, 'm> {
+    writer: &'a mut Writer<'o, 'm>,
     levels: u32,
 }
 
-impl<'a, 'o> Encoder<'a, 'o> {
+impl<'a, 'o, 'm> Encoder<'a, 'o, 'm> {
     /// For what is inside a container.
     #[inline]
     fn inside(self) -> Result<Self, Error> {
@@ -119,15 +118,17 @@ impl<'a, 'o> Encoder<'a, 'o> {
     }
 
     #[inline]
-    fn elements(self, announced: Option<usize>) -> Result<Elements<'a, 'o>, Error> {
+    fn elements(self, announced: Option<usize>) -> Result<Elements<'a, 'o, 'm>, Error> {
         let encoder = self.inside()?;
-        if let Some(count) = announced {
-            // Every element takes a byte at least, as a rule.
-            encoder.writer.bytes().reserve(count.min(RESERVED));
-            push_varint(encoder.writer.bytes(), count as u64);
+        let bytes = encoder.writer.bytes();
+        let held = bytes.held();
+        match announced {
+            Some(count) => push_varint(bytes, count as u64),
+            // It is put in front of the elements later.
+            None => _ = bytes.hold(),
         }
-        let start = encoder.writer.bytes().len();
-        Ok(Elements { encoder, announced, start, count: 0 })
+        let start = bytes.len();
+        Ok(Elements { encoder, announced, held, start, count: 0 })
     }
 }
 
@@ -150,11 +151,11 @@ macro_rules! write_as_varint {
     )*};
 }
 
-impl<'a, 'o> Serializer for Encoder<'a, 'o> {
+impl<'a, 'o, 'm> Serializer for Encoder<'a, 'o, 'm> {
     type Ok = ();
     type Error = Error;
-    type SerializeSeq = Elements<'a, 'o>;
-    type SerializeMap = Elements<'a, 'o>;
+    type SerializeSeq = Elements<'a, 'o, 'm>;
+    type SerializeMap = Elements<'a, 'o, 'm>;
     type SerializeTuple = Self;
     type SerializeTupleStruct = Self;
     type SerializeTupleVariant = Self;
@@ -191,7 +192,7 @@ impl<'a, 'o> Serializer for Encoder<'a, 'o> {
     fn serialize_bytes(self, value: &[u8]) -> Result<(), Error> {
         let bytes = self.writer.bytes();
         push_varint(bytes, value.len() as u64);
-        bytes.extend_from_slice(value);
+        bytes.extend(value);
         Ok(())
     }
 
@@ -238,7 +239,7 @@ impl<'a, 'o> Serializer for Encoder<'a, 'o> {
     }
 
     #[inline]
-    fn serialize_seq(self, length: Option<usize>) -> Result<Elements<'a, 'o>, Error> {
+    fn serialize_seq(self, length: Option<usize>) -> Result<Elements<'a, 'o, 'm>, Error> {
         self.elements(length)
     }
 
@@ -264,7 +265,7 @@ impl<'a, 'o> Serializer for Encoder<'a, 'o> {
     }
 
     #[inline]
-    fn serialize_map(self, length: Option<usize>) -> Result<Elements<'a, 'o>, Error> {
+    fn serialize_map(self, length: Option<usize>) -> Result<Elements<'a, 'o, 'm>, Error> {
         self.elements(length)
     }
 
@@ -315,6 +316,19 @@ impl<'a, 'o> Serializer for Encoder<'a, 'o> {
     }
 }
 
+/// Appends bytes and their number, both or none.
+pub(super) fn whole(value: &[u8], out: &mut Output<'_>) -> Result<(), Error> {
+    let mut writer = Writer::new(out);
+    let bytes = writer.bytes();
+    push_varint(bytes, value.len() as u64);
+    bytes.extend(value);
+    if bytes.has_failed() {
+        return Err(Error::no_memory());
+    }
+    writer.is_complete = true;
+    Ok(())
+}
+
 thread_local! {
     /// Whether types may do more than write when they are serialized: then each value is, once.
     static ONCE: Cell<bool> = const { Cell::new(false) };
@@ -338,16 +352,18 @@ fn is_named_as_byte<T>() -> bool {
 }
 
 /// A sequence or map on its way out.
-pub(super) struct Elements<'a, 'o> {
-    encoder: Encoder<'a, 'o>,
+pub(super) struct Elements<'a, 'o, 'm> {
+    encoder: Encoder<'a, 'o, 'm>,
     /// The length that was written in front, if the type knew it.
     announced: Option<usize>,
+    /// What was held before.
+    held: usize,
     /// Where the first element begins.
     start: usize,
     count: usize,
 }
 
-impl Elements<'_, '_> {
+impl Elements<'_, '_, '_> {
     #[inline]
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         self.count += 1;
@@ -358,19 +374,22 @@ impl Elements<'_, '_> {
     #[inline]
     fn write_bytes<T: Serialize>(&mut self, items: impl Iterator<Item = T>) -> Result<(), Error> {
         let out = self.encoder.writer.bytes();
-        let start = out.len();
-        let others = bytes::extend(out, items);
+        let (start, held) = (out.len(), out.hold());
+        let (count, others) = bytes::extend(out, items);
         if others.is_empty() {
-            self.count += self.encoder.writer.bytes().len() - start;
+            out.set_held(held);
+            self.count += count;
             return Ok(());
         }
-        self.write_others(start, others)
+        self.write_others(start, held, others)
     }
 
     /// Puts the elements that are not bytes in their places after all.
     #[cold]
-    fn write_others<T: Serialize>(&mut self, start: usize, others: Vec<(usize, T)>) -> Result<(), Error> {
-        let bytes = self.encoder.writer.bytes().split_off(start);
+    fn write_others<T: Serialize>(&mut self, start: usize, held: usize, others: Vec<(usize, T)>) -> Result<(), Error> {
+        let out = self.encoder.writer.bytes();
+        let bytes = out.split_off(start);
+        out.set_held(held);
         let mut others = others.into_iter().peekable();
         for (index, byte) in bytes.into_iter().enumerate() {
             match others.next_if(|(place, _)| *place == index) {
@@ -388,7 +407,7 @@ impl Elements<'_, '_> {
         match self.announced {
             Some(announced) if announced == self.count => Ok(()),
             Some(announced) => Err(wrong_length(announced, self.count)),
-            None => insert_length(writer.bytes(), self.start, self.count),
+            None => insert_length(writer.bytes(), self.start, self.held, self.count),
         }
     }
 }
@@ -400,14 +419,15 @@ fn wrong_length(announced: usize, count: usize) -> Error {
 
 /// Puts a length in front of elements that are written already.
 #[cold]
-fn insert_length(bytes: &mut Vec<u8>, start: usize, length: usize) -> Result<(), Error> {
-    let mut buffer = [0; 10];
-    let length = postcard::to_slice(&(length as u64), &mut buffer)?;
-    bytes.splice(start..start, length.iter().copied());
+fn insert_length(bytes: &mut Output<'_>, start: usize, held: usize, length: usize) -> Result<(), Error> {
+    let elements = bytes.split_off(start);
+    bytes.set_held(held);
+    push_varint(bytes, length as u64);
+    bytes.extend(&elements);
     Ok(())
 }
 
-impl SerializeSeq for Elements<'_, '_> {
+impl SerializeSeq for Elements<'_, '_, '_> {
     type Ok = ();
     type Error = Error;
 
@@ -422,7 +442,7 @@ impl SerializeSeq for Elements<'_, '_> {
     }
 }
 
-impl SerializeMap for Elements<'_, '_> {
+impl SerializeMap for Elements<'_, '_, '_> {
     type Ok = ();
     type Error = Error;
 
@@ -442,7 +462,7 @@ impl SerializeMap for Elements<'_, '_> {
     }
 }
 
-impl SerializeTuple for Encoder<'_, '_> {
+impl SerializeTuple for Encoder<'_, '_, '_> {
     type Ok = ();
     type Error = Error;
 
@@ -459,7 +479,7 @@ impl SerializeTuple for Encoder<'_, '_> {
 
 macro_rules! write_unnamed_fields {
     ($($trait:ident)*) => {$(
-        impl $trait for Encoder<'_, '_> {
+        impl $trait for Encoder<'_, '_, '_> {
             type Ok = ();
             type Error = Error;
 
@@ -480,7 +500,7 @@ write_unnamed_fields! { SerializeTupleStruct SerializeTupleVariant }
 
 macro_rules! write_named_fields {
     ($($trait:ident)*) => {$(
-        impl $trait for Encoder<'_, '_> {
+        impl $trait for Encoder<'_, '_, '_> {
             type Ok = ();
             type Error = Error;
 

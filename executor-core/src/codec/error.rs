@@ -25,6 +25,11 @@ impl Error {
     }
 
     #[cold]
+    pub(super) fn no_memory() -> Self {
+        Self::new("there is no memory for so large an encoding")
+    }
+
+    #[cold]
     pub(super) fn into_text(self) -> String {
         self.0.into_owned()
     }

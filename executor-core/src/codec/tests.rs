@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 fn encoded<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
-    encode(value, &mut bytes).expect("has an encoding");
+    encode(value, &mut Output::new(&mut bytes)).expect("has an encoding");
     bytes
 }
 
@@ -39,7 +39,7 @@ fn refusal<T: DeserializeOwned + Debug + 'static>(bytes: &[u8]) -> String {
 
 fn refusal_to_encode<T: Serialize + ?Sized>(value: &T) -> String {
     let mut bytes = vec![1, 2, 3];
-    let text = encode(value, &mut bytes).expect_err("is refused");
+    let text = encode(value, &mut Output::new(&mut bytes)).expect_err("is refused");
     assert_eq!(bytes, [1, 2, 3]);
     text
 }
@@ -388,7 +388,7 @@ fn elements_without_bytes_are_limited() {
     let half = encoded(&(FREE_ELEMENTS as u64 / 2 + 100));
     refusal::<(Vec<()>, Vec<()>)>(&[half.as_slice(), &half].concat());
     let mut bytes = Vec::new();
-    assert!(encode(&vec![(); 2 * FREE_ELEMENTS], &mut bytes).is_err());
+    assert!(encode(&vec![(); 2 * FREE_ELEMENTS], &mut Output::new(&mut bytes)).is_err());
     assert!(bytes.is_empty());
 }
 
@@ -476,7 +476,8 @@ fn after_an_error_the_callers_bytes_are_as_before() {
         }
     }
     let mut out = vec![1, 2, 3];
-    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| encode(&(9_u8, Panics), &mut out)));
+    let panicked =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| encode(&(9_u8, Panics), &mut Output::new(&mut out))));
     assert!(panicked.is_err());
     assert_eq!(out, [1, 2, 3]);
 }

@@ -1,7 +1,8 @@
 //! Numbers of varying length as postcard has them: seven bits a byte, the least first, and the eighth where more follow.
 //!
-//! Most numbers are small. Those of one and two bytes are cases of their own here, compiled into what uses them; the
-//! others go to postcard, or its way.
+//! Most numbers are small: those of up to eight bytes are put together in a register.
+
+use crate::output::Output;
 
 /// Set in a byte that others of the same number follow.
 const MORE: u8 = 1 << 7;
@@ -21,18 +22,32 @@ pub(super) fn unzigzag(value: u64) -> i64 {
 
 /// Appends a number.
 #[inline]
-pub(super) fn push_varint(bytes: &mut Vec<u8>, value: u64) {
+pub(super) fn push_varint(out: &mut Output<'_>, value: u64) {
     if value < 1 << 7 {
-        bytes.push(value as u8);
-    } else if value < 1 << 14 {
-        bytes.extend_from_slice(&[value as u8 | MORE, (value >> 7) as u8]);
+        out.push(value as u8);
+    } else if value < 1 << 56 {
+        let length = (u64::BITS - value.leading_zeros()).div_ceil(7);
+        let all_but_the_last = (1 << (8 * (length - 1))) - 1;
+        out.extend_from_word(spread(value) | (EACH_MORE & all_but_the_last), length as usize);
     } else {
-        push_long(bytes, value);
+        push_long(out, value);
     }
 }
 
-fn push_long(bytes: &mut Vec<u8>, mut value: u64) {
-    // Put together apart, so that the vector asks for room once and not for each byte.
+/// `MORE` in each byte.
+const EACH_MORE: u64 = u64::from_ne_bytes([MORE; 8]);
+
+/// Moves each seven bits of 56 to a byte of their own: first the upper half by as many bits as it lacks, then of each half
+/// the upper quarter, and so on.
+#[inline]
+fn spread(value: u64) -> u64 {
+    let halves = (value & 0x0fff_ffff) | ((value & 0x00ff_ffff_f000_0000) << 4);
+    let quarters = (halves & 0x0000_3fff_0000_3fff) | ((halves & 0x0fff_c000_0fff_c000) << 2);
+    (quarters & 0x007f_007f_007f_007f) | ((quarters & 0x3f80_3f80_3f80_3f80) << 1)
+}
+
+#[cold]
+fn push_long(out: &mut Output<'_>, mut value: u64) {
     let mut number = [0; LONGEST];
     let mut length = 0;
     while value >= 1 << 7 {
@@ -41,7 +56,7 @@ fn push_long(bytes: &mut Vec<u8>, mut value: u64) {
         value >>= 7;
     }
     number[length] = value as u8;
-    bytes.extend_from_slice(&number[..=length]);
+    out.extend(&number[..=length]);
 }
 
 /// Bytes of the longest number.

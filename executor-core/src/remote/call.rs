@@ -5,6 +5,7 @@ use crate::cell::{CellRef, Outcome};
 use crate::error::CodecPhase;
 use crate::executor::{Call, Portable};
 use crate::header::Header;
+use crate::output::Output;
 use std::any::type_name;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -24,7 +25,7 @@ fn types<A, R>() -> (&'static str, &'static str) {
 
 /// # Safety
 /// `cell` heads a live cell of a `Call<A, R>`, whose work is the caller's.
-unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Vec<u8>) -> Packed {
+unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Output<'_>) -> Packed {
     // SAFETY: by contract.
     let work = unsafe { CellRef::take_work::<R, Call<A, R>>(cell) };
     let Call { f, args } = work.ok_or_else(|| (CodecPhase::EncodeArgument, "the task was packed before".to_owned()))?;
@@ -63,10 +64,10 @@ unsafe fn run<A: Portable, R: Portable>(code: *const (), job: &mut Job<'_>) {
     job.progress.enter(Phase::Decoding);
     let args = match frame::decode::<A>(job.input) {
         Ok(args) => args,
-        Err(text) => return frame::push_codec_error(CodecPhase::DecodeArgument, &text, job.reply),
+        Err(text) => return frame::push_codec_error(CodecPhase::DecodeArgument, &text, &mut job.output),
     };
     job.progress.enter(Phase::Running);
     let outcome = frame::call(job.stop, || f(args));
     job.progress.enter(Phase::Encoding);
-    frame::push_outcome(outcome, job.reply);
+    frame::push_outcome(outcome, &mut job.output);
 }

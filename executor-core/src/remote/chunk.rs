@@ -5,13 +5,14 @@
 //! is over, and only the item that was running is lost.
 
 use super::frame::{self, Item};
-use super::{Cause, Descriptor, Function, Job, Packed, Phase, RemoteWork, Reply};
+use super::{Cause, Descriptor, Function, Job, Packed, Phase, Progress, RemoteWork, Reply};
 use crate::cell::CellRef;
 use crate::chunk::{Chunk, Done};
 use crate::codec;
 use crate::error::{CodecError, CodecPhase, TaskError};
 use crate::executor::Portable;
 use crate::header::Header;
+use crate::output::Output;
 use crate::panic::contain_with_text;
 use std::any::type_name;
 use std::cell::Cell;
@@ -37,13 +38,15 @@ fn types<A, R>() -> (&'static str, &'static str) {
 
 /// # Safety
 /// `cell` heads a live cell of a `Chunk<A, R>`, whose work is the caller's.
-unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Vec<u8>) -> Packed {
+unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Output<'_>) -> Packed {
     // SAFETY: by contract.
     let chunk = unsafe { CellRef::work::<Done<A, R>, Chunk<A, R>>(cell) };
     let Some(chunk) = chunk else { return Err((CodecPhase::EncodeArgument, "the task was packed before".to_owned())) };
     let inputs = &mut chunk.buffers.inputs;
     chunk.count = inputs.len();
-    bytes.extend_from_slice(&(inputs.len() as u64).to_le_bytes());
+    // Each item may still be taken back.
+    let held = bytes.hold();
+    bytes.extend(&(inputs.len() as u64).to_le_bytes());
     let mut inputs = inputs.drain(..);
     // One catch serves until an input's serde code or destructor panics; the inputs after it get another.
     let start = Cell::new(bytes.len());
@@ -60,6 +63,7 @@ unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Vec<
         }
     }
     drop(inputs);
+    bytes.set_held(held);
     Ok(Function { descriptor: ChunkWork::<A, R>::DESCRIPTOR, code: chunk.f as *const () })
 }
 
@@ -144,59 +148,59 @@ unsafe fn run<A: Portable, R: Portable>(code: *const (), job: &mut Job<'_>) {
     // SAFETY: by contract.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(code) };
     let Some((count, mut items)) = job.input.split_first_chunk::<COUNT>() else { return };
-    job.progress.enter(Phase::Running);
+    let Job { output, stop, timed, progress, .. } = job;
+    progress.enter(Phase::Running);
+    progress.begin_items();
+    output.restart();
     let mut left = u64::from_le_bytes(*count);
+    let start = Cell::new(output.len());
     // One catch serves until an item panics; the items after it get another.
     while left > 0 {
         let phase = Cell::new(Phase::Decoding);
-        let caught = frame::call(job.stop, || {
+        let caught = frame::call(stop, || {
             while left > 0 {
                 let Some(item) = frame::next_item(&mut items) else {
                     left = 0;
                     return;
                 };
                 left -= 1;
-                job.progress.begin_item();
-                let start = begin_outcome(job.scratch);
-                run_item(f, item, job.stop, job.scratch, &phase);
-                if !end_outcome(job, start) {
+                if *timed {
+                    progress.begin_item();
+                }
+                start.set(frame::begin_item(output));
+                run_item(f, item, stop, output, &phase);
+                if !end_outcome(output, start.get(), *progress) {
                     left = 0;
                 }
             }
         });
         if let Err(caught) = caught {
-            let start = begin_outcome(job.scratch);
-            frame::push_panic(phase.get(), caught, job.scratch);
-            if !end_outcome(job, start) {
+            output.truncate(start.get());
+            frame::push_panic(phase.get(), caught, output);
+            if !end_outcome(output, start.get(), *progress) {
                 return;
             }
         }
     }
 }
 
+/// Publishes the outcome that began at `start`; false: no more.
 #[inline]
-fn begin_outcome(scratch: &mut Vec<u8>) -> usize {
-    scratch.clear();
-    frame::begin_item(scratch)
-}
-
-/// Publishes the outcome in the scratch; false: no more.
-#[inline]
-fn end_outcome(job: &mut Job<'_>, start: usize) -> bool {
-    if !frame::end_item(job.scratch, start, false) {
-        frame::push_codec_error(CodecPhase::EncodeResult, frame::TOO_LARGE, job.scratch);
-        frame::end_item(job.scratch, start, false);
+fn end_outcome(output: &mut Output<'_>, start: usize, progress: &mut dyn Progress) -> bool {
+    if !frame::end_item(output, start, false) {
+        frame::push_codec_error(CodecPhase::EncodeResult, frame::TOO_LARGE, output);
+        frame::end_item(output, start, false);
     }
-    job.progress.end_item(job.scratch)
+    progress.end_item(output)
 }
 
-/// Leaves the outcome of one item in the scratch, or panics with whatever user code panics.
+/// Appends the outcome of one item, or panics with whatever user code panics.
 #[inline]
 fn run_item<A: Portable, R: Portable>(
     f: fn(A) -> R,
     item: Item<'_>,
     stop: &AtomicU32,
-    out: &mut Vec<u8>,
+    out: &mut Output<'_>,
     phase: &Cell<Phase>,
 ) {
     // ORDERING: Acquire, with the Release of whoever asks: what it did before is seen by the task.
@@ -218,7 +222,9 @@ fn run_item<A: Portable, R: Portable>(
             phase.set(Phase::Encoding);
             frame::push_value(&result, out);
             // The result's destructor is user code, whose panic concerns nobody any more.
-            crate::panic::contain(|| drop(result));
+            if std::mem::needs_drop::<R>() {
+                crate::panic::contain(|| drop(result));
+            }
         }
         Err(text) => frame::push_codec_error(CodecPhase::DecodeArgument, &text, out),
     }

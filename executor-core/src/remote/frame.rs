@@ -5,6 +5,7 @@ use crate::codec;
 use crate::current;
 use crate::error::{CodecError, CodecPhase, TaskError};
 use crate::info::TaskInfo;
+use crate::output::Output;
 use crate::panic::{CaughtPanic, Panic, catch, contain_with_text};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -54,21 +55,21 @@ const HEAD: usize = size_of::<u32>();
 
 /// Begins an item at the end of `out`: its head is filled in by `end_item`.
 #[inline]
-pub(super) fn begin_item(out: &mut Vec<u8>) -> usize {
-    out.extend_from_slice(&[0; HEAD]);
+pub(super) fn begin_item(out: &mut Output<'_>) -> usize {
+    out.extend(&[0; HEAD]);
     out.len()
 }
 
-/// Ends the item that began at `start`. False: it is too large, and was taken away.
+/// Ends the item that began at `start`, which is still in the window. False: it is too large, and was taken away.
 #[inline]
-pub(super) fn end_item(out: &mut Vec<u8>, start: usize, failed: bool) -> bool {
+pub(super) fn end_item(out: &mut Output<'_>, start: usize, failed: bool) -> bool {
     let length = out.len() - start;
     let fits = length < 1 << 31;
     if !fits {
         out.truncate(start);
     }
     let head = (out.len() - start) as u32;
-    out[start - HEAD..start].copy_from_slice(&(head << 1 | u32::from(failed)).to_le_bytes());
+    out.set(start - HEAD, (head << 1 | u32::from(failed)).to_le_bytes());
     fits
 }
 
@@ -78,7 +79,7 @@ pub(super) const TOO_LARGE: &str =
 
 /// Appends an item; one that cannot be encoded keeps its place. The type's `Serialize` may panic.
 #[inline]
-pub(super) fn push_item<T: Serialize>(value: &T, out: &mut Vec<u8>) {
+pub(super) fn push_item<T: Serialize>(value: &T, out: &mut Output<'_>) {
     let start = begin_item(out);
     if let Err(text) = codec::encode(value, out) {
         return push_failed_item(start - HEAD, &text, out);
@@ -89,10 +90,10 @@ pub(super) fn push_item<T: Serialize>(value: &T, out: &mut Vec<u8>) {
 }
 
 /// Puts what is said of an item that failed in its place, which begins at `start`.
-pub(super) fn push_failed_item(start: usize, text: &str, out: &mut Vec<u8>) {
+pub(super) fn push_failed_item(start: usize, text: &str, out: &mut Output<'_>) {
     out.truncate(start);
     let start = begin_item(out);
-    out.extend_from_slice(text.as_bytes());
+    out.extend(text.as_bytes());
     end_item(out, start, true);
 }
 
@@ -112,9 +113,9 @@ pub(super) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, S
 }
 
 /// Encodes, with the type's own panics as text.
-pub(super) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
+pub(super) fn encode<T: Serialize + 'static>(value: &T, out: &mut Output<'_>) -> Result<(), String> {
     let start = out.len();
-    contain_with_text(|| codec::encode(value, out)).unwrap_or_else(|panic| {
+    contain_with_text(|| codec::encode_whole(value, out)).unwrap_or_else(|panic| {
         out.truncate(start);
         Err(format!("its Serialize panicked: {panic}"))
     })
@@ -126,7 +127,7 @@ pub(super) fn call<R>(stop: &AtomicU32, f: impl FnOnce() -> R) -> Result<R, Caug
 }
 
 /// Appends an outcome to a reply.
-pub(super) fn push_outcome<R: Serialize>(outcome: Result<R, CaughtPanic>, out: &mut Vec<u8>) {
+pub(super) fn push_outcome<R: Serialize + 'static>(outcome: Result<R, CaughtPanic>, out: &mut Output<'_>) {
     match outcome {
         Ok(result) => {
             let start = out.len();
@@ -143,17 +144,17 @@ pub(super) fn push_outcome<R: Serialize>(outcome: Result<R, CaughtPanic>, out: &
 
 /// Appends what a task returned, or that it cannot be encoded; its `Serialize` may panic.
 #[inline]
-pub(super) fn push_value<R: Serialize>(result: &R, out: &mut Vec<u8>) {
+pub(super) fn push_value<R: Serialize + 'static>(result: &R, out: &mut Output<'_>) {
     let start = out.len();
     out.push(Kind::Value as u8);
-    if let Err(text) = codec::encode(result, out) {
+    if let Err(text) = codec::encode_whole(result, out) {
         out.truncate(start);
         push_codec_error(CodecPhase::EncodeResult, &text, out);
     }
 }
 
 /// Appends a panic: of the function, or of the serde code around it.
-pub(super) fn push_panic(phase: Phase, caught: CaughtPanic, out: &mut Vec<u8>) {
+pub(super) fn push_panic(phase: Phase, caught: CaughtPanic, out: &mut Output<'_>) {
     let (message, location, backtrace) = caught.into_text();
     match phase {
         Phase::Decoding => {
@@ -166,15 +167,15 @@ pub(super) fn push_panic(phase: Phase, caught: CaughtPanic, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn push_codec_error(phase: CodecPhase, text: &str, out: &mut Vec<u8>) {
+pub(super) fn push_codec_error(phase: CodecPhase, text: &str, out: &mut Output<'_>) {
     push_record(Kind::Codec, &(phase.number(), text), out);
 }
 
-pub(super) fn push_cancelled(out: &mut Vec<u8>) {
+pub(super) fn push_cancelled(out: &mut Output<'_>) {
     out.push(Kind::Cancelled as u8);
 }
 
-fn push_record<T: Serialize>(kind: Kind, record: &T, out: &mut Vec<u8>) {
+fn push_record<T: Serialize>(kind: Kind, record: &T, out: &mut Output<'_>) {
     out.push(kind as u8);
     // Strings and numbers always have an encoding; the parent takes what is missing for a broken reply.
     let _ = codec::encode(record, out);
@@ -204,9 +205,8 @@ pub(super) fn read_outcome_bare<R: DeserializeOwned + 'static>(
         return broken(info(), "the worker's reply is empty");
     };
     match Kind::from_number(kind) {
-        Some(Kind::Value) => {
-            decode(bytes).map_err(|text| TaskError::Codec(CodecError::new(info(), CodecPhase::DecodeResult, text)))
-        }
+        Some(Kind::Value) => codec::decode(bytes)
+            .map_err(|text| TaskError::Codec(CodecError::new(info(), CodecPhase::DecodeResult, text))),
         Some(Kind::Panic) => match codec::decode::<PanicRecord>(bytes) {
             Ok(PanicRecord { message, location, backtrace }) => {
                 Err(TaskError::Panicked(Panic::from_text(info(), message, location, backtrace)))

@@ -3,6 +3,7 @@
 use super::{Descriptor, Function, Job, Phase, frame};
 use crate::executor::Portable;
 use crate::info::{TaskId, TaskInfo};
+use crate::output::Output;
 use std::any::type_name;
 use std::fmt::{self, Display};
 use std::panic::Location;
@@ -44,7 +45,7 @@ impl Initializer {
     pub fn with<A: Portable, E: Display + 'static>(f: fn(A) -> Result<(), E>, args: &A) -> Result<Self, String> {
         let descriptor = const { &Descriptor::new(types::<A, E>, run_with::<A, E>) };
         let mut input = Vec::new();
-        frame::encode(args, &mut input)?;
+        frame::encode(args, &mut Output::new(&mut input))?;
         Ok(Self { function: Function { descriptor, code: f as *const () }, input })
     }
 
@@ -83,7 +84,7 @@ unsafe fn run<E: Display>(code: *const (), job: &mut Job<'_>) {
     let f = unsafe { std::mem::transmute::<*const (), fn() -> Result<(), E>>(code) };
     job.progress.enter(Phase::Running);
     let outcome = frame::call(job.stop, || f().map_err(|error| error.to_string()));
-    frame::push_outcome(outcome, job.reply);
+    frame::push_outcome(outcome, &mut job.output);
 }
 
 /// # Safety
@@ -95,8 +96,8 @@ unsafe fn run_with<A: Portable, E: Display>(code: *const (), job: &mut Job<'_>) 
     match frame::decode::<A>(job.input) {
         Ok(args) => {
             let outcome = frame::call(job.stop, || f(args).map_err(|error| error.to_string()));
-            frame::push_outcome(outcome, job.reply);
+            frame::push_outcome(outcome, &mut job.output);
         }
-        Err(text) => frame::push_codec_error(crate::error::CodecPhase::DecodeArgument, &text, job.reply),
+        Err(text) => frame::push_codec_error(crate::error::CodecPhase::DecodeArgument, &text, &mut job.output),
     }
 }

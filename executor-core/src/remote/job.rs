@@ -1,5 +1,6 @@
 //! A task as its worker sees it.
 
+use crate::output::Output;
 use std::fmt;
 use std::sync::atomic::AtomicU32;
 
@@ -44,24 +45,27 @@ pub trait Progress {
     /// The job enters a phase.
     fn enter(&mut self, phase: Phase);
 
-    /// An item of a chunk begins.
+    /// The job is a chunk: its output's memory gives a window for outcomes next.
+    fn begin_items(&mut self);
+
+    /// An item of a chunk begins. Told only if the job is [timed](Job::timed).
     fn begin_item(&mut self);
 
-    /// An item of a chunk is over; `outcome` are its bytes. False: there is no room for another, the rest of the chunk is
-    /// to be left.
-    fn end_item(&mut self, outcome: &[u8]) -> bool;
+    /// An item of a chunk is over, and all of its outcome in the output. False: there is no room for another, the rest of
+    /// the chunk is to be left.
+    fn end_item(&mut self, output: &mut Output<'_>) -> bool;
 }
 
 /// A task in its worker: the input, and where the reply goes.
 pub struct Job<'a> {
     /// The packed input.
     pub input: &'a [u8],
-    /// The reply of a single call. Empty at first; a chunk's outcomes go to `progress` instead.
-    pub reply: &'a mut Vec<u8>,
-    /// Scratch for one outcome of a chunk.
-    pub scratch: &'a mut Vec<u8>,
+    /// The reply of a single call, or the outcomes of a chunk.
+    pub output: Output<'a>,
     /// Not 0 once the task's holder wants it to stop.
     pub stop: &'a AtomicU32,
+    /// Whether it matters when an item begins.
+    pub timed: bool,
     /// Who is told.
     pub progress: &'a mut dyn Progress,
 }

@@ -1,5 +1,6 @@
 //! Where tasks come in: room, packing, the queue.
 
+use super::packing::Packing;
 use super::{MANY, Pool, SPARE};
 use crate::buffer::Buffer;
 use crate::carrier;
@@ -7,10 +8,9 @@ use crate::dispatch::{Dispatch, IN_HAND};
 use crate::entry::{Entry, Payload};
 use crate::function::NoNumber;
 use crate::settings::TransportKind;
-use executor_core::remote::{Cause, Function, Reply};
+use executor_core::remote::{Cause, Function, Output, Reply};
 use executor_core::task::{Owner, Task, before_blocking};
 use executor_core::{Admission, CodecPhase, Rejected, Rejection, SubmitError};
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -24,14 +24,6 @@ enum Pushed {
     Closed(Task),
     Nameless(Task, NoNumber),
 }
-
-thread_local! {
-    /// Where inputs are packed before it is known where they go.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Packing scratch larger than this is not kept.
-const KEPT: usize = 1024 * 1024;
 
 impl Pool {
     /// Takes a task in. All or nothing: on error the task is untouched, or was packed for a submitter who waits and does not
@@ -119,14 +111,19 @@ impl Pool {
 
     /// Encodes the input in this thread, the submitter's, with no lock held.
     fn pack(&self, task: &Task) -> Result<(Function, Payload, Vec<Arc<Buffer>>), Cause> {
-        let mut bytes = SCRATCH.take();
-        bytes.clear();
-        let (packed, attachments) = carrier::collecting(|| task.pack(&mut bytes));
-        let packed = packed.map(|function| (function, Payload::new(&mut bytes), attachments));
-        if bytes.capacity() <= KEPT {
-            SCRATCH.set(bytes);
-        }
-        packed
+        let mut packing = Packing::new(self);
+        let (function, attachments) = carrier::collecting(|| task.pack(&mut Output::new(&mut packing)));
+        let function = function?;
+        let payload = packing.finish().map_err(|error| {
+            Cause::Codec(CodecPhase::EncodeArgument, format!("no shared memory for a large argument: {error}"))
+        })?;
+        Ok((function, payload, attachments))
+    }
+
+    /// Whether a worker could have a large input as soon as it is packed. If many wait, they do so where they cost no
+    /// descriptor each.
+    pub(super) fn is_ready_for_large_input(&self) -> bool {
+        self.dispatch.lock().is_ready_for_large_input()
     }
 
     /// Queues or deals a packed task; gives it back if the pool was closed meanwhile. Fetches results if there are many.

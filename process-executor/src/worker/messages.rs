@@ -3,7 +3,7 @@
 use super::end_group;
 use crate::parcel::{self, Contents, NotReceived, NotSent, Packed, Parcel, Sender};
 use executor_core::CodecPhase;
-use executor_core::remote::write_codec_error;
+use executor_core::remote::{Output, write_codec_error};
 use ipc_channel::ipc::IpcReceiver;
 use rustix::fd::OwnedFd;
 use std::io;
@@ -33,7 +33,7 @@ impl Messages {
         });
         let Err(NotSent::Refused(text)) = sent else { return false };
         let mut bytes = Vec::new();
-        write_codec_error(CodecPhase::EncodeResult, &text, &mut bytes);
+        write_codec_error(CodecPhase::EncodeResult, &text, &mut Output::new(&mut bytes));
         let mut error = Some(bytes);
         let sent = self.replies.send(&mut || {
             let bytes = error.take()?;

@@ -3,7 +3,8 @@
 use super::connection::Connection;
 use super::end_group;
 use super::messages::Messages;
-use super::reply::{Replies, Running, ring};
+use super::reply::{Replies, ring};
+use super::running::Running;
 use crate::carrier;
 use crate::function::FunctionName;
 use crate::image::Image;
@@ -13,7 +14,7 @@ use crate::layout::{
 use crate::parcel::{Contents, NotReceived};
 use crate::system;
 use executor_core::CodecPhase;
-use executor_core::remote::{Function, Job, Phase, serializing_once, write_codec_error};
+use executor_core::remote::{Function, Job, Output, Phase, serializing_once, write_codec_error};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -41,8 +42,6 @@ pub(super) fn run(shared: &Shared, connection: &Arc<Connection>, messages: Optio
         messages_sent: 0,
         replies: Replies::new(shared, connection),
         functions: Vec::new(),
-        reply: Vec::new(),
-        scratch: Vec::new(),
         look: longest,
         longest,
         in_vain: 0,
@@ -58,8 +57,6 @@ struct Worker<'a> {
     messages_sent: u64,
     replies: Replies<'a>,
     functions: Vec<Option<Function>>,
-    reply: Vec<u8>,
-    scratch: Vec<u8>,
     look: u32,
     longest: u32,
     in_vain: u32,
@@ -136,16 +133,15 @@ impl Worker<'_> {
                     end_group()
                 }
                 _ if !opened => {
-                    self.reply.clear();
-                    let text =
-                        "the message of ipc-channel with it could not be taken in; are there enough descriptors?";
-                    write_codec_error(CodecPhase::DecodeArgument, text, &mut self.reply);
+                    self.refuse_argument(
+                        "the message of ipc-channel with it could not be taken in; are there enough descriptors?",
+                    );
                 }
                 _ => {}
             }
             by_message.then(|| {
                 self.messages_sent += 1;
-                self.replies.announce_message(slot, &self.reply, messages)
+                self.replies.announce_message(slot, &self.replies.scratch.borrow(), messages)
             })
         });
         if failed {
@@ -168,44 +164,46 @@ impl Worker<'_> {
         if slot.phase.load(Ordering::Relaxed) == Phase::Decoding as u32 {
             contents.close_rest();
             if contents.again {
-                let text = "what it has of ipc-channel went with the worker that died; such a task cannot run again";
-                self.reply.clear();
-                write_codec_error(CodecPhase::DecodeArgument, text, &mut self.reply);
+                self.refuse_argument(
+                    "what it has of ipc-channel went with the worker that died; such a task cannot run again",
+                );
             }
         }
         by_message
     }
 
-    /// Runs a task. Its reply is left in the slot; but that of a call whose input came as a message stays here: true.
+    /// Runs a task. Its reply is left in the slot; but that of a call whose input came as a message stays in scratch: true.
     fn run_input(&mut self, slot: &Slot, input: &[u8], message: Option<(&Messages, &Contents<'_>)>) -> bool {
-        self.reply.clear();
-        let mut running = Running::new(&mut self.replies, slot, message);
+        let running = Running::new(&self.replies, slot, message);
+        let (mut memory, mut progress) = (&running, &running);
+        let mut output = Output::new(&mut memory);
         let number = slot.function.load(Ordering::Relaxed);
         match resolve(&mut self.functions, self.shared, number) {
             Some(function) => {
-                let mut job = Job {
-                    input,
-                    reply: &mut self.reply,
-                    scratch: &mut self.scratch,
-                    stop: &slot.stop,
-                    progress: &mut running,
-                };
+                let timed = running.is_timed();
+                let mut job = Job { input, output, stop: &slot.stop, timed, progress: &mut progress };
                 // SAFETY: a genuine descriptor, and a function of its types, as the parent says, which is this executable.
                 unsafe { function.descriptor.run(function.code, &mut job) };
             }
-            None => write_codec_error(
-                CodecPhase::DecodeArgument,
-                "the worker does not find the function in its executable",
-                &mut self.reply,
-            ),
+            None => {
+                let text = "the worker does not find the function in its executable";
+                write_codec_error(CodecPhase::DecodeArgument, text, &mut output);
+                drop(output);
+            }
         }
         let by_message = message.is_some() && !running.has_items();
         if !by_message {
-            running.finish(&mut self.reply);
-            shrink(&mut self.reply);
+            running.finish();
+            shrink(&mut self.replies.scratch.borrow_mut());
         }
-        shrink(&mut self.scratch);
         by_message
+    }
+
+    /// The argument of a task that came as a message cannot be used.
+    fn refuse_argument(&self, text: &str) {
+        let mut scratch = self.replies.scratch.borrow_mut();
+        scratch.clear();
+        write_codec_error(CodecPhase::DecodeArgument, text, &mut Output::new(&mut *scratch));
     }
 
     /// Waits until there is something in the slot; false: there will be nothing any more.

@@ -28,6 +28,7 @@ mod orders;
 mod settings;
 
 mod hostile;
+mod large;
 mod scarce;
 mod shared_buffers;
 mod sizes;

@@ -1,0 +1,248 @@
+//! One task in the worker: where its reply is written, and how the parent sees it grow.
+//!
+//! The reply of a call is written to scratch and left when it is whole; what is more than a block holds goes on to memory
+//! of its own bit by bit. The outcomes of a chunk are written where they stay, in a block, each visible to the parent before
+//! the next item begins.
+
+use super::messages::Messages;
+use super::reply::Replies;
+use crate::buffer::{Buffer, Spill};
+use crate::layout::{BLOCK, IN_BLOCK, Slot, TIMED};
+use crate::parcel::Contents;
+use crate::system;
+use executor_core::CodecPhase;
+use executor_core::remote::{Memory, Output, Phase, Progress, Window, refuse_item};
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::Ordering;
+
+/// Tells nobody: for the initializer.
+pub(super) struct Silent;
+
+impl Progress for Silent {
+    fn enter(&mut self, _: Phase) {}
+
+    fn begin_items(&mut self) {}
+
+    fn begin_item(&mut self) {}
+
+    fn end_item(&mut self, _: &mut Output<'_>) -> bool {
+        true
+    }
+}
+
+/// So many outcomes of a chunk are counted before what that has noted is forgotten; ipc-channel bears 64.
+const MOST_COUNTED: usize = 32;
+
+/// Where the next byte of the reply goes.
+#[derive(Clone, Copy)]
+enum Place {
+    Scratch,
+    /// A block, as soon as there is a window in one.
+    NextBlock,
+    Block(usize),
+    /// Scratch, with all that was in the block, which had no room for one outcome more.
+    Overflow,
+}
+
+/// A task that runs.
+pub(super) struct Running<'a> {
+    replies: &'a Replies<'a>,
+    slot: &'a Slot,
+    /// The message that the input came in.
+    message: Option<(&'a Messages, &'a Contents<'a>)>,
+    place: Cell<Place>,
+    /// What is more than a block holds, but for the end in scratch.
+    spill: RefCell<Spill>,
+    /// Outcomes of a chunk that the parent can see, and their bytes.
+    items: Cell<u32>,
+    visible: Cell<usize>,
+    /// Outcomes since noted channels were last forgotten.
+    counted: Cell<usize>,
+}
+
+impl<'a> Running<'a> {
+    pub(super) fn new(
+        replies: &'a Replies<'a>,
+        slot: &'a Slot,
+        message: Option<(&'a Messages, &'a Contents<'a>)>,
+    ) -> Self {
+        replies.begin();
+        let (spill, items, visible, counted) = Default::default();
+        Self { replies, slot, message, place: Cell::new(Place::Scratch), spill, items, visible, counted }
+    }
+
+    /// Whether it matters when an item begins.
+    pub(super) fn is_timed(&self) -> bool {
+        self.slot.flags.load(Ordering::Relaxed) & TIMED != 0
+    }
+
+    /// Whether it is a chunk, whose outcomes were left one by one.
+    pub(super) fn has_items(&self) -> bool {
+        !matches!(self.place.get(), Place::Scratch)
+    }
+
+    /// The task is over, and its output closed: leaves what is not left yet.
+    pub(super) fn finish(self) {
+        let scratch = self.replies.scratch.borrow();
+        match self.place.get() {
+            Place::Scratch => self.finish_call(&scratch),
+            Place::NextBlock => {}
+            Place::Block(_) => self.replies.leave_block(),
+            Place::Overflow => {
+                self.replies.send_buffers(self.slot);
+                match Buffer::copy_of(&scratch) {
+                    Ok(buffer) => {
+                        self.replies.leave_buffer(self.slot, &buffer);
+                        self.slot.items.store(self.items.get() + 1, Ordering::Relaxed);
+                    }
+                    // What was visible still is, in the block.
+                    Err(_) => self.replies.leave_block(),
+                }
+            }
+        }
+    }
+
+    fn finish_call(&self, scratch: &[u8]) {
+        self.replies.send_buffers(self.slot);
+        let buffer = match self.spill.take().finish(scratch) {
+            Ok(None) if scratch.len() <= BLOCK => return self.replies.leave(self.slot, scratch),
+            Ok(None) => Buffer::copy_of(scratch),
+            Ok(Some(buffer)) => Ok(buffer),
+            Err(error) => Err(error),
+        };
+        match buffer {
+            Ok(buffer) => self.replies.leave_buffer(self.slot, &buffer),
+            Err(_) => self.replies.leave_refusal(self.slot),
+        }
+    }
+
+    /// Whether the outcome of an item contains channels, which would not come along.
+    fn has_channels(&self) -> bool {
+        let Some((messages, _)) = self.message else { return false };
+        // Counting notes a channel itself.
+        let found = messages.count_channels() != self.counted.get();
+        self.counted.set(self.counted.get() + 1);
+        if found || self.counted.get() == MOST_COUNTED {
+            messages.begin_encoding();
+            self.counted.set(0);
+        }
+        found
+    }
+
+    fn note_time(&self) {
+        if self.is_timed() {
+            self.slot.begun.store(system::monotonic_nanoseconds(), Ordering::Release);
+        }
+    }
+
+    fn scratch_window(scratch: &mut Vec<u8>, least: usize) -> Option<Window> {
+        scratch.try_reserve(least).ok()?;
+        Some(scratch.open())
+    }
+
+    /// Whether so long a reply is to go on to memory of its own.
+    fn spills(&self, length: usize) -> bool {
+        matches!(self.place.get(), Place::Scratch) && self.message.is_none() && length > BLOCK
+    }
+}
+
+// SAFETY: windows are scratch, which stays where it is until it is asked for more, or a block that is this worker's alone
+// until it is left. Both outlive the task's output, and nobody else writes there meanwhile.
+unsafe impl Memory for &Running<'_> {
+    fn open(&mut self) -> Window {
+        let mut scratch = self.replies.scratch.borrow_mut();
+        scratch.clear();
+        scratch.open()
+    }
+
+    fn grow(&mut self, used: usize, least: usize, may_go: bool) -> Option<Window> {
+        let mut scratch = self.replies.scratch.borrow_mut();
+        if let Place::Block(block) = self.place.get() {
+            let start = self.replies.start_of(block)?;
+            scratch.clear();
+            scratch.try_reserve(used + least).ok()?;
+            // SAFETY: `used` bytes of this worker's block, which it has written.
+            scratch.extend_from_slice(unsafe { std::slice::from_raw_parts(start.as_ptr(), used) });
+            self.place.set(Place::Overflow);
+            return Running::scratch_window(&mut scratch, least);
+        }
+        scratch.close(used);
+        if may_go && self.spills(used + least) {
+            self.spill.borrow_mut().take(&mut scratch, &[]);
+        }
+        Running::scratch_window(&mut scratch, least)
+    }
+
+    fn take(&mut self, used: usize, bytes: &[u8]) -> Option<Window> {
+        if !self.spills(used + bytes.len()) {
+            return None;
+        }
+        let mut scratch = self.replies.scratch.borrow_mut();
+        scratch.close(used);
+        self.spill.borrow_mut().take(&mut scratch, bytes).then(|| scratch.open())
+    }
+
+    fn restart(&mut self) -> Window {
+        if matches!(self.place.get(), Place::NextBlock) {
+            let block = self.replies.block();
+            if let Some(start) = self.replies.start_of(block) {
+                self.slot.reply_place.store(IN_BLOCK + block as u32, Ordering::Relaxed);
+                self.place.set(Place::Block(block));
+                return Window { start, used: 0, capacity: BLOCK };
+            }
+        }
+        self.spill.take();
+        self.open()
+    }
+
+    fn close(&mut self, used: usize) {
+        if matches!(self.place.get(), Place::Scratch | Place::Overflow) {
+            self.replies.scratch.borrow_mut().close(used);
+        }
+    }
+}
+
+impl Progress for &Running<'_> {
+    fn enter(&mut self, phase: Phase) {
+        self.slot.phase.store(phase as u32, Ordering::Relaxed);
+        if phase != Phase::Encoding {
+            self.note_time();
+        }
+        if let Some((messages, contents)) = self.message {
+            match phase {
+                Phase::Decoding => {}
+                // Before the function runs, which may receive messages of its own.
+                Phase::Running => {
+                    contents.close_rest();
+                    messages.begin_encoding();
+                }
+                Phase::Encoding => messages.begin_encoding(),
+            }
+        }
+    }
+
+    fn begin_items(&mut self) {
+        self.place.set(Place::NextBlock);
+    }
+
+    fn begin_item(&mut self) {
+        self.note_time();
+    }
+
+    fn end_item(&mut self, output: &mut Output<'_>) -> bool {
+        if self.has_channels() {
+            let text = "channels of ipc-channel do not travel in the results of map; submit tasks of their own";
+            refuse_item(self.visible.get(), CodecPhase::EncodeResult, text, output);
+        }
+        if !matches!(self.place.get(), Place::Block(_)) {
+            return false;
+        }
+        self.replies.send_buffers(self.slot);
+        self.visible.set(output.len());
+        self.items.set(self.items.get() + 1);
+        self.slot.reply_length.store(output.len() as u64, Ordering::Relaxed);
+        // ORDERING: Release: who sees the number sees so many outcomes, whatever becomes of this process.
+        self.slot.items.store(self.items.get(), Ordering::Release);
+        true
+    }
+}
