@@ -1,8 +1,9 @@
 //! Tasks that came back from workers, on their way to being finished.
 
 use crate::entry::Entry;
-use crate::lane::Collected;
 use crate::link::Link;
+use executor_core::remote::Cause;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of scratch that a batch keeps.
@@ -12,11 +13,57 @@ const KEPT: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) collected: Vec<(Option<Arc<Link>>, Collected)>,
+    pub(crate) collected: Vec<Collected>,
     /// Recalled tasks, to be dropped outside the lock.
     pub(crate) husks: Vec<Entry>,
-    /// Scratch of whoever fills it.
-    pub(crate) lane_buffer: Vec<Collected>,
+}
+
+/// A task that came back, with its reply among the bytes of a batch. Small: it is moved several times.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    pub(crate) entry: Entry,
+    pub(crate) bytes: Range<usize>,
+    /// Outcomes in it, of a chunk.
+    pub(crate) items: u32,
+    /// How long it ran, in nanoseconds; at most what fits.
+    pub(crate) elapsed: u32,
+    /// Why it is over, if not by a reply.
+    pub(crate) cause: Option<Box<Cause>>,
+    pub(crate) beside: Option<Box<Beside>>,
+}
+
+/// What of a reply came on another way.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    pub(crate) link: Arc<Link>,
+    /// Buffers came along.
+    pub(crate) attached: bool,
+    /// The reply lies in memory of its own: the number the worker gave it.
+    pub(crate) buffer: Option<u64>,
+    /// The reply came as a message: which.
+    pub(crate) message: Option<u64>,
+    /// How long it is in that memory or message.
+    pub(crate) length: u64,
+}
+
+impl Collected {
+    /// A task that ends without a reply.
+    pub(crate) fn without_reply(entry: Entry, cause: Cause) -> Self {
+        Self { entry, bytes: 0..0, items: 0, elapsed: 0, cause: Some(Box::new(cause)), beside: None }
+    }
+
+    /// Whether what came back is, as far as its first byte tells, what the task returned.
+    pub(crate) fn is_value(&self, bytes: &[u8]) -> bool {
+        let first = bytes.get(self.bytes.start).filter(|_| !self.bytes.is_empty());
+        self.items > 0
+            || self.beside.as_ref().is_some_and(|beside| beside.buffer.is_some())
+            || first == Some(&executor_core::remote::VALUE)
+    }
+
+    /// Bytes that came back on another way.
+    pub(crate) fn bytes_beside(&self) -> u64 {
+        self.beside.as_ref().map_or(0, |beside| beside.length)
+    }
 }
 
 impl Batch {
@@ -28,12 +75,12 @@ impl Batch {
         self.husks.clear();
     }
 
-    /// Takes over a task of another batch.
-    pub(crate) fn adopt(&mut self, link: Option<Arc<Link>>, mut collected: Collected, bytes: &[u8]) {
+    /// Takes over a task of another batch, which has these bytes.
+    pub(crate) fn adopt(&mut self, mut collected: Collected, bytes: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes.get(collected.bytes.clone()).unwrap_or_default());
         collected.bytes = start..self.bytes.len();
-        self.collected.push((link, collected));
+        self.collected.push(collected);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

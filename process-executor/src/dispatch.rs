@@ -131,20 +131,22 @@ impl Dispatch {
     pub(crate) fn push(&mut self, entry: Entry, wakes: &mut Wakes) {
         self.stats.queued += 1;
         entry.task.place().set(QUEUE);
-        if self.queue.is_empty()
-            && !self.preparing
-            && !entry.payload.is_unwieldy()
+        if !self.has_no_backlog() {
+            // Nobody could take those before it when it was last looked, and whoever makes room deals.
+            self.queue.push_back(entry);
+            return self.want_workers(wakes);
+        }
+        if !entry.payload.is_unwieldy()
             && let Some(index) = self.choose(&entry)
         {
-            self.put(index, entry, wakes);
-            return;
+            return self.put(index, entry, wakes);
         }
         self.queue.push_back(entry);
         self.deal(wakes);
     }
 
-    /// Whether no task waits for a worker, large or small.
-    pub(crate) fn is_ready_for_large_input(&self) -> bool {
+    /// Whether no task waits for a worker.
+    pub(crate) fn has_no_backlog(&self) -> bool {
         self.queue.is_empty() && !self.preparing
     }
 
@@ -375,33 +377,25 @@ impl Dispatch {
         if !seat.lane.has_results(1) {
             return;
         }
-        let before = batch.bytes.len();
-        let mut collected = std::mem::take(&mut batch.lane_buffer);
-        let begun = seat.lane.collect(&mut self.functions, &mut batch.bytes, &mut collected, &mut batch.husks);
+        let (bytes, tasks) = (batch.bytes.len(), batch.collected.len());
+        let begun = seat.lane.collect(&mut self.functions, &seat.link, batch);
         wakes.room_freed |= begun > 0;
-        let done = collected.len();
-        seat.done += done as u64;
+        seat.done += (batch.collected.len() - tasks) as u64;
         if seat.lane.take_sleeper_with_work() {
             wakes.workers.push(seat.lane.shared().clone());
         }
         if self.notes_idleness && seat.lane.depth() == 0 {
             seat.idle_since = Some(Instant::now());
         }
-        self.stats.bytes_received += (batch.bytes.len() - before) as u64;
-        for collected in collected.drain(..) {
-            if collected.items > 0
-                || collected.buffer.is_some()
-                || batch.bytes.get(collected.bytes.start) == Some(&executor_core::remote::VALUE)
-            {
+        self.stats.bytes_received += (batch.bytes.len() - bytes) as u64;
+        for collected in &batch.collected[tasks..] {
+            if collected.is_value(&batch.bytes) {
                 self.stats.completed += 1;
             } else {
                 self.stats.failed += 1;
             }
-            self.stats.bytes_received += collected.message.map_or(0, |(_, length)| length);
-            let link = collected.needs_link().then(|| seat.link.clone());
-            batch.collected.push((link, collected));
+            self.stats.bytes_received += collected.bytes_beside();
         }
-        batch.lane_buffer = collected;
         let may_leave = seat.state == SeatState::Leaving || seat.dealt >= self.most_tasks;
         wakes.supervisor |= may_leave;
         self.count_unqueued(begun as usize);

@@ -2,15 +2,16 @@
 //!
 //! All of it is under the pool's lock, so nothing here waits or runs user code; bytes are copied out for later.
 
+use crate::batch::{Batch, Beside, Collected};
 use crate::entry::{Entry, Payload};
 use crate::function::FunctionTable;
 use crate::layout::{
     ATTACHED, BLOCK, BLOCKS, DONE, FREE, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING,
-    SKIPPED, SLOTS, Shared, Slot, TIMED,
+    SKIPPED, SLOTS, Shared, Slot, TIMED, shortened,
 };
+use crate::link::Link;
 use crate::system;
-use executor_core::remote::{Cause, Phase};
-use std::ops::Range;
+use executor_core::remote::Phase;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -45,6 +46,8 @@ struct InFlight {
     cost: u32,
     /// It counts as begun: it is, or was, the oldest.
     began: bool,
+    /// Its slot's flag was raised.
+    asked_to_stop: bool,
 }
 
 /// The task that a worker runs.
@@ -68,43 +71,6 @@ impl Running<'_> {
     /// How long it may run; `default` unless it has a limit of its own.
     pub(crate) fn limit(&self, default: Option<Duration>) -> Option<Duration> {
         self.entry.task.run_limit().or(default)
-    }
-}
-
-/// A task that came back, with its reply among the bytes of a batch.
-#[derive(Debug)]
-pub(crate) struct Collected {
-    pub(crate) entry: Entry,
-    pub(crate) bytes: Range<usize>,
-    /// The reply lies in memory of its own: the number the worker gave it, and the length.
-    pub(crate) buffer: Option<(u64, u64)>,
-    pub(crate) items: usize,
-    /// Buffers came along.
-    pub(crate) attached: bool,
-    /// The reply came as a message: which, and its length.
-    pub(crate) message: Option<(u64, u64)>,
-    pub(crate) elapsed: Duration,
-    pub(crate) cause: Cause,
-}
-
-impl Collected {
-    /// A task that ends without a reply.
-    pub(crate) fn without_reply(entry: Entry, cause: Cause) -> Self {
-        Self {
-            entry,
-            bytes: 0..0,
-            buffer: None,
-            items: 0,
-            attached: false,
-            message: None,
-            elapsed: Duration::ZERO,
-            cause,
-        }
-    }
-
-    /// Whether reading it needs what came over the socket.
-    pub(crate) fn needs_link(&self) -> bool {
-        self.attached || self.buffer.is_some() || self.message.is_some()
     }
 }
 
@@ -176,24 +142,26 @@ impl Lane {
         let slot = self.shared.slot(number);
         self.expected = 0;
         let (kind, length, block) = if self.by_message {
-            (IN_MESSAGE, entry.payload.bytes().len() as u64, None)
+            (IN_MESSAGE, entry.payload.bytes().len(), None)
         } else {
             write_input(&self.shared, slot, &entry.payload, &mut self.free_blocks)
         };
         slot.function.store(entry.function, Ordering::Relaxed);
         slot.input_place.store(kind, Ordering::Relaxed);
-        slot.input_length.store(length, Ordering::Relaxed);
+        slot.input_length.store(shortened(length), Ordering::Relaxed);
         slot.flags.store(if entry.timed { TIMED } else { 0 }, Ordering::Relaxed);
         slot.items.store(0, Ordering::Relaxed);
         slot.reply_length.store(0, Ordering::Relaxed);
-        slot.begun.store(0, Ordering::Relaxed);
-        slot.stop.store(u32::from(entry.begun && entry.task.is_stop_requested()), Ordering::Relaxed);
+        let asked_to_stop = entry.begun && entry.task.is_stop_requested();
+        if asked_to_stop {
+            slot.stop.store(1, Ordering::Relaxed);
+        }
         let cost = functions.get(entry.function).estimate;
         entry.task.place().set(place | number);
-        self.in_flight[index(number)] = Some(InFlight { began: entry.begun, entry, block, cost });
+        self.in_flight[index(number)] = Some(InFlight { began: entry.begun, entry, block, cost, asked_to_stop });
         self.next += 1;
         self.load += u64::from(cost);
-        self.bytes_sent += length;
+        self.bytes_sent += length as u64;
         // ORDERING: SeqCst, and so are the worker's announcement of its sleep and its last look at the slot: either it sees
         // the task, or it is seen asleep. Release is part of it: the worker sees what was written above.
         slot.state.store(QUEUED, Ordering::SeqCst);
@@ -220,18 +188,12 @@ impl Lane {
         last < self.next && is_over(self.shared.slot(last).state.load(Ordering::Relaxed))
     }
 
-    /// Takes what is over, oldest first. Replies are copied behind `bytes`; husks of recalled tasks go to `husks`. Gives how
+    /// Takes what is over, oldest first, into a batch: replies are copied, husks of recalled tasks go with them. Gives how
     /// many have begun and ended before anybody asked `begin_oldest`.
-    pub(crate) fn collect(
-        &mut self,
-        functions: &mut FunctionTable,
-        bytes: &mut Vec<u8>,
-        collected: &mut Vec<Collected>,
-        husks: &mut Vec<Entry>,
-    ) -> u64 {
+    pub(crate) fn collect(&mut self, functions: &mut FunctionTable, link: &Arc<Link>, batch: &mut Batch) -> u64 {
         let mut unannounced = 0;
+        let shared = self.shared.clone();
         while self.oldest != self.next {
-            let shared = self.shared.clone();
             let slot = shared.slot(self.oldest);
             // ORDERING: Acquire: the reply is seen whole.
             let state = slot.state.load(Ordering::Acquire);
@@ -242,11 +204,11 @@ impl Lane {
                 Some(task) if state == DONE => {
                     unannounced += u64::from(!task.began);
                     let function = task.entry.function;
-                    let reply = self.read_reply(slot, task.entry, bytes);
-                    functions.learn(function, u32::try_from(reply.elapsed.as_nanos()).unwrap_or(u32::MAX));
-                    collected.push(reply);
+                    let reply = self.read_reply(slot, task.entry, link, &mut batch.bytes);
+                    functions.learn(function, reply.elapsed);
+                    batch.collected.push(reply);
                 }
-                Some(task) => husks.push(task.entry),
+                Some(task) => batch.husks.push(task.entry),
                 // It was taken back, and is elsewhere by now.
                 None => {}
             }
@@ -256,31 +218,40 @@ impl Lane {
         unannounced
     }
 
-    /// Takes a task out of the books, and frees its block.
+    /// Takes a task out of the books, frees its block, and leaves its slot as one that is free has to be.
     fn take(&mut self, number: u64) -> Option<InFlight> {
         let in_flight = self.in_flight[index(number)].take()?;
         self.load = self.load.saturating_sub(u64::from(in_flight.cost));
         self.free_blocks.extend(in_flight.block);
         in_flight.entry.task.place().set(crate::dispatch::IN_HAND);
+        self.clear(number, &in_flight);
         Some(in_flight)
+    }
+
+    /// Clears what most tasks do not touch, and which lies apart for that reason.
+    fn clear(&self, number: u64, in_flight: &InFlight) {
+        let slot = self.shared.slot(number);
+        if in_flight.entry.timed {
+            slot.begun.store(0, Ordering::Relaxed);
+        }
+        if in_flight.asked_to_stop {
+            slot.stop.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Copies a reply out. Nothing the worker wrote is believed: what makes no sense becomes an empty reply, which ends the
     /// task with an error.
-    fn read_reply(&mut self, slot: &Slot, entry: Entry, bytes: &mut Vec<u8>) -> Collected {
+    fn read_reply(&mut self, slot: &Slot, entry: Entry, link: &Arc<Link>, bytes: &mut Vec<u8>) -> Collected {
         let start = bytes.len();
-        let length = slot.reply_length.load(Ordering::Relaxed);
-        let mut buffer = None;
-        let mut message = None;
+        let length = slot.reply_length.load(Ordering::Relaxed) as usize;
+        let attached = slot.flags.load(Ordering::Relaxed) & ATTACHED != 0;
+        let (mut buffer, mut message) = (None, None);
         match slot.reply_place.load(Ordering::Relaxed) {
-            IN_SLOT => bytes.extend_from_slice(slot.read(INLINE).get(..length as usize).unwrap_or_default()),
-            IN_BUFFER => {
-                let id = u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default());
-                buffer = Some((id, length));
-            }
+            IN_SLOT => slot.append_to(bytes, length),
+            IN_BUFFER => buffer = Some(u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default())),
             IN_MESSAGE => {
-                bytes.extend_from_slice(&slot.read(1)[..1]);
-                message = Some((self.messages, length));
+                slot.append_to(bytes, 1);
+                message = Some(self.messages);
                 self.messages += 1;
             }
             place => {
@@ -288,28 +259,30 @@ impl Lane {
                 self.give_reply_block_back();
             }
         }
+        let beside = (attached || buffer.is_some() || message.is_some()).then(|| {
+            let length = if buffer.is_some() || message.is_some() { length as u64 } else { 0 };
+            Box::new(Beside { link: link.clone(), attached, buffer, message, length })
+        });
         Collected {
             entry,
             bytes: start..bytes.len(),
-            buffer,
-            items: slot.items.load(Ordering::Acquire) as usize,
-            attached: slot.flags.load(Ordering::Relaxed) & ATTACHED != 0,
-            message,
-            elapsed: Duration::from_nanos(slot.elapsed.load(Ordering::Relaxed).into()),
-            cause: Cause::Replied,
+            items: slot.items.load(Ordering::Acquire),
+            elapsed: slot.elapsed.load(Ordering::Relaxed),
+            cause: None,
+            beside,
         }
     }
 
-    fn copy_block(&self, place: u32, length: u64, bytes: &mut Vec<u8>) {
+    fn copy_block(&self, place: u32, length: usize, bytes: &mut Vec<u8>) {
         let block = place.checked_sub(IN_BLOCK).and_then(|index| self.shared.reply_block(index as usize));
-        let (Some(block), true) = (block, length <= BLOCK as u64) else { return };
-        bytes.reserve(length as usize);
+        let (Some(block), true) = (block, length <= BLOCK) else { return };
+        bytes.reserve(length);
         // SAFETY: `length` bytes of a block of the mapping, which the worker has given up by DONE, or by its death. A worker
         // that writes all the same can only spoil its own reply: the copy is what is looked at.
         unsafe {
             let end = bytes.as_mut_ptr().add(bytes.len());
-            std::ptr::copy_nonoverlapping(block.as_ptr(), end, length as usize);
-            bytes.set_len(bytes.len() + length as usize);
+            std::ptr::copy_nonoverlapping(block.as_ptr(), end, length);
+            bytes.set_len(bytes.len() + length);
         }
     }
 
@@ -376,6 +349,7 @@ impl Lane {
             let Some(task) = slot.take() else { break };
             self.load = self.load.saturating_sub(u64::from(task.cost));
             self.free_blocks.extend(task.block);
+            self.clear(number, &task);
             back.push(task.entry);
         }
         back
@@ -389,9 +363,9 @@ impl Lane {
 
     /// Raises the flag of a task; with `end_worker`, notes that its worker is to be ended.
     pub(crate) fn ask_to_stop(&mut self, number: u64, end_worker: bool) {
-        if let Some(task) = self.in_flight[index(number)].as_mut() {
-            task.entry.stopping |= end_worker;
-        }
+        let Some(task) = self.in_flight[index(number)].as_mut() else { return };
+        task.entry.stopping |= end_worker;
+        task.asked_to_stop = true;
         // ORDERING: Release, with the task's Acquire: it sees what was done before it was asked to stop.
         self.shared.slot(number).stop.store(1, Ordering::Release);
     }
@@ -429,7 +403,7 @@ impl Lane {
     /// What the worker left in its first reply block, before there were tasks.
     pub(crate) fn first_reply(&self, length: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.copy_block(IN_BLOCK, length, &mut bytes);
+        self.copy_block(IN_BLOCK, usize::try_from(length).unwrap_or(usize::MAX), &mut bytes);
         bytes
     }
 
@@ -439,7 +413,7 @@ impl Lane {
     }
 
     /// The worker is dead, and what was over has been collected: takes all that is left.
-    pub(crate) fn salvage(&mut self, bytes: &mut Vec<u8>) -> Wreck {
+    pub(crate) fn salvage(&mut self, link: &Arc<Link>, bytes: &mut Vec<u8>) -> Wreck {
         let mut wreck = Wreck::default();
         while self.oldest != self.next {
             let number = self.oldest;
@@ -453,7 +427,7 @@ impl Lane {
                 // Or a state that cannot be: the memory was overwritten by a dying task, and nobody knows what has run.
                 _ => {
                     let phase = Phase::from_number(slot.phase.load(Ordering::Relaxed));
-                    wreck.running.push((self.read_reply(slot, in_flight.entry, bytes), phase));
+                    wreck.running.push((self.read_reply(slot, in_flight.entry, link, bytes), phase));
                 }
             }
         }
@@ -474,23 +448,23 @@ fn needs_block(payload: &Payload) -> bool {
 }
 
 /// Writes an input where the worker finds it: place, length, and the block it took.
-fn write_input(shared: &Shared, slot: &Slot, payload: &Payload, free: &mut Vec<u8>) -> (u32, u64, Option<u8>) {
+fn write_input(shared: &Shared, slot: &Slot, payload: &Payload, free: &mut Vec<u8>) -> (u32, usize, Option<u8>) {
     let bytes = match payload {
         Payload::Buffer(buffer) => {
             slot.write(&buffer.id().to_ne_bytes());
-            return (IN_BUFFER, buffer.length(), None);
+            return (IN_BUFFER, buffer.bytes().len(), None);
         }
         payload => payload.bytes(),
     };
     if bytes.len() <= INLINE {
         slot.write(bytes);
-        return (IN_SLOT, bytes.len() as u64, None);
+        return (IN_SLOT, bytes.len(), None);
     }
     let block = free.pop().expect("asked for by `has_room_for`");
     let start = shared.input_block(block.into()).expect("a block's number");
     // SAFETY: the block is free, that is, the parent's; payloads in bytes are no longer than a block.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.as_ptr(), bytes.len().min(BLOCK)) };
-    (IN_BLOCK + u32::from(block), bytes.len() as u64, Some(block))
+    (IN_BLOCK + u32::from(block), bytes.len(), Some(block))
 }
 
 #[cfg(test)]

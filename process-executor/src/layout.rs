@@ -63,7 +63,10 @@ pub(crate) const TIMED: u32 = 1;
 /// Buffers were sent along with the reply.
 pub(crate) const ATTACHED: u32 = 2;
 
-/// One task on its way. Two cache lines: words, bytes.
+/// One task on its way. Two cache lines, of which a small task touches the first alone: each that is touched crosses from
+/// one processor to the other, and back.
+///
+/// In a slot that is FREE, `begun` and `stop` are 0.
 #[repr(C, align(128))]
 pub(crate) struct Slot {
     pub(crate) state: AtomicU32,
@@ -71,8 +74,9 @@ pub(crate) struct Slot {
     pub(crate) function: AtomicU32,
     pub(crate) input_place: AtomicU32,
     pub(crate) reply_place: AtomicU32,
-    pub(crate) input_length: AtomicU64,
-    pub(crate) reply_length: AtomicU64,
+    /// In bytes; of what lies neither here nor in a block, at most what fits.
+    pub(crate) input_length: AtomicU32,
+    pub(crate) reply_length: AtomicU32,
     /// Items of a chunk whose outcomes are complete in the reply block.
     pub(crate) items: AtomicU32,
     /// How long it ran, in nanoseconds; at most what fits.
@@ -80,11 +84,11 @@ pub(crate) struct Slot {
     /// What the worker does with it, see `Phase`.
     pub(crate) phase: AtomicU32,
     pub(crate) flags: AtomicU32,
-    /// When the task, or the item that runs, began; nanoseconds of the monotonic clock, 0 before.
+    bytes: [AtomicU64; INLINE / 8],
+    /// When the task, or the item that runs, began, if it is timed; nanoseconds of the monotonic clock, 0 before.
     pub(crate) begun: AtomicU64,
     /// Not 0: the holder of the task wants it to stop.
     pub(crate) stop: AtomicU32,
-    bytes: [AtomicU64; INLINE / 8],
 }
 
 /// A function by its addresses in the executable, and a number that its types alone have.
@@ -165,6 +169,11 @@ impl Shared {
     }
 }
 
+/// A length as it is in a slot: the true one of all that lies there or in a block.
+pub(crate) fn shortened(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
 impl Slot {
     /// Writes the bytes in the slot; at most `INLINE`, the rest is ignored. For the slot's owner.
     pub(crate) fn write(&self, bytes: &[u8]) {
@@ -173,6 +182,11 @@ impl Slot {
             word[..part.len()].copy_from_slice(part);
             slot.store(u64::from_ne_bytes(word), Ordering::Relaxed);
         }
+    }
+
+    /// Appends the first bytes in the slot; nothing if there are not so many.
+    pub(crate) fn append_to(&self, bytes: &mut Vec<u8>, length: usize) {
+        bytes.extend_from_slice(self.read(length).get(..length).unwrap_or_default());
     }
 
     /// Copies the bytes in the slot out.

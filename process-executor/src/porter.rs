@@ -8,12 +8,11 @@
 //! may take its time. A worker has one task at a time, the one that its porter carries or that is in its lane; once the
 //! porter has it, it counts as begun.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Collected};
 use crate::buffer::Buffer;
 use crate::carrier;
 use crate::dispatch::{Dispatch, IN_HAND, Wakes};
 use crate::entry::{Entry, Payload};
-use crate::lane::Collected;
 use crate::link::Link;
 use crate::parcel::{MOST_BYTES, NotSent, Packed, Sender};
 use crate::pool::{Pool, no_number_text};
@@ -218,7 +217,7 @@ impl Rounds {
         if entry.task.has_items() {
             end_all_items(entry, &cause);
         } else {
-            batch.collected.push((None, Collected::without_reply(entry, cause)));
+            batch.collected.push(Collected::without_reply(entry, cause));
         }
         self.pool.with_dispatch(|dispatch, wakes| {
             dispatch.unload_porter(wakes);

@@ -1,10 +1,12 @@
 //! A lane whose worker writes nonsense: random bytes all over the shared memory, between any two steps.
 
 use super::Lane;
+use crate::batch::Batch;
 use crate::entry::{Entry, Payload};
 use crate::function::FunctionTable;
 use crate::image::Image;
 use crate::layout::{SIZE, SLOTS, Shared};
+use crate::link::Link;
 use crate::system::{self, Access, Mapping};
 use executor_core::remote::Initializer;
 use executor_core::task::Task;
@@ -63,7 +65,8 @@ fn whatever_the_worker_writes_each_task_comes_out_once() {
     for _ in 0..300 {
         let (mut lane, theirs, mut functions, number) = lane();
         let (mut put, mut out) = (0, 0);
-        let (mut bytes, mut collected, mut husks) = (Vec::new(), Vec::new(), Vec::new());
+        let mut batch = Batch::default();
+        let link = Arc::new(Link::new(system::socket_pair().unwrap().0, None));
         for _ in 0..random.below(12) {
             for _ in 0..random.below(40) {
                 let (task, _future) = Task::from_closure(|| ());
@@ -75,16 +78,17 @@ fn whatever_the_worker_writes_each_task_comes_out_once() {
                 }
             }
             scribble(&theirs, &mut random);
-            lane.collect(&mut functions, &mut bytes, &mut collected, &mut husks);
+            lane.collect(&mut functions, &link, &mut batch);
             out += lane.take_back(random.below(3)).len();
             lane.begin_oldest();
             let _ = (lane.running().is_some(), lane.is_spoiled(), lane.take_sleeper_with_work());
         }
-        for reply in &collected {
-            assert!(reply.bytes.end <= bytes.len());
+        for reply in &batch.collected {
+            assert!(reply.bytes.end <= batch.bytes.len());
         }
-        let wreck = lane.salvage(&mut bytes);
-        out += collected.len() + husks.len() + wreck.running.len() + wreck.unbegun.len() + wreck.husks.len();
+        let wreck = lane.salvage(&link, &mut batch.bytes);
+        out +=
+            batch.collected.len() + batch.husks.len() + wreck.running.len() + wreck.unbegun.len() + wreck.husks.len();
         assert_eq!(out, put, "no task is lost, none comes out twice");
         assert_eq!(lane.depth(), 0);
     }

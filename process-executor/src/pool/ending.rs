@@ -1,10 +1,9 @@
 //! How the pool ends: shut down, broken, or with its workers ended.
 
 use super::{Pool, wake_all};
-use crate::batch::Batch;
+use crate::batch::{Batch, Collected};
 use crate::couriers;
 use crate::dispatch::{Dispatch, IN_HAND, Wakes};
-use crate::lane::Collected;
 use executor_core::remote::Cause;
 use executor_core::task::before_blocking;
 use executor_core::{BrokenExecutor, Shutdown, TimedOut};
@@ -44,7 +43,7 @@ impl Pool {
                 dispatch.stats.failed += 1;
                 dispatch.note_unqueued(&entry);
                 entry.task.place().set(IN_HAND);
-                batch.collected.push((None, Collected::without_reply(entry, cause)));
+                batch.collected.push(Collected::without_reply(entry, cause));
             }
             self.take_in_hand(&batch);
         });

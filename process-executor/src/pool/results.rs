@@ -1,14 +1,14 @@
 //! Where tasks come back: results are fetched by whoever waits, and finished outside the lock.
 
 use super::{Pool, SPARE, TICK};
-use crate::batch::Batch;
+use crate::batch::{Batch, Beside, Collected};
 use crate::carrier;
 use crate::dispatch::{Dispatch, LOOSE, Wakes};
-use crate::entry::{Entry, Payload};
-use crate::lane::Collected;
-use crate::link::{Link, ReplyBuffers};
+use crate::entry::{Entry, Parts, Payload};
+use crate::link::ReplyBuffers;
 use executor_core::assist::Assistant;
 use executor_core::remote::{Cause, Reply, Rest, skip_items};
+use executor_core::task::Task;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,12 +35,12 @@ impl Pool {
         for husk in batch.husks.drain(..) {
             drop_husk(husk);
         }
-        for (link, collected) in batch.collected.drain(..) {
+        for collected in batch.collected.drain(..) {
             if !courier && collected.entry.task.has_listeners() {
-                left.adopt(link, collected, &batch.bytes);
+                left.adopt(collected, &batch.bytes);
             } else {
                 finished += 1;
-                rests.extend(finish_one(link, collected, &batch.bytes));
+                rests.extend(finish_one(collected, &batch.bytes));
             }
         }
         batch.clear();
@@ -152,34 +152,48 @@ impl Assistant for Fetcher {
 }
 
 /// Ends one task; gives what is left of a chunk.
-fn finish_one(link: Option<Arc<Link>>, collected: Collected, bytes: &[u8]) -> Option<Entry> {
-    let Collected { entry, bytes: range, buffer, items, attached, message, elapsed, cause } = collected;
-    let source = link.map(ReplyBuffers::new);
-    let buffer = match (buffer, &source) {
-        (Some((id, _)), Some(source)) => carrier::Source::find(&**source, id),
-        _ => None,
-    };
-    let bytes = buffer.as_ref().map_or_else(|| bytes.get(range).unwrap_or_default(), |buffer| buffer.bytes());
+fn finish_one(collected: Collected, bytes: &[u8]) -> Option<Entry> {
+    let Collected { entry, bytes: range, items, elapsed, cause, beside } = collected;
     let (task, parts) = entry.into_parts();
-    let mut rest = None;
-    let mut held = Some((task, cause));
-    let mut finish = |bytes: &[u8]| {
-        let Some((task, cause)) = held.take() else { return };
-        let reply = Reply { bytes, items, elapsed, attached };
-        rest = match source.clone() {
-            Some(source) => carrier::unpacking(source, || task.finish(reply, cause)),
-            None => task.finish(reply, cause),
-        };
+    let cause = cause.map_or(Cause::Replied, |cause| *cause);
+    let elapsed = Duration::from_nanos(elapsed.into());
+    let reply = Reply { bytes: bytes.get(range).unwrap_or_default(), items: items as usize, elapsed, attached: false };
+    let rest = match beside {
+        None => task.finish(reply, cause),
+        Some(beside) => finish_with(*beside, task, reply, cause),
     };
-    match (message, &source) {
-        (Some((number, _)), Some(source)) => {
-            source.open_parcel(number, &mut finish);
-            // It did not come.
-            finish(&[]);
+    rest.and_then(|rest| what_is_left(rest, parts))
+}
+
+/// Ends a task whose reply came on another way, or brought something along.
+#[cold]
+fn finish_with(beside: Beside, task: Task, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
+    let source = ReplyBuffers::new(beside.link);
+    let reply = Reply { attached: beside.attached, ..reply };
+    let mut held = Some((task, cause));
+    let mut rest = None;
+    let mut finish = |bytes: &[u8]| {
+        if let Some((task, cause)) = held.take() {
+            rest = carrier::unpacking(source.clone(), || task.finish(Reply { bytes, ..reply }, cause));
         }
-        _ => finish(bytes),
+    };
+    if let Some(number) = beside.message {
+        source.open_parcel(number, &mut finish);
+        // It did not come.
+        finish(&[]);
+    } else if let Some(id) = beside.buffer {
+        let buffer = carrier::Source::find(&*source, id);
+        finish(buffer.as_ref().map_or(&[], |buffer| buffer.bytes()));
+    } else {
+        finish(reply.bytes);
     }
-    let Rest { task, over } = rest?;
+    rest
+}
+
+/// The rest of a chunk as it goes on.
+#[cold]
+fn what_is_left(rest: Rest, parts: Parts) -> Option<Entry> {
+    let Rest { task, over } = rest;
     let mut entry = parts.with_task(task);
     entry.begun = true;
     if over > 0 {

@@ -123,7 +123,7 @@ impl Pool {
     /// Whether a worker could have a large input as soon as it is packed. If many wait, they do so where they cost no
     /// descriptor each.
     pub(super) fn is_ready_for_large_input(&self) -> bool {
-        self.dispatch.lock().is_ready_for_large_input()
+        self.dispatch.lock().has_no_backlog()
     }
 
     /// Queues or deals a packed task; gives it back if the pool was closed meanwhile. Fetches results if there are many.

@@ -2,9 +2,8 @@
 
 use super::Supervisor;
 use super::limits::Ending;
-use crate::batch::Batch;
+use crate::batch::{Batch, Collected};
 use crate::exit_words::{describe, out_of_memory_kills};
-use crate::lane::Collected;
 use crate::link::Event;
 use crate::seat::SeatState;
 use executor_core::Death;
@@ -84,13 +83,13 @@ impl Supervisor {
                 dispatch.unload_porter(wakes);
                 dispatch.return_unbegun(entry, wakes);
             }
-            let wreck = seat.lane.salvage(&mut batch.bytes);
+            let wreck = seat.lane.salvage(&seat.link, &mut batch.bytes);
             dispatch.stats.bytes_sent += seat.lane.bytes_sent();
             dispatch.stats.deaths += u64::from(!expected && seat.state != SeatState::Starting);
             batch.husks.extend(wreck.husks);
             for (mut entry, counted) in wreck.unbegun.into_iter().rev() {
                 if std::mem::take(&mut entry.stopping) {
-                    batch.collected.push((None, Collected::without_reply(entry, Cause::Stopped)));
+                    batch.collected.push(Collected::without_reply(entry, Cause::Stopped));
                     continue;
                 }
                 entry.suspicions += u8::from(counted);
@@ -98,7 +97,7 @@ impl Supervisor {
                     entry.add_death(death(None));
                     let cause = Cause::Died(entry.take_deaths());
                     dispatch.stats.failed += 1;
-                    batch.collected.push((None, Collected::without_reply(entry, cause)));
+                    batch.collected.push(Collected::without_reply(entry, cause));
                     continue;
                 }
                 if counted && !entry.begun {
@@ -107,10 +106,10 @@ impl Supervisor {
                 dispatch.put_back(entry);
             }
             for (mut collected, phase) in wreck.running {
-                collected.cause = cause_of(&mut collected, ending, death(phase));
-                dispatch.stats.failed += u64::from(!matches!(collected.cause, Cause::Retry));
-                let link = collected.needs_link().then(|| seat.link.clone());
-                batch.collected.push((link, collected));
+                let cause = cause_of(&mut collected, ending, death(phase));
+                dispatch.stats.failed += u64::from(!matches!(cause, Cause::Retry));
+                collected.cause = Some(Box::new(cause));
+                batch.collected.push(collected);
             }
             self.pool.take_in_hand(&batch);
             dispatch.deal(wakes);
@@ -123,7 +122,7 @@ impl Supervisor {
 fn cause_of(collected: &mut Collected, ending: Option<&Ending>, death: Death) -> Cause {
     match ending {
         // Another item of its chunk was running by then: that one ran in vain, and runs again.
-        Some(Ending::TimedOut(_, items)) if collected.items as u32 != *items => Cause::Retry,
+        Some(Ending::TimedOut(_, items)) if collected.items != *items => Cause::Retry,
         Some(Ending::TimedOut(limit, _)) => Cause::TimedOut(*limit),
         Some(Ending::Stopped) => Cause::Stopped,
         Some(Ending::Ordered) => {

@@ -4,7 +4,9 @@ use super::connection::Connection;
 use super::messages::Messages;
 use crate::buffer::Buffer;
 use crate::carrier;
-use crate::layout::{ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, Shared, Slot};
+use crate::layout::{
+    ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, Shared, Slot, shortened,
+};
 use crate::message::Message;
 use crate::parcel::MOST_BYTES;
 use crate::system;
@@ -92,7 +94,7 @@ impl<'a> Replies<'a> {
             slot.reply_place.store(IN_BLOCK + block as u32, Ordering::Relaxed);
             self.leave_block();
         }
-        slot.reply_length.store(reply.len() as u64, Ordering::Relaxed);
+        slot.reply_length.store(shortened(reply.len()), Ordering::Relaxed);
     }
 
     /// Leaves a reply in memory of its own.
@@ -100,7 +102,7 @@ impl<'a> Replies<'a> {
         self.send_buffer(buffer);
         slot.write(&buffer.id().to_ne_bytes());
         slot.reply_place.store(IN_BUFFER, Ordering::Relaxed);
-        slot.reply_length.store(buffer.length(), Ordering::Relaxed);
+        slot.reply_length.store(shortened(buffer.bytes().len()), Ordering::Relaxed);
     }
 
     /// Leaves word that there is no memory for the reply.
@@ -122,7 +124,7 @@ impl<'a> Replies<'a> {
             .then(|| Buffer::build(reply.len(), |bytes| bytes.copy_from_slice(reply)))
             .transpose();
         slot.reply_place.store(IN_MESSAGE, Ordering::Relaxed);
-        slot.reply_length.store(reply.len() as u64, Ordering::Relaxed);
+        slot.reply_length.store(shortened(reply.len()), Ordering::Relaxed);
         slot.write(&reply[..reply.len().min(1)]);
         match buffer {
             Ok(None) => (reply.to_vec(), None),

@@ -7,7 +7,7 @@
 use super::messages::Messages;
 use super::reply::Replies;
 use crate::buffer::{Buffer, Spill};
-use crate::layout::{BLOCK, IN_BLOCK, Slot, TIMED};
+use crate::layout::{BLOCK, IN_BLOCK, Slot, TIMED, shortened};
 use crate::parcel::Contents;
 use crate::system;
 use executor_core::CodecPhase;
@@ -240,7 +240,7 @@ impl Progress for &Running<'_> {
         self.replies.send_buffers(self.slot);
         self.visible.set(output.len());
         self.items.set(self.items.get() + 1);
-        self.slot.reply_length.store(output.len() as u64, Ordering::Relaxed);
+        self.slot.reply_length.store(shortened(output.len()), Ordering::Relaxed);
         // ORDERING: Release: who sees the number sees so many outcomes, whatever becomes of this process.
         self.slot.items.store(self.items.get(), Ordering::Release);
         true
