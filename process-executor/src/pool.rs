@@ -46,6 +46,8 @@ pub(crate) struct Pool {
     in_hand: AtomicUsize,
     /// Whether workers ring for results. While threads of the program fetch them anyway, they need not.
     bells: AtomicBool,
+    /// The last look of a waiting thread has found what it waited for.
+    looking_pays: AtomicBool,
     /// Grows as threads of the program fetch results.
     fetches: AtomicUsize,
     /// No more tasks are taken; for a look without the lock.
@@ -83,6 +85,7 @@ impl Pool {
             broken: OnceLock::new(),
             in_hand: AtomicUsize::new(0),
             bells: AtomicBool::new(true),
+            looking_pays: AtomicBool::new(true),
             fetches: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             call: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,

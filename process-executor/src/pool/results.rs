@@ -135,7 +135,10 @@ pub(crate) struct Fetcher(pub(crate) Arc<Pool>);
 
 impl Assistant for Fetcher {
     fn begin(&self) {
-        self.0.note_fetch();
+        // To turn the bells off and on again for a look in vain costs more than to be rung for.
+        if self.0.looking_pays.load(Ordering::Relaxed) {
+            self.0.note_fetch();
+        }
     }
 
     fn fetch(&self) {
@@ -143,6 +146,9 @@ impl Assistant for Fetcher {
     }
 
     fn end(&self, found: bool) {
+        if self.0.looking_pays.load(Ordering::Relaxed) != found {
+            self.0.looking_pays.store(found, Ordering::Relaxed);
+        }
         if !found && !self.0.bells.load(Ordering::Relaxed) {
             self.0.ring_again();
             // What came before the bells were on was not rung for.

@@ -3,6 +3,8 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use process_executor::TransportKind;
+
 use super::{OUR_THREADS, PYTHON_POOL, Row, Target};
 use crate::peers::{Peer, expected_sum, our_processes::OurProcesses, ours::Ours, python};
 use crate::rounds::Contender;
@@ -14,7 +16,9 @@ pub(super) fn build(scale: f64) -> Row {
     let count = scaled(1_000_000, scale);
     let ours = |name, transport| {
         let pool = OurProcesses::new(transport);
-        Contender::new(name, move || submit_then_collect(&pool, count))
+        // Each costs as much as dozens over the other; a million would take half a minute.
+        let count = if transport == TransportKind::IpcChannel { scaled(20_000, scale) } else { count };
+        Contender::with_tasks(name, count, move |count| submit_then_collect(&pool, count))
     };
     let threads = Ours::new();
     Row::new(count, ours).with(Contender::new(OUR_THREADS, move || submit_then_collect(&threads, count))).with_python(
