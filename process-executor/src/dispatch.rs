@@ -19,6 +19,7 @@ use executor_core::Stats;
 use executor_core::remote::Place;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -280,9 +281,7 @@ impl Dispatch {
             return;
         }
         let starts = seat.lane.depth() == 0;
-        if seat.lane.put(entry, &self.functions, place_in(index)) {
-            wakes.workers.push(seat.lane.shared().clone());
-        }
+        seat.lane.put(entry, &self.functions, place_in(index));
         seat.dealt += 1;
         seat.idle_since = None;
         if starts {
@@ -371,6 +370,19 @@ impl Dispatch {
         }
     }
 
+    /// Before the lock is let go: workers that sleep while there is something to do for them.
+    pub(crate) fn find_sleepers(&mut self, wakes: &mut Wakes) {
+        let mut lanes = self.seats.iter_mut().flatten().map(|seat| &mut seat.lane).filter(|lane| lane.may_sleep());
+        let Some(first) = lanes.next() else { return };
+        // ORDERING: see `take_sleeper`. One fence for all that was dealt.
+        fence(Ordering::SeqCst);
+        for lane in std::iter::once(first).chain(lanes) {
+            if lane.take_sleeper() {
+                wakes.workers.push(lane.shared().clone());
+            }
+        }
+    }
+
     /// Takes the replies of one worker.
     pub(crate) fn collect_from(&mut self, index: usize, batch: &mut Batch, wakes: &mut Wakes) {
         let Some(seat) = self.seats[index].as_mut() else { return };
@@ -381,9 +393,6 @@ impl Dispatch {
         let begun = seat.lane.collect(&mut self.functions, &seat.link, batch);
         wakes.room_freed |= begun > 0;
         seat.done += (batch.collected.len() - tasks) as u64;
-        if seat.lane.take_sleeper_with_work() {
-            wakes.workers.push(seat.lane.shared().clone());
-        }
         if self.notes_idleness && seat.lane.depth() == 0 {
             seat.idle_since = Some(Instant::now());
         }

@@ -37,6 +37,8 @@ pub(crate) struct Lane {
     expected: usize,
     /// How many replies have come as messages.
     messages: u64,
+    /// See there.
+    may_sleep: bool,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl Lane {
             by_message,
             expected: 0,
             messages: 0,
+            may_sleep: false,
         }
     }
 
@@ -135,8 +138,8 @@ impl Lane {
         self.depth() < SLOTS && (!needs_block(&entry.payload) || !self.free_blocks.is_empty())
     }
 
-    /// Hands a task to the worker. True: the worker sleeps and is to be woken. The caller has asked `has_room_for`.
-    pub(crate) fn put(&mut self, entry: Entry, functions: &FunctionTable, place: u64) -> bool {
+    /// Hands a task to the worker. The caller has asked `has_room_for`, and asks `take_sleeper` before it lets the lock go.
+    pub(crate) fn put(&mut self, entry: Entry, functions: &FunctionTable, place: u64) {
         self.tell_functions(functions, entry.function);
         let number = self.next;
         let slot = self.shared.slot(number);
@@ -162,11 +165,9 @@ impl Lane {
         self.next += 1;
         self.load += u64::from(cost);
         self.bytes_sent += length as u64;
-        // ORDERING: SeqCst, and so are the worker's announcement of its sleep and its last look at the slot: either it sees
-        // the task, or it is seen asleep. Release is part of it: the worker sees what was written above.
-        slot.state.store(QUEUED, Ordering::SeqCst);
-        let asleep = &self.shared.head().asleep.0;
-        asleep.load(Ordering::SeqCst) != 0 && asleep.swap(0, Ordering::SeqCst) != 0
+        // ORDERING: Release: the worker sees what was written above.
+        slot.state.store(QUEUED, Ordering::Release);
+        self.may_sleep = true;
     }
 
     /// Tells the worker of the functions it has not heard of. The slot that names one of them publishes them.
@@ -288,15 +289,26 @@ impl Lane {
 
     fn give_reply_block_back(&mut self) {
         self.replies_taken = self.replies_taken.wrapping_add(1);
-        // ORDERING: Release: the copy is over before the worker writes there again. SeqCst with the worker's announcement of
-        // its sleep, as in `put`; the pool wakes it after each collection.
-        self.shared.head().replies_taken.0.store(self.replies_taken, Ordering::SeqCst);
+        // ORDERING: Release: the copy is over before the worker writes there again.
+        self.shared.head().replies_taken.0.store(self.replies_taken, Ordering::Release);
+        self.may_sleep = true;
     }
 
-    /// Whether the worker waits for a reply block, or has fallen asleep with a task before it.
-    pub(crate) fn take_sleeper_with_work(&self) -> bool {
+    /// Whether something has changed for which the worker may sleep: a task or a reply block.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.may_sleep
+    }
+
+    /// Whether the worker sleeps, or is about to, with something before it, and is to be woken.
+    ///
+    /// ORDERING: the caller has a SeqCst fence between those changes and this. The worker announces its sleep and looks
+    /// once more, both SeqCst: either it sees the changes, or the announcement is seen here.
+    pub(crate) fn take_sleeper(&mut self) -> bool {
         let asleep = &self.shared.head().asleep.0;
-        asleep.load(Ordering::SeqCst) != 0 && self.oldest != self.next && asleep.swap(0, Ordering::SeqCst) != 0
+        std::mem::take(&mut self.may_sleep)
+            && asleep.load(Ordering::Relaxed) != 0
+            && self.oldest != self.next
+            && asleep.swap(0, Ordering::SeqCst) != 0
     }
 
     /// Takes back a task that has not begun. Its husk stays until the worker has passed it by.

@@ -202,9 +202,7 @@ impl Rounds {
                 entry.stopping = true;
                 wakes.supervisor = true;
             }
-            if seat.lane.put(entry, &dispatch.functions, crate::dispatch::place_in(self.index)) {
-                wakes.workers.push(seat.lane.shared().clone());
-            }
+            seat.lane.put(entry, &dispatch.functions, crate::dispatch::place_in(self.index));
             seat.lane.begin_oldest();
             // Its limit begins to count.
             wakes.supervisor |= seat.lane.shortest_limit(self.pool.settings().run_limit).is_some();

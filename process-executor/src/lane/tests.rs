@@ -81,7 +81,7 @@ fn whatever_the_worker_writes_each_task_comes_out_once() {
             lane.collect(&mut functions, &link, &mut batch);
             out += lane.take_back(random.below(3)).len();
             lane.begin_oldest();
-            let _ = (lane.running().is_some(), lane.is_spoiled(), lane.take_sleeper_with_work());
+            let _ = (lane.running().is_some(), lane.is_spoiled(), lane.take_sleeper());
         }
         for reply in &batch.collected {
             assert!(reply.bytes.end <= batch.bytes.len());
