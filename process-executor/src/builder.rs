@@ -359,6 +359,12 @@ impl ProcessPoolBuilder {
     /// assert!(error.to_string().contains("queue_capacity"));
     /// ```
     pub fn build(self) -> Result<ProcessPoolExecutor, BuildError> {
+        let (settings, budget) = self.settings()?;
+        ProcessPoolExecutor::with_settings(settings, budget)
+    }
+
+    /// The settings, checked, and how many processors there are for the workers.
+    pub(crate) fn settings(self) -> Result<(Settings, usize), BuildError> {
         let zero = |what: &str| Err(BuildError::invalid(what, "0", "a number from 1 up"));
         if self.queue_capacity == Some(0) {
             return zero("queue_capacity");
@@ -397,7 +403,7 @@ impl ProcessPoolBuilder {
             start_timeout: self.start_timeout,
             worker_name_prefix: prefix,
         };
-        ProcessPoolExecutor::with_settings(settings, budget)
+        Ok((settings, budget))
     }
 }
 

@@ -219,3 +219,6 @@ fn wake_all(wakers: Vec<Waker>) {
         let _ = executor_core::task::contain(|| waker.wake());
     }
 }
+
+#[cfg(test)]
+mod tests;

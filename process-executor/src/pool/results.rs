@@ -9,9 +9,13 @@ use crate::link::ReplyBuffers;
 use executor_core::assist::Assistant;
 use executor_core::remote::{Cause, Reply, Rest, skip_items};
 use executor_core::task::Task;
+use parking_lot::MutexGuard;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+/// How long a waiting thread tries to turn the bells on: far longer than the lock is held, and nothing to one that sleeps next.
+const MOMENT: Duration = Duration::from_micros(50);
 
 impl Pool {
     /// Counts the tasks of a batch as under way; under the lock, so that the end is not seen too soon.
@@ -87,30 +91,37 @@ impl Pool {
     }
 
     // Bells. While threads of the program fetch results one after the other, workers do not ring; the supervisor then looks
-    // every `TICK` whether they still do.
+    // every `TICK` whether they still do. A waiting thread fetches for all pools of the program, so it does not wait for the
+    // lock of one: a bell that stays on costs time, and the next that fetches turns it off; one that stays off is turned on
+    // by the supervisor, which takes what came meanwhile.
 
     /// A thread of the program fetches: no bells for the time being.
     pub(super) fn note_fetch(&self) {
         // The count only has to change.
         self.fetches.store(self.fetches.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        if self.bells.load(Ordering::Relaxed) && self.bells.swap(false, Ordering::Relaxed) {
-            self.set_bells(false);
+        if self.bells.load(Ordering::Relaxed)
+            && let Some(dispatch) = self.dispatch.try_lock()
+        {
+            self.set_bells(dispatch, false);
             self.call_supervisor();
         }
     }
 
     /// From now on results are rung for; those that came before are the caller's to look for.
     fn ring_again(&self) {
-        self.bells.store(true, Ordering::Relaxed);
-        self.set_bells(true);
+        self.set_bells(self.dispatch.lock(), true);
     }
 
-    fn set_bells(&self, on: bool) {
-        let dispatch = self.dispatch.lock();
-        // Under the lock the last word is the one that `bells` has.
-        if self.bells.load(Ordering::Relaxed) != on {
-            return;
+    /// As `ring_again`, for a waiting thread before it sleeps.
+    fn try_ring_again(&self) {
+        if let Some(dispatch) = self.dispatch.try_lock_for(MOMENT) {
+            self.set_bells(dispatch, true);
         }
+    }
+
+    /// Under the lock, so that what `bells` says is what the workers have been told.
+    fn set_bells(&self, dispatch: MutexGuard<'_, Dispatch>, on: bool) {
+        self.bells.store(on, Ordering::Relaxed);
         for seat in dispatch.seats.iter().flatten() {
             // ORDERING: SeqCst, as is the worker's end of a task: either it sees the bell, or the result is seen after this.
             seat.lane.shared().head().bell.0.store(u32::from(on), Ordering::SeqCst);
@@ -150,7 +161,7 @@ impl Assistant for Fetcher {
             self.0.looking_pays.store(found, Ordering::Relaxed);
         }
         if !found && !self.0.bells.load(Ordering::Relaxed) {
-            self.0.ring_again();
+            self.0.try_ring_again();
             // What came before the bells were on was not rung for.
             self.0.try_collect();
         }
