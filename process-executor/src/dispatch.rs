@@ -219,6 +219,14 @@ impl Dispatch {
         self.wanted = wanted;
     }
 
+    /// How many workers are to be started, unless what they were wanted for has gone meanwhile.
+    pub(crate) fn still_wanted(&mut self) -> usize {
+        if self.queue.is_empty() || self.stopping {
+            self.wanted = 0;
+        }
+        self.wanted
+    }
+
     /// The worker for a task, if one can take it now.
     fn choose(&self, entry: &Entry) -> Option<usize> {
         if self.one_by_one {

@@ -20,12 +20,13 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
-/// A process that was started and not yet reaped.
+/// A process that was started and not yet reaped; dropped like this, it is ended and reaped.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
     /// Readable once the process has ended.
     end: OwnedFd,
+    reaped: bool,
 }
 
 /// A worker that was started, and the ways to it.
@@ -35,6 +36,26 @@ pub(crate) struct Started {
     pub(crate) link: Arc<Link>,
     /// Where inputs are sent, with ipc-channel.
     pub(crate) sender: Option<Sender>,
+    pub(crate) welcome: Welcome,
+}
+
+/// The order to begin, with the descriptors for it. A worker waits for it, and runs nothing of the user's before.
+pub(crate) struct Welcome {
+    memory: OwnedFd,
+    settings: Buffer,
+    /// The sockets for inputs and for replies, with ipc-channel.
+    channels: Option<(OwnedFd, OwnedFd)>,
+}
+
+impl Welcome {
+    /// Never blocks.
+    pub(crate) fn send(&self, link: &Link) -> io::Result<()> {
+        let mut files = vec![self.memory.as_fd(), self.settings.file().as_fd()];
+        if let Some((inputs, replies)) = &self.channels {
+            files.extend([inputs.as_fd(), replies.as_fd()]);
+        }
+        Message::Welcome { settings: self.settings.length() }.send(link.socket(), &files)
+    }
 }
 
 /// The channels of ipc-channel to one worker.
@@ -56,7 +77,7 @@ impl Channels {
     }
 }
 
-/// Starts a worker: the process, the memory it shares, the socket to it.
+/// Starts a worker: the process, the memory it shares, the socket to it. It begins when it is welcomed.
 pub(crate) fn start(
     settings: &Settings,
     image: &Image,
@@ -68,14 +89,7 @@ pub(crate) fn start(
     let words = settings_for(settings, image, index)?;
     let words = Buffer::copy_of(&words)?;
     let (ours, theirs) = system::socket_pair()?;
-    // It waits in the socket for the worker.
-    let welcome = Message::Welcome { settings: words.length() };
     let channels = matches!(settings.transport, TransportKind::IpcChannel).then(Channels::new).transpose()?;
-    let mut files = vec![memory.as_fd(), words.file().as_fd()];
-    if let Some(channels) = &channels {
-        files.extend([channels.inputs.as_fd(), channels.replies.as_fd()]);
-    }
-    welcome.send(&ours, &files)?;
     let child = command(settings, index, environment, theirs).spawn()?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
     let end = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
@@ -90,8 +104,13 @@ pub(crate) fn start(
         }
     };
     let lane = Lane::new(Arc::new(shared), channels.is_some());
-    let (sender, parcels) = channels.map(|channels| (channels.sender, channels.parcels)).unzip();
-    Ok(Started { process: Process { child, end }, lane, link: Arc::new(Link::new(ours, parcels)), sender })
+    let (sender, parcels, channels) = match channels {
+        Some(Channels { sender, parcels, inputs, replies }) => (Some(sender), Some(parcels), Some((inputs, replies))),
+        None => (None, None, None),
+    };
+    let welcome = Welcome { memory, settings: words, channels };
+    let process = Process { child, end, reaped: false };
+    Ok(Started { process, lane, link: Arc::new(Link::new(ours, parcels)), sender, welcome })
 }
 
 fn settings_for(settings: &Settings, image: &Image, index: usize) -> io::Result<Vec<u8>> {
@@ -168,6 +187,16 @@ impl Process {
     pub(crate) fn reap(mut self) -> Option<ExitStatus> {
         // There is nobody left in most groups.
         let _ = system::signal_group(self.pid(), Signal::KILL);
+        self.reaped = true;
         self.child.wait().ok()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.signal(Signal::KILL);
+            let _ = self.child.wait();
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::link::{Event, Link};
 use crate::message::Message;
 use crate::pool::Pool;
 use crate::porter::Porter;
-use crate::process::{self, Process};
+use crate::process::{self, Process, Started, Welcome};
 use crate::seat::{Seat, SeatState};
 use executor_core::BrokenExecutor;
 use executor_core::remote::Initializer;
@@ -209,7 +209,7 @@ impl Supervisor {
 
     /// Starts the workers that are wanted; gives the time until the next try, if one is due.
     fn start_workers(&mut self) -> Option<Duration> {
-        let mut wanted = self.pool.with_dispatch(|dispatch, _| dispatch.wanted);
+        let mut wanted = self.pool.with_dispatch(|dispatch, _| dispatch.still_wanted());
         if wanted == 0 {
             self.refusal = None;
             return None;
@@ -231,30 +231,17 @@ impl Supervisor {
     }
 
     fn start_worker(&mut self, index: usize) -> io::Result<()> {
-        let settings = self.pool.settings();
-        let started = process::start(settings, self.pool.image(), index, &self.environment)?;
-        let (process, lane, link) = (started.process, started.lane, started.link);
-        let porter = started.sender.map(|sender| Porter::start(&self.pool, index, &link, sender)).transpose();
-        let porter = match porter {
-            Ok(porter) => porter,
-            Err(error) => {
-                process.signal(rustix::process::Signal::KILL);
-                let _ = process.reap();
-                return Err(error);
-            }
-        };
+        let Started { process, lane, link, sender, welcome } =
+            process::start(self.pool.settings(), self.pool.image(), index, &self.environment)?;
         lane.shared().head().bell.0.store(1, Ordering::SeqCst);
-        let socket = epoll::EventData::new_u64(index as u64);
-        let end = epoll::EventData::new_u64(index as u64 | END);
-        epoll::add(&self.epoll, link.socket(), socket, epoll::EventFlags::IN)?;
-        epoll::add(&self.epoll, process.end(), end, epoll::EventFlags::IN)?;
-        let seat = Seat::new(lane, link.clone(), porter, process.pid());
-        let restart = std::mem::replace(&mut self.used[index], true);
-        self.pool.with_dispatch(|dispatch, _| {
-            dispatch.seats[index] = Some(seat);
-            dispatch.wanted = dispatch.wanted.saturating_sub(1);
-            dispatch.stats.restarts += u64::from(restart);
-        });
+        let seated = self
+            .listen_to(index, &process, &link)
+            .and_then(|()| sender.map(|sender| Porter::start(&self.pool, index, &link, sender)).transpose())
+            .and_then(|porter| self.seat(index, Seat::new(lane, link.clone(), porter, process.pid()), &welcome));
+        if let Err(error) = seated {
+            self.listen_no_more(&process, &link);
+            return Err(error);
+        }
         let now = Instant::now();
         self.workers[index] = Some(Worker {
             process,
@@ -267,6 +254,40 @@ impl Supervisor {
             memory_looked_at: now,
         });
         Ok(())
+    }
+
+    /// From now on, what a worker says and its end are events.
+    fn listen_to(&self, index: usize, process: &Process, link: &Link) -> io::Result<()> {
+        let socket = epoll::EventData::new_u64(index as u64);
+        let end = epoll::EventData::new_u64(index as u64 | END);
+        epoll::add(&self.epoll, link.socket(), socket, epoll::EventFlags::IN)?;
+        epoll::add(&self.epoll, process.end(), end, epoll::EventFlags::IN)?;
+        Ok(())
+    }
+
+    fn listen_no_more(&self, process: &Process, link: &Link) {
+        let _ = epoll::delete(&self.epoll, link.socket());
+        let _ = epoll::delete(&self.epoll, process.end());
+    }
+
+    /// Welcomes a worker and gives it its seat, under one lock: whatever its initializer does, the pool lists it by then.
+    fn seat(&mut self, index: usize, seat: Seat, welcome: &Welcome) -> io::Result<()> {
+        let restart = self.used[index];
+        let link = seat.link.clone();
+        let mut seat = Some(seat);
+        let welcomed = self.pool.with_dispatch(|dispatch, _| {
+            welcome.send(&link)?;
+            dispatch.seats[index] = seat.take();
+            dispatch.wanted = dispatch.wanted.saturating_sub(1);
+            dispatch.stats.restarts += u64::from(restart);
+            Ok(())
+        });
+        self.used[index] |= welcomed.is_ok();
+        if let Some(porter) = seat.and_then(|seat| seat.porter) {
+            // Not welcomed; it has no task.
+            let _ = porter.close();
+        }
+        welcomed
     }
 
     /// The system refuses: other workers go on, and it is tried again; if there is none, tasks wait no longer than `PATIENCE`.
@@ -319,3 +340,6 @@ fn sooner(wait: &mut Option<Duration>, other: Option<Duration>) {
         (one, other) => one.or(other),
     };
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,8 +27,7 @@ impl Supervisor {
             }
         }
         let pid = worker.process.pid();
-        let _ = rustix::event::epoll::delete(&self.epoll, worker.link.socket());
-        let _ = rustix::event::epoll::delete(&self.epoll, worker.process.end());
+        self.listen_no_more(&worker.process, &worker.link);
         let status = worker.process.reap();
         let expected = worker.retired.is_some() && ending.is_none();
         let exit = self.exit_words(status, ending.as_ref());

@@ -22,8 +22,8 @@ fn hold(pass: Pass) -> u32 {
     std::process::id()
 }
 
-/// The gate's first comer stays there; others go on.
-fn hold_the_first(pass: Pass) -> Result<(), String> {
+/// An initializer that ends when the gate is open.
+fn hold_at_start(pass: Pass) -> Result<(), String> {
     pass.go();
     Ok(())
 }
@@ -47,20 +47,19 @@ fn assert_untouched(siblings: Vec<executor_core::Future<u64>>) {
 #[test]
 fn p1_killed_before_the_handshake() {
     watched(|| {
-        let pool = {
-            let gate = Gate::new();
-            let pool = quiet(1).initializer_with(hold_the_first, gate.pass()).build().unwrap();
-            let tasks = siblings(&pool);
-            gate.wait_arrivals(1);
-            assert_eq!(pool.workers()[0].state(), WorkerState::Starting);
-            let first = pool.workers()[0].pid();
-            kill(first);
-            gate.wait_arrivals(2);
-            gate.open();
-            assert_untouched(tasks);
-            assert_ne!(pool.workers()[0].pid(), first);
-            pool
-        };
+        let pool;
+        let gate = Gate::new();
+        pool = quiet(1).initializer_with(hold_at_start, gate.pass()).build().unwrap();
+        let tasks = siblings(&pool);
+        gate.wait_arrivals(1);
+        let first = gate.arrivals()[0];
+        let listed: Vec<_> = pool.workers().iter().map(|worker| (worker.pid(), worker.state())).collect();
+        assert_eq!(listed, [(first, WorkerState::Starting)]);
+        kill(first);
+        gate.wait_arrivals(2);
+        gate.open();
+        assert_untouched(tasks);
+        assert_ne!(pool.workers()[0].pid(), first);
         assert_works(&pool);
         assert_eq!(pool.stats().restarts, 1);
     });
@@ -100,8 +99,9 @@ fn p1_killed_as_soon_as_it_is_there() {
 #[test]
 fn p17_never_ready() {
     watched(|| {
+        let pool;
         let gate = Gate::new();
-        let pool = quiet(2).start_timeout(SHORT).initializer_with(hold_the_first, gate.pass()).build().unwrap();
+        pool = quiet(2).start_timeout(SHORT).initializer_with(hold_at_start, gate.pass()).build().unwrap();
         let tasks = siblings(&pool);
         for task in tasks {
             let Err(TaskError::Broken(_, broken)) = outcome("a task for workers that do not come", task) else {
