@@ -86,6 +86,7 @@ fn the_program() {
     let (what, notes) = argument.split_once(' ').unwrap();
     let (state, end) = what.split_once('/').unwrap();
     watched(|| {
+        crate::support::hear_interrupts();
         match state {
             "idle" => {
                 let pool = leaked(2);

@@ -79,8 +79,8 @@ fn s10_dropped_after_deaths() {
 #[test]
 fn s10_dropped_while_busy() {
     watched(|| {
-        let gate = Gate::new();
         let pool = pool(2);
+        let gate = Gate::new();
         let running: Vec<_> = (0..2).map(|_| pool.submit(hold, gate.pass()).unwrap()).collect();
         let queued: Vec<_> = (0..20).map(|number| pool.submit(double, number).unwrap()).collect();
         gate.wait_arrivals(2);

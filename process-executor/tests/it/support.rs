@@ -6,7 +6,7 @@ use executor_core::{ExecutorExt, Future, TaskError};
 use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor, WorkerOutput, WorkerState};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -33,10 +33,16 @@ pub(crate) struct Scratch(PathBuf);
 impl Scratch {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("process-executor-test-{}-{number}", std::process::id()));
-        fs::create_dir(&folder).unwrap();
-        Self(folder)
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let folder = std::env::temp_dir().join(format!("process-executor-test-{}-{number}", std::process::id()));
+            match fs::create_dir(&folder) {
+                Ok(()) => return Self(folder),
+                // Left by a process that was killed and had the number of this one.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{}: {error}", folder.display()),
+            }
+        }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -56,7 +62,8 @@ impl Drop for Scratch {
 }
 
 /// Where tasks in other processes stop until the test lets them go on. Opens when the test drops it, so that a failing test
-/// leaves no task behind for which its pool would wait: declare it after the pool.
+/// leaves no task behind for which its pool would wait: declare it after the pool (which, if its initializer stops there, is
+/// made after the gate, but declared before: `let pool;`).
 pub(crate) struct Gate(Scratch);
 
 /// A task's side of a gate.
@@ -110,15 +117,22 @@ impl Pass {
 
 /// Appends text to a file in one piece; whoever else appends comes before or after.
 pub(crate) fn append(path: impl AsRef<Path>, text: &str) {
-    // The folder is gone if the test is.
-    if let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path) {
-        let _ = file.write_all(text.as_bytes());
+    match OpenOptions::new().append(true).create(true).open(path) {
+        Ok(mut file) => file.write_all(text.as_bytes()).unwrap(),
+        // The folder is gone if the test is.
+        Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
     }
 }
 
 /// The complete lines of a file.
 pub(crate) fn read_lines(path: impl AsRef<Path>) -> Vec<String> {
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+            String::new()
+        }
+    };
     let end = text.rfind('\n').map_or(0, |end| end + 1);
     text[..end].lines().map(str::to_owned).collect()
 }
@@ -204,4 +218,10 @@ pub(crate) fn write_to_nowhere() -> ! {
 pub(crate) fn kill_self() -> ! {
     processes::send(std::process::id(), rustix::process::Signal::KILL);
     std::process::abort()
+}
+
+/// Lets an interrupt end this process, also if a shell has started the tests in the background, which makes them deaf to it.
+pub(crate) fn hear_interrupts() {
+    // SAFETY: sets the default; nobody in this process has a handler.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
 }

@@ -1,10 +1,14 @@
-//! Ends the process when a test hangs, naming the test and the last step it took: a hang must never be silent.
+//! Ends the process when a test hangs: a hang must never be silent. It names the test and the last step it took, shows the
+//! panics there were (a test that fails may hang while it unwinds, and its output is lost), and what each thread waits for,
+//! here and in the processes that were started.
 
 use parking_lot::Mutex;
 use std::any::type_name_of_val;
 use std::cell::RefCell;
+use std::fs;
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -21,6 +25,9 @@ type LastStep = Arc<Mutex<String>>;
 thread_local! {
     static LAST_STEP: RefCell<Option<LastStep>> = const { RefCell::new(None) };
 }
+
+/// The panics of this process, but those on purpose.
+static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// A panic's payload that is no text, thrown on purpose.
 pub(crate) struct OnPurpose;
@@ -67,8 +74,10 @@ fn watch(ended: &Receiver<()>, test: &str, last: &LastStep) {
     let limit = if env::var_os(crate::child::VARIABLE).is_some() { LIMIT_OF_CHILD } else { LIMIT };
     if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
         let text = last.lock().clone();
+        let (panics, processes) = (PANICS.lock().concat(), processes());
         // Not a macro of std: the test harness would capture those, and the process is about to end.
-        let _ = writeln!(io::stderr(), "\n{test} did not end within {limit:?}; its last step: {text}");
+        let _ =
+            writeln!(io::stderr(), "\n{test} did not end within {limit:?}; its last step: {text}\n{panics}{processes}");
         process::abort();
     }
 }
@@ -80,6 +89,8 @@ fn silence_panics_on_purpose() {
         let report = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if !is_on_purpose(info) {
+                let thread = thread::current();
+                PANICS.lock().push(format!("thread {} {info}\n", thread.name().unwrap_or("?")));
                 report(info);
             }
         }));
@@ -91,4 +102,48 @@ fn is_on_purpose(info: &PanicHookInfo<'_>) -> bool {
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     // A payload that is no text is never that of an assertion.
     text.is_none_or(|text| text.contains("on purpose"))
+}
+
+/// This process and all below it, as far as the system lists them: what each thread does.
+fn processes() -> String {
+    let parents: Vec<(u32, u32)> = numbers("/proc").filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
+    let mut found = vec![process::id()];
+    let mut text = String::new();
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        text.push_str(&threads(pid));
+        found.extend(parents.iter().filter(|(_, parent)| *parent == pid).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    text
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}
+
+fn threads(pid: u32) -> String {
+    let folder = format!("/proc/{pid}");
+    let title = read(&folder, "cmdline").replace('\0', " ");
+    let mut text = format!("process {pid}, {title}\n");
+    for thread in numbers(&format!("{folder}/task")) {
+        let folder = format!("{folder}/task/{thread}");
+        let (name, status, place) = (read(&folder, "comm"), read(&folder, "status"), read(&folder, "wchan"));
+        let state = status.lines().find_map(|line| line.strip_prefix("State:")).unwrap_or("?").trim();
+        let call = read(&folder, "syscall");
+        let call = call.split_whitespace().next().unwrap_or("?");
+        text.push_str(&format!("  thread {thread}, {}: {state}, in {place}, call {call}\n", name.trim()));
+    }
+    text
+}
+
+/// The entries of a folder that are numbers.
+fn numbers(folder: &str) -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn read(folder: &str, name: &str) -> String {
+    fs::read_to_string(Path::new(folder).join(name)).unwrap_or_default()
 }
