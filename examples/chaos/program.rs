@@ -59,6 +59,7 @@ pub(crate) fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let pool = ProcessPoolExecutor::builder()
         .workers(options.workers)
+        .worker_name_prefix("chaos")
         .hard_memory_limit(MEMORY)
         // The message of a panic is in the error, too.
         .stderr(WorkerOutput::Null)

@@ -1,7 +1,7 @@
 //! Numbers that differ from run to run, taken out of a text.
 
 /// What stands before a number that tells nothing in a report that is compared with another.
-const BEFORE: [&str; 3] = ["task ", "worker ", "(pid "];
+const BEFORE: [&str; 4] = ["task ", "worker ", "worker chaos_", "(pid "];
 
 /// The words that a system adds which is set up to keep the memory of the dead.
 const CORE: &str = ", core dumped";

@@ -6,6 +6,7 @@
 
 use crate::info::TaskInfo;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
@@ -13,7 +14,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
 
-/// A panic of a task: its message, where it happened, and the payload itself.
+/// A panic of a task: its message, where it happened, in which worker, and the payload itself.
 ///
 /// ```
 /// use executor_core::{ExecutorExt, SerialExecutor, TaskError};
@@ -32,27 +33,28 @@ struct Inner {
     message: String,
     location: Option<String>,
     backtrace: Option<String>,
+    worker: Option<String>,
+    pid: Option<u32>,
     /// In a lock only because a payload is `Send` but not `Sync`; it is reached by value alone.
     payload: Mutex<Box<dyn Any + Send>>,
 }
 
 impl Panic {
+    /// A panic that was caught on this thread.
     pub(crate) fn new(info: TaskInfo, caught: CaughtPanic) -> Self {
         let CaughtPanic { payload, heard } = caught;
         let message = payload_text(payload.as_ref());
         let Heard { location, backtrace } = heard.unwrap_or_default();
-        Self(Box::new(Inner { info, message, location, backtrace, payload: Mutex::new(payload) }))
+        let worker = std::thread::current().name().map(str::to_owned);
+        let payload = Mutex::new(payload);
+        Self(Box::new(Inner { info, message, location, backtrace, worker, pid: None, payload }))
     }
 
     /// A panic of another process: the payload there is only its text.
-    pub(crate) fn from_text(
-        info: TaskInfo,
-        message: String,
-        location: Option<String>,
-        backtrace: Option<String>,
-    ) -> Self {
+    pub(crate) fn from_record(info: TaskInfo, record: PanicRecord) -> Self {
+        let PanicRecord { message, location, backtrace, worker, pid } = record;
         let payload = Mutex::new(Box::new(message.clone()) as Box<dyn Any + Send>);
-        Self(Box::new(Inner { info, message, location, backtrace, payload }))
+        Self(Box::new(Inner { info, message, location, backtrace, worker: Some(worker), pid: Some(pid), payload }))
     }
 
     /// The panic's text; for a payload that is not text, a sentence that says so.
@@ -97,6 +99,36 @@ impl Panic {
     #[must_use]
     pub fn backtrace(&self) -> Option<&str> {
         self.0.backtrace.as_deref()
+    }
+
+    /// The worker in which it happened: the name of the thread, as the panic's own message on standard error has it, or of
+    /// the worker process. `None` if the thread has no name.
+    ///
+    /// ```
+    /// # use executor_core::{ExecutorExt, SerialExecutor, TaskError};
+    /// let draw = || SerialExecutor::new().submit(|(): ()| -> () { panic!("no more ink") }, ());
+    /// let future = std::thread::Builder::new().name("press".to_owned()).spawn(draw)?.join().unwrap()?;
+    /// let Err(TaskError::Panicked(panic)) = future.result() else { unreachable!() };
+    /// assert_eq!(panic.worker(), Some("press"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn worker(&self) -> Option<&str> {
+        self.0.worker.as_deref()
+    }
+
+    /// The worker's process, if that is another than this one. The number may belong to another process by now.
+    ///
+    /// ```
+    /// # use executor_core::{ExecutorExt, SerialExecutor, TaskError};
+    /// # let future = SerialExecutor::new().submit(|(): ()| -> () { panic!("no more ink") }, ())?;
+    /// # let Err(TaskError::Panicked(panic)) = future.result() else { unreachable!() };
+    /// assert_eq!(panic.pid(), None);
+    /// # Ok::<(), executor_core::SubmitError>(())
+    /// ```
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.0.pid
     }
 
     /// The task that panicked.
@@ -148,7 +180,12 @@ impl Panic {
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} panicked", self.0.info)?;
+        write!(f, "{}, panicked", self.0.info)?;
+        match (self.worker(), self.pid()) {
+            (Some(worker), Some(pid)) => write!(f, " in worker {worker} (pid {pid})")?,
+            (Some(thread), None) => write!(f, " in thread {thread}")?,
+            (None, _) => {}
+        }
         if let Some(location) = self.location() {
             write!(f, " at {location}")?;
         }
@@ -162,6 +199,8 @@ impl fmt::Debug for Panic {
             .field("info", &self.0.info)
             .field("message", &self.0.message)
             .field("location", &self.0.location)
+            .field("worker", &self.0.worker)
+            .field("pid", &self.0.pid)
             .finish_non_exhaustive()
     }
 }
@@ -173,13 +212,23 @@ pub(crate) struct CaughtPanic {
 }
 
 impl CaughtPanic {
-    /// Message, location and backtrace.
-    pub(crate) fn into_text(self) -> (String, Option<String>, Option<String>) {
+    /// What of it can cross to another process, this one being the worker of that name.
+    pub(crate) fn into_record(self, worker: &str) -> PanicRecord {
         let message = payload_text(self.payload.as_ref());
         let Heard { location, backtrace } = self.heard.unwrap_or_default();
         discard(self.payload);
-        (message, location, backtrace)
+        PanicRecord { message, location, backtrace, worker: worker.to_owned(), pid: std::process::id() }
     }
+}
+
+/// A panic as it crosses.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PanicRecord {
+    pub(crate) message: String,
+    location: Option<String>,
+    backtrace: Option<String>,
+    worker: String,
+    pid: u32,
 }
 
 /// What the hook heard on this thread.

@@ -70,7 +70,7 @@ fn work() -> io::Result<()> {
         Message::Failed { text: length }.send(connection.socket(), &[])?;
         return Ok(());
     }
-    tasks::run(&shared, &connection, messages.as_ref(), settings.may_look);
+    tasks::run(&shared, &connection, messages.as_ref(), &settings);
     Ok(())
 }
 
@@ -116,7 +116,7 @@ fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) 
             .ok_or("the initializer is not where the parent said it is")?;
         let stop = AtomicU32::new(0);
         let output = Output::new(&mut reply);
-        let mut job = Job { input, output, stop: &stop, timed: false, progress: &mut Silent };
+        let mut job = Job { input, output, stop: &stop, timed: false, worker: &settings.name, progress: &mut Silent };
         // SAFETY: a genuine descriptor, and the function it was made for, as the parent says, which started this process.
         unsafe { function.descriptor.run(function.code, &mut job) };
     }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use executor_core::{ExecutorExt, TaskError};
+use executor_core::{ExecutorExt, MapOptions, TaskError};
 
 use crate::case::{Case, Needs};
 use crate::stage::Stage;
@@ -12,6 +12,7 @@ use crate::tasks::{self, Bomb};
 pub(crate) const CASES: &[Case] = &[
     Case::new("failure.panic_becomes_the_error", &["E7", "F7"], Needs::ANY, panic_becomes_the_error),
     Case::new("failure.panic_says_where", &["E7"], Needs::ANY, panic_says_where),
+    Case::new("failure.panic_names_the_worker", &["E7"], Needs::ANY, panic_names_the_worker),
     Case::new("failure.payload_is_kept", &["E7"], Needs::ANY.in_process(), payload_is_kept),
     Case::new("failure.payload_can_be_resumed", &["E7"], Needs::ANY.in_process(), payload_can_be_resumed),
     Case::new("failure.payload_without_text", &["E7", "F28"], Needs::ANY, payload_without_text),
@@ -41,6 +42,29 @@ fn panic_says_where(subject: &Subject) {
             assert!(location.contains("tasks.rs"), "{location}");
         }
         other => panic!("{other:?}"),
+    }
+}
+
+/// The thread, or another process, and that of the item in `map`.
+fn panic_names_the_worker(subject: &Subject) {
+    let stage = Stage::new(subject);
+    let alone = stage.pool().submit(tasks::panic_with, "text".to_owned()).unwrap().result();
+    let options = MapOptions::new().chunk_size(3);
+    let mapped: Vec<_> = stage.pool().map_with(options, tasks::double_even, [1, 2, 3, 4, 5, 7]).collect();
+    let panics: Vec<_> = mapped.into_iter().chain([alone]).filter_map(Result::err).collect();
+    assert_eq!(panics.len(), 5);
+    for error in panics {
+        let text = error.to_string();
+        let TaskError::Panicked(panic) = error else { panic!("{text}") };
+        let worker = panic.worker().expect("workers have names, and so has this thread");
+        assert!(text.contains(worker), "{text}");
+        if !subject.traits.concurrent {
+            assert_eq!(Some(worker), std::thread::current().name());
+        }
+        match panic.pid() {
+            Some(pid) => assert!(!subject.traits.in_process && pid != std::process::id()),
+            None => assert!(subject.traits.in_process),
+        }
     }
 }
 

@@ -148,7 +148,7 @@ unsafe fn run<A: Portable, R: Portable>(code: *const (), job: &mut Job<'_>) {
     // SAFETY: by contract.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(code) };
     let Some((count, mut items)) = job.input.split_first_chunk::<COUNT>() else { return };
-    let Job { output, stop, timed, progress, .. } = job;
+    let Job { output, stop, timed, worker, progress, .. } = job;
     progress.enter(Phase::Running);
     progress.begin_items();
     output.restart();
@@ -176,7 +176,7 @@ unsafe fn run<A: Portable, R: Portable>(code: *const (), job: &mut Job<'_>) {
         });
         if let Err(caught) = caught {
             output.truncate(start.get());
-            frame::push_panic(phase.get(), caught, output);
+            frame::push_panic(phase.get(), caught, worker, output);
             if !end_outcome(output, start.get(), *progress) {
                 return;
             }

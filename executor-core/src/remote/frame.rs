@@ -6,9 +6,9 @@ use crate::current;
 use crate::error::{CodecError, CodecPhase, TaskError};
 use crate::info::TaskInfo;
 use crate::output::Output;
-use crate::panic::{CaughtPanic, Panic, catch, contain_with_text};
+use crate::panic::{CaughtPanic, Panic, PanicRecord, catch, contain_with_text};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicU32;
 
 /// What kind of outcome follows.
@@ -33,14 +33,6 @@ impl Kind {
             _ => None,
         }
     }
-}
-
-/// A panic as it crosses.
-#[derive(Serialize, Deserialize)]
-struct PanicRecord {
-    message: String,
-    location: Option<String>,
-    backtrace: Option<String>,
 }
 
 /// A value of a chunk, in either direction.
@@ -126,19 +118,23 @@ pub(super) fn call<R>(stop: &AtomicU32, f: impl FnOnce() -> R) -> Result<R, Caug
     current::with_remote_task(stop, || catch(f))
 }
 
-/// Appends an outcome to a reply.
-pub(super) fn push_outcome<R: Serialize + 'static>(outcome: Result<R, CaughtPanic>, out: &mut Output<'_>) {
+/// Appends an outcome to the reply of the worker of that name.
+pub(super) fn push_outcome<R: Serialize + 'static>(
+    outcome: Result<R, CaughtPanic>,
+    worker: &str,
+    out: &mut Output<'_>,
+) {
     match outcome {
         Ok(result) => {
             let start = out.len();
             if let Err(caught) = catch(|| push_value(&result, out)) {
                 out.truncate(start);
-                push_panic(Phase::Encoding, caught, out);
+                push_panic(Phase::Encoding, caught, worker, out);
             }
             // The result's destructor is user code, whose panic concerns nobody any more.
             crate::panic::contain(|| drop(result));
         }
-        Err(caught) => push_panic(Phase::Running, caught, out),
+        Err(caught) => push_panic(Phase::Running, caught, worker, out),
     }
 }
 
@@ -154,16 +150,16 @@ pub(super) fn push_value<R: Serialize + 'static>(result: &R, out: &mut Output<'_
 }
 
 /// Appends a panic: of the function, or of the serde code around it.
-pub(super) fn push_panic(phase: Phase, caught: CaughtPanic, out: &mut Output<'_>) {
-    let (message, location, backtrace) = caught.into_text();
+pub(super) fn push_panic(phase: Phase, caught: CaughtPanic, worker: &str, out: &mut Output<'_>) {
+    let record = caught.into_record(worker);
     match phase {
         Phase::Decoding => {
-            push_codec_error(CodecPhase::DecodeArgument, &format!("its Deserialize panicked: {message}"), out);
+            push_codec_error(CodecPhase::DecodeArgument, &format!("its Deserialize panicked: {}", record.message), out);
         }
         Phase::Encoding => {
-            push_codec_error(CodecPhase::EncodeResult, &format!("its Serialize panicked: {message}"), out);
+            push_codec_error(CodecPhase::EncodeResult, &format!("its Serialize panicked: {}", record.message), out);
         }
-        Phase::Running => push_record(Kind::Panic, &PanicRecord { message, location, backtrace }, out),
+        Phase::Running => push_record(Kind::Panic, &record, out),
     }
 }
 
@@ -208,9 +204,7 @@ pub(super) fn read_outcome_bare<R: DeserializeOwned + 'static>(
         Some(Kind::Value) => codec::decode(bytes)
             .map_err(|text| TaskError::Codec(CodecError::new(info(), CodecPhase::DecodeResult, text))),
         Some(Kind::Panic) => match codec::decode::<PanicRecord>(bytes) {
-            Ok(PanicRecord { message, location, backtrace }) => {
-                Err(TaskError::Panicked(Panic::from_text(info(), message, location, backtrace)))
-            }
+            Ok(record) => Err(TaskError::Panicked(Panic::from_record(info(), record))),
             Err(text) => broken(info(), &text),
         },
         Some(Kind::Codec) => match codec::decode::<(u8, String)>(bytes) {

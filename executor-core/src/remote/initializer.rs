@@ -84,7 +84,7 @@ unsafe fn run<E: Display>(code: *const (), job: &mut Job<'_>) {
     let f = unsafe { std::mem::transmute::<*const (), fn() -> Result<(), E>>(code) };
     job.progress.enter(Phase::Running);
     let outcome = frame::call(job.stop, || f().map_err(|error| error.to_string()));
-    frame::push_outcome(outcome, &mut job.output);
+    frame::push_outcome(outcome, job.worker, &mut job.output);
 }
 
 /// # Safety
@@ -96,7 +96,7 @@ unsafe fn run_with<A: Portable, E: Display>(code: *const (), job: &mut Job<'_>) 
     match frame::decode::<A>(job.input) {
         Ok(args) => {
             let outcome = frame::call(job.stop, || f(args).map_err(|error| error.to_string()));
-            frame::push_outcome(outcome, &mut job.output);
+            frame::push_outcome(outcome, job.worker, &mut job.output);
         }
         Err(text) => frame::push_codec_error(crate::error::CodecPhase::DecodeArgument, &text, &mut job.output),
     }

@@ -66,6 +66,8 @@ pub struct Job<'a> {
     pub stop: &'a AtomicU32,
     /// Whether it matters when an item begins.
     pub timed: bool,
+    /// The worker's name, for panics.
+    pub worker: &'a str,
     /// Who is told.
     pub progress: &'a mut dyn Progress,
 }

@@ -13,6 +13,7 @@ use crate::layout::{
 };
 use crate::parcel::{Contents, NotReceived};
 use crate::system;
+use crate::worker_settings::WorkerSettings;
 use executor_core::CodecPhase;
 use executor_core::remote::{Function, Job, Output, Phase, serializing_once, write_codec_error};
 use std::io::Write;
@@ -33,12 +34,18 @@ const TRY_AGAIN: u32 = 64;
 const KEPT: usize = 1024 * 1024;
 
 /// Runs tasks until the parent has no more.
-pub(super) fn run(shared: &Shared, connection: &Arc<Connection>, messages: Option<&Messages>, may_look: bool) {
-    let longest = if may_look { LONGEST_LOOK } else { 1 };
+pub(super) fn run(
+    shared: &Shared,
+    connection: &Arc<Connection>,
+    messages: Option<&Messages>,
+    settings: &WorkerSettings,
+) {
+    let longest = if settings.may_look { LONGEST_LOOK } else { 1 };
     let mut worker = Worker {
         shared,
         connection,
         messages,
+        name: &settings.name,
         messages_sent: 0,
         replies: Replies::new(shared, connection),
         functions: Vec::new(),
@@ -53,6 +60,7 @@ struct Worker<'a> {
     shared: &'a Shared,
     connection: &'a Arc<Connection>,
     messages: Option<&'a Messages>,
+    name: &'a str,
     /// How many replies were sent as messages.
     messages_sent: u64,
     replies: Replies<'a>,
@@ -181,7 +189,8 @@ impl Worker<'_> {
         match resolve(&mut self.functions, self.shared, number) {
             Some(function) => {
                 let timed = running.is_timed();
-                let mut job = Job { input, output, stop: &slot.stop, timed, progress: &mut progress };
+                let (stop, worker) = (&slot.stop, self.name);
+                let mut job = Job { input, output, stop, timed, worker, progress: &mut progress };
                 // SAFETY: a genuine descriptor, and a function of its types, as the parent says, which is this executable.
                 unsafe { function.descriptor.run(function.code, &mut job) };
             }

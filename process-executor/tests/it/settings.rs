@@ -4,7 +4,7 @@ use crate::child;
 use crate::processes;
 use crate::support::{Scratch, append, assert_works, double, exit, kill_self, outcome, own_pid, quiet, read_lines};
 use crate::watchdog::{step, watched};
-use executor_core::{BuildError, Executor, ExecutorExt, Shutdown, SubmitError, TaskError};
+use executor_core::{BuildError, Executor, ExecutorExt, MapOptions, Shutdown, SubmitError, TaskError};
 use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor, WorkerOutput};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -251,6 +251,31 @@ fn names() {
         // Longer than the system's names, in the midst of a character.
         let long = quiet(1).worker_name_prefix("äöüäöüäöüäöü").build().unwrap();
         assert_works(&long);
+    });
+}
+
+/// E7: a panic says in which worker it happened, also that of an item in a chunk.
+#[test]
+fn names_in_the_errors_of_panics() {
+    fn fall(number: u8) {
+        panic!("{number}, on purpose");
+    }
+    watched(|| {
+        let pool = quiet(2).worker_name_prefix("painter").build().unwrap();
+        let alone = pool.submit(fall, 0).unwrap();
+        let mapped = pool.map_with(MapOptions::new().chunk_size(2), fall, 1..9);
+        let mut outcomes: Vec<_> = mapped.collect();
+        outcomes.push(outcome("a panic", alone));
+        let workers = pool.workers();
+        for outcome in outcomes {
+            let error = outcome.unwrap_err();
+            let text = error.to_string();
+            let TaskError::Panicked(panic) = error else { panic!("{text}") };
+            let (name, pid) = (panic.worker().unwrap(), panic.pid().unwrap());
+            let worker = workers.iter().find(|worker| worker.pid() == pid).expect("it is a worker's number");
+            assert_eq!(name, format!("painter_{}", worker.index()));
+            assert!(text.contains(&format!(", panicked in worker {name} (pid {pid}) at ")), "{text}");
+        }
     });
 }
 

@@ -3,7 +3,7 @@
 use crate::child;
 use crate::support::{Gate, pool, thread_name};
 use crate::watchdog::watched;
-use executor_core::BuildError;
+use executor_core::{BuildError, ExecutorExt, MapOptions, TaskError};
 use thread_executor::ThreadPoolExecutor;
 
 /// The names of all workers of a pool, by keeping each inside a task.
@@ -37,6 +37,26 @@ fn t3_the_first_worker_has_the_number_zero() {
     watched(|| {
         let pool = ThreadPoolExecutor::builder().workers(5).thread_name_prefix("first").build().unwrap();
         assert_eq!(pool.spawn(thread_name).unwrap().result().unwrap(), "first_0");
+    });
+}
+
+/// E7: a panic says in which thread it happened, as its message on standard error does.
+#[test]
+fn t3_in_the_error_of_a_panic() {
+    fn fall(number: u8) {
+        panic!("{number}, on purpose");
+    }
+    watched(|| {
+        let pool = ThreadPoolExecutor::builder().workers(1).thread_name_prefix("painter").build().unwrap();
+        let alone = pool.spawn(|| fall(9)).unwrap().result();
+        let options = MapOptions::new().chunk_size(2);
+        let mapped = pool.map_with(options, fall, 0..4);
+        for outcome in mapped.chain([alone]) {
+            let error = outcome.unwrap_err();
+            assert!(error.to_string().contains(", panicked in thread painter_0 at "), "{error}");
+            let TaskError::Panicked(panic) = error else { panic!("no panic came") };
+            assert_eq!((panic.worker(), panic.pid()), (Some("painter_0"), None));
+        }
     });
 }
 
