@@ -112,6 +112,10 @@ impl Executor for AnyExecutor {
         self.inner().workers()
     }
 
+    fn can_end_tasks(&self) -> bool {
+        self.inner().can_end_tasks()
+    }
+
     fn shutdown(&self, how: Shutdown) {
         self.inner().shutdown(how);
     }

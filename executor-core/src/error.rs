@@ -111,6 +111,7 @@ impl TaskError {
             Self::Broken(info, broken) => Self::Broken(info.for_input(input), broken.clone()),
             Self::WorkerDied(death) => Self::WorkerDied(death.for_input(input)),
             Self::Codec(error) => Self::Codec(error.for_input(input)),
+            Self::TimedOut(expired) => Self::TimedOut(expired.for_input(input)),
             _ => self.info().map_or(Self::Taken, |info| Self::Abandoned(info.for_input(input))),
         }
     }
@@ -172,7 +173,7 @@ impl Error for TaskError {
 #[derive(Debug)]
 pub struct Expired(Box<Limit>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Limit {
     Queue {
         info: TaskInfo,
@@ -229,6 +230,17 @@ impl Expired {
             | Limit::RunAway { limit, .. }
             | Limit::Map { limit, .. } => limit,
         }
+    }
+
+    fn for_input(&self, input: u64) -> Self {
+        let mut limit = self.0.clone();
+        match &mut *limit {
+            Limit::Queue { info, .. } | Limit::Run { info, .. } | Limit::RunAway { info, .. } => {
+                *info = info.for_input(input)
+            }
+            Limit::Map { .. } => {}
+        }
+        Self(limit)
     }
 
     fn info(&self) -> Option<&TaskInfo> {

@@ -154,6 +154,18 @@ pub trait Executor: Send + Sync {
     /// ```
     fn workers(&self) -> usize;
 
+    /// Whether it can end a task that runs, and not only ask it to stop. Then a limit on each input of `map`
+    /// ([`MapOptions::run_timeout`]) holds within a chunk, too, which the executor sees to; else each such input is a task of
+    /// its own.
+    ///
+    /// ```
+    /// # use executor_core::{Executor, SerialExecutor};
+    /// assert!(!SerialExecutor::new().can_end_tasks());
+    /// ```
+    fn can_end_tasks(&self) -> bool {
+        false
+    }
+
     /// Ends the executor. Called from one of its own workers it never waits, since it would wait for itself.
     ///
     /// ```
@@ -357,6 +369,10 @@ macro_rules! forward {
 
             fn workers(&self) -> usize {
                 (**self).workers()
+            }
+
+            fn can_end_tasks(&self) -> bool {
+                (**self).can_end_tasks()
             }
 
             fn shutdown(&self, how: Shutdown) {

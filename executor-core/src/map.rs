@@ -67,6 +67,8 @@ pub struct Map<'e, E: ?Sized, A, R, I> {
     /// Buffers for chunks to come.
     spare: Vec<Buffers<A, R>>,
     limit: Option<Limit>,
+    /// The limit on each input's run.
+    run_limit: Option<Duration>,
     /// Inputs pulled so far.
     pulled: u64,
     delivered: u64,
@@ -225,12 +227,14 @@ where
         location: &'static Location<'static>,
     ) -> Self {
         let workers = executor.workers().max(1);
+        // Where nobody can end it, what runs for too long would hold up its chunk.
+        let alone = options.run_timeout.is_some() && !executor.can_end_tasks();
+        let chunk_size = if alone { Some(1) } else { options.chunk_size };
         let (room, most) = match options.buffer {
             // So that all workers have a chunk, and one is being handed out.
-            Some(inputs) => (
-                Room::Inputs(inputs),
-                options.chunk_size.unwrap_or(inputs / workers.saturating_mul(2)).clamp(1, inputs),
-            ),
+            Some(inputs) => {
+                (Room::Inputs(inputs), chunk_size.unwrap_or(inputs / workers.saturating_mul(2)).clamp(1, inputs))
+            }
             None => (Room::Chunks(workers.saturating_mul(CHUNKS_PER_WORKER)), usize::MAX),
         };
         let mut map = Self {
@@ -238,12 +242,13 @@ where
             f,
             source: Source::Open(inputs),
             window: Window::new(options.unordered),
-            chunk_size: ChunkSize::new(options.chunk_size, most),
+            chunk_size: ChunkSize::new(chunk_size, most),
             room,
             current: None,
             held: None,
             spare: Vec::new(),
             limit: options.timeout.map(|length| Limit { length, deadline: waiting::deadline(length), alarm: None }),
+            run_limit: options.run_timeout,
             pulled: 0,
             delivered: 0,
             location,
@@ -279,7 +284,8 @@ where
             }
             let Some(buffers) = self.held.take().or_else(|| self.pull(size)) else { continue };
             let span = Span { first: self.pulled, count: buffers.inputs.len() };
-            let (task, future) = Task::from_work(Chunk::new(self.f, span.first, buffers), None, self.location);
+            let options = self.run_limit.map(|limit| TaskOptions::new().run_timeout(limit));
+            let (task, future) = Task::from_work(Chunk::new(self.f, span.first, buffers), options, self.location);
             match self.executor.submit_task(task, admission) {
                 Ok(()) => {
                     self.window.push(span, future);

@@ -17,18 +17,19 @@ pub struct MapOptions {
     pub(crate) chunk_size: Option<usize>,
     pub(crate) buffer: Option<usize>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) run_timeout: Option<Duration>,
     pub(crate) unordered: bool,
 }
 
 impl MapOptions {
-    /// Adaptive chunks, a default buffer, no limit of time, input order: what plain `map` uses.
+    /// Adaptive chunks, a default buffer, no limits of time, input order: what plain `map` uses.
     ///
     /// ```
     /// let options = executor_core::MapOptions::new();
     /// # let _ = options;
     /// ```
     pub const fn new() -> Self {
-        Self { chunk_size: None, buffer: None, timeout: None, unordered: false }
+        Self { chunk_size: None, buffer: None, timeout: None, run_timeout: None, unordered: false }
     }
 
     /// How many inputs travel as one task. By default this follows from how long they take: about a millisecond's
@@ -73,6 +74,32 @@ impl MapOptions {
     /// ```
     pub const fn timeout(self, limit: Duration) -> Self {
         Self { timeout: Some(limit), ..self }
+    }
+
+    /// How long the function may run for one input, counted from its start; the limit of
+    /// [`TaskOptions::run_timeout`](crate::TaskOptions::run_timeout), for each input. When it passes, the outcome of that input
+    /// is [`TaskError::TimedOut`](crate::TaskError::TimedOut), and the others are not concerned.
+    ///
+    /// In a pool of processes the worker is ended, the rest of the chunk runs elsewhere, and this limit takes the place of the
+    /// pool's own. On threads the function goes on until it looks at [`is_stop_requested`](crate::is_stop_requested) or ends; so
+    /// that no input waits behind it, each travels alone there, whatever the [`chunk_size`](Self::chunk_size).
+    ///
+    /// ```
+    /// use executor_core::{ExecutorExt, MapOptions, SerialExecutor, is_stop_requested};
+    /// use std::time::Duration;
+    ///
+    /// fn settle(endless: bool) {
+    ///     while endless && !is_stop_requested() {
+    ///         std::thread::yield_now();
+    ///     }
+    /// }
+    /// let options = MapOptions::new().run_timeout(Duration::from_millis(100));
+    /// let outcomes: Vec<_> = SerialExecutor::new().map_with(options, settle, [false, true, false]).collect();
+    /// assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
+    /// assert!(outcomes[1].as_ref().unwrap_err().is_timed_out());
+    /// ```
+    pub const fn run_timeout(self, limit: Duration) -> Self {
+        Self { run_timeout: Some(limit), ..self }
     }
 
     /// Outcomes in the order of completion instead of the inputs' order.

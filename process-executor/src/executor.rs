@@ -202,6 +202,10 @@ impl Executor for ProcessPoolExecutor {
         self.pool.settings().workers
     }
 
+    fn can_end_tasks(&self) -> bool {
+        true
+    }
+
     fn shutdown(&self, how: Shutdown) {
         self.pool.shutdown(how);
     }

@@ -2,14 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use executor_core::{ExecutorExt, MapOptions};
+use executor_core::{ExecutorExt, MapOptions, Shutdown, TaskError, is_stop_requested};
 use futures::executor::block_on;
 
-use super::support::{Counter, LONG};
+use super::support::{Counter, LONG, SHORT};
 use crate::case::{Case, Needs};
 use crate::gate::Gate;
 use crate::stage::Stage;
+use crate::step;
 use crate::subject::Subject;
 use crate::tasks::{self, Tracked, alive};
 
@@ -48,6 +50,13 @@ pub(crate) const CASES: &[Case] = &[
         unordered_yields_what_is_there,
     ),
     Case::new("mapping.as_a_stream", &["M1", "M3"], Needs::ANY, as_a_stream),
+    Case::new(
+        "mapping.run_limit_of_each_input",
+        &["M5", "H4", "H50"],
+        Needs::ANY.time_limits(),
+        run_limit_of_each_input,
+    ),
+    Case::new("mapping.run_limit_to_spare", &["M5"], Needs::ANY.time_limits(), run_limit_to_spare),
     Case::new("mapping.two_at_once", &["E6"], Needs::ANY, two_at_once),
 ];
 
@@ -253,6 +262,51 @@ fn as_a_stream(subject: &Subject) {
     assert_eq!(outcomes.len(), 30);
     for (number, outcome) in (0..30).zip(outcomes) {
         assert_eq!(outcome.ok(), (number % 2 == 0).then_some(2 * number));
+    }
+}
+
+/// Ends when it is asked to stop; its gate is the way out for a case that fails.
+fn hold((gate, held): (Gate, bool)) -> bool {
+    while held && !is_stop_requested() && !gate.is_open() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    held
+}
+
+/// Whatever the chunks are: the input that takes too long is told alone, in its place.
+fn run_limit_of_each_input(subject: &Subject) {
+    let stage = Stage::new(subject);
+    let gate = stage.gate("held");
+    let limit = 30 * SHORT;
+    for options in [MapOptions::new().chunk_size(4), MapOptions::new().chunk_size(6).buffer(6)] {
+        let inputs = (0..6).map(|number| (gate.clone(), number == 1));
+        step("waiting for the limit of one input");
+        let outcomes: Vec<_> = stage.pool().map_with(options.run_timeout(limit), hold, inputs).collect();
+        assert_eq!(outcomes.len(), 6);
+        for (number, outcome) in outcomes.into_iter().enumerate() {
+            if number != 1 {
+                assert!(!outcome.unwrap());
+                continue;
+            }
+            match outcome {
+                Err(TaskError::TimedOut(expired)) => assert_eq!(expired.limit(), limit),
+                other => panic!("expected an expired limit, got {other:?}"),
+            }
+        }
+    }
+    step("waiting for the stopped items to leave their workers");
+    stage.pool().shutdown(Shutdown::wait());
+}
+
+fn run_limit_to_spare(subject: &Subject) {
+    let stage = Stage::new(subject);
+    for limit in [LONG, Duration::MAX] {
+        let options = MapOptions::new().run_timeout(limit);
+        let mut outcomes: Vec<_> = stage.pool().map_with(options, tasks::double_even, 0..100).collect();
+        let panics = outcomes.extract_if(.., |outcome| outcome.is_err());
+        assert!(panics.map(Result::unwrap_err).all(|error| error.is_panic()));
+        let results: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
+        assert_eq!(results, (0..50).map(|number| 4 * number).collect::<Vec<_>>());
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::processes;
 use crate::support::{
-    Gate, Pass, SHORT, Scratch, append, assert_works, double, kill_self, only_death, outcome, own_pid, pool, quiet,
-    read_lines, until,
+    Gate, LONG, Pass, SHORT, Scratch, append, assert_works, double, kill_self, only_death, outcome, own_pid, pool,
+    quiet, read_lines, until,
 };
 use crate::watchdog::{step, watched};
 use executor_core::{ExecutorExt, MapOptions, Stop, TaskError, TaskOptions, is_stop_requested};
@@ -71,7 +71,7 @@ fn a_run_limit_of_the_pool() {
             assert_timed_out(outcome("an endless task", task), SHORT);
         }
         // A task's own limit is in place of the pool's.
-        let options = TaskOptions::new().run_timeout(crate::support::LONG);
+        let options = TaskOptions::new().run_timeout(LONG);
         let long = pool.submit_with(options, work_for, 5 * SHORT).unwrap();
         assert_eq!(outcome("a longer task", long).unwrap(), 5 * SHORT);
     });
@@ -153,6 +153,42 @@ fn a_run_limit_of_items() {
                 7 => assert_timed_out(outcome, LIMIT),
                 _ => assert_eq!(outcome.unwrap(), LIMIT / 10),
             }
+        }
+    });
+}
+
+/// The limit of a map is in place of the pool's, be it shorter or longer.
+#[test]
+fn a_run_limit_of_a_map() {
+    const LIMIT: Duration = Duration::from_millis(600);
+    fn hold_one(number: u32) -> u32 {
+        if number == 3 {
+            loop {
+                thread::park();
+            }
+        }
+        std::process::id()
+    }
+    watched(|| {
+        for builder in [quiet(1), quiet(1).run_timeout(LONG)] {
+            let pool = builder.build().unwrap();
+            step("a map with one item that never ends");
+            let options = MapOptions::new().chunk_size(6).run_timeout(LIMIT);
+            let mut outcomes: Vec<_> = pool.map_with(options, hold_one, 0..6).collect();
+            assert_timed_out(outcomes.remove(3), LIMIT);
+            let pids: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
+            // The worker was ended; the rest of the chunk ran in another.
+            let (before, after) = pids.split_at(3);
+            assert!(before.iter().all(|pid| *pid == before[0]) && after.iter().all(|pid| *pid == after[0]), "{pids:?}");
+            assert!(before[0] != after[0] && processes::state(before[0]).is_none(), "{pids:?}");
+            assert_eq!((pool.stats().deaths, pool.stats().restarts), (1, 1));
+            assert_works(&pool);
+        }
+        let strict = quiet(1).run_timeout(SHORT).build().unwrap();
+        for limit in [LONG, Duration::MAX] {
+            let options = MapOptions::new().chunk_size(2).run_timeout(limit);
+            let outcomes: Vec<_> = strict.map_with(options, work_for, [3 * SHORT; 4]).collect();
+            assert!(outcomes.into_iter().all(|outcome| outcome.is_ok_and(|time| time == 3 * SHORT)));
         }
     });
 }

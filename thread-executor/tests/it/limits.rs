@@ -2,9 +2,9 @@
 
 use crate::support::{CountDrop, Counter, Gate, LONG, occupy, pool};
 use crate::watchdog::{step, watched};
-use executor_core::{Stop, TaskError, TaskOptions, as_completed, is_stop_requested};
-use std::sync::Arc;
+use executor_core::{ExecutorExt, MapOptions, Stop, TaskError, TaskOptions, as_completed, is_stop_requested};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -39,6 +39,31 @@ fn a_run_limit_ends_the_future_and_asks_the_task() {
             // The next task is not asked to stop.
             assert!(!pool.spawn(is_stop_requested).unwrap().result().unwrap());
         }
+    });
+}
+
+/// In `map` each input has the limit for itself: its outcome is there while its function still runs, and no input waits for it.
+#[test]
+fn a_run_limit_of_a_map() {
+    static GATE: OnceLock<Gate> = OnceLock::new();
+    fn hold_one(number: u32) -> u32 {
+        if number == 2 {
+            until_stopped();
+            GATE.get().unwrap().pass().go();
+        }
+        number
+    }
+    watched(|| {
+        let gate = GATE.get_or_init(Gate::new);
+        let pool = pool(2);
+        let options = MapOptions::new().chunk_size(5).run_timeout(500 * SHORT);
+        step("a map with one item that goes on");
+        let mut outcomes: Vec<_> = pool.map_with(options, hold_one, 0..5).collect();
+        assert_eq!(pool.stats().running, 1);
+        gate.open();
+        let error = outcomes.remove(2).unwrap_err();
+        assert!(error.is_timed_out() && error.to_string().contains("input 2 of map"), "{error}");
+        assert_eq!(outcomes.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [0, 1, 3, 4]);
     });
 }
 
