@@ -54,6 +54,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/tests/it/hostile.rs", "tasks that do what no task should"),
     ("process-executor/tests/it/limits.rs", "a task with a signal handler"),
     ("process-executor/tests/it/orders.rs", "a task with a signal handler"),
+    ("process-executor/tests/it/states.rs", "a task with a signal handler"),
     ("process-executor/tests/it/support.rs", "tasks that crash"),
     ("benches/compare/src/peers/spinning.rs", "two processes that share memory"),
     ("examples/lint_rs/report.rs", "none: a table with that word in it"),

@@ -22,6 +22,7 @@ use executor_core::remote::Initializer;
 use limits::Ending;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
+use rustix::process::Signal;
 use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
@@ -150,7 +151,7 @@ impl Supervisor {
                     // The end of the process follows, or is brought about.
                     if let Some(worker) = self.workers[index].as_mut() {
                         let _ = epoll::delete(&self.epoll, worker.link.socket());
-                        worker.process.signal(rustix::process::Signal::KILL);
+                        worker.process.signal(Signal::KILL);
                     }
                 }
             }
@@ -326,9 +327,9 @@ impl Supervisor {
         let Some(worker) = self.workers[index].as_mut() else { return };
         if worker.retired.is_none() {
             worker.retired = Some(Instant::now());
-            if Message::Retire.send(worker.link.socket(), &[]).is_err() {
-                worker.process.signal(rustix::process::Signal::KILL);
-            }
+            // One that was stopped (SIGSTOP) hears of it, too.
+            let told = Message::Retire.send(worker.link.socket(), &[]).is_ok();
+            worker.process.signal(if told { Signal::CONT } else { Signal::KILL });
         }
     }
 }

@@ -1,10 +1,14 @@
 //! S3, S9, S10, S14, S16, P18: a pool is dropped, shut down or ended in every state it can be in.
 
 use crate::processes;
-use crate::support::{Gate, Pass, assert_works, double, exit, only_death, outcome, own_pid, pool, quiet, until};
+use crate::support::{
+    Gate, Pass, Scratch, append, assert_works, double, exit, only_death, outcome, own_pid, pool, quiet, read_lines,
+    until,
+};
 use crate::watchdog::{step, watched};
 use executor_core::{Executor, ExecutorExt, Shutdown, SubmitError, TaskError};
 use rustix::process::Signal;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn hold(pass: Pass) -> u64 {
     pass.go();
@@ -72,6 +76,47 @@ fn s10_dropped_after_deaths() {
             }
             dropped("has just been ended", ended);
         }
+    });
+}
+
+/// Set by the handler of a worker that is continued.
+static CONTINUED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_continued(_: libc::c_int) {
+    CONTINUED.store(true, Ordering::SeqCst);
+}
+
+/// Leaves a thread behind that keeps the worker from ending, which flushes its output first, until it is continued.
+fn end_only_when_continued(notes: String) -> u32 {
+    let handler: extern "C" fn(libc::c_int) = note_continued;
+    // SAFETY: the handler does nothing that is forbidden there.
+    unsafe { libc::signal(libc::SIGCONT, handler as libc::sighandler_t) };
+    let (told, hear) = std::sync::mpsc::channel();
+    let hold = move || {
+        let _output = std::io::stdout().lock();
+        told.send(()).unwrap();
+        while !CONTINUED.load(Ordering::SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        append(notes, "continued\n");
+    };
+    drop(std::thread::Builder::new().spawn(hold).unwrap());
+    hear.recv().unwrap();
+    std::process::id()
+}
+
+/// An idle worker that was stopped (SIGSTOP) is not waited for, as for one that is slow, but continued, and ends by itself.
+#[test]
+fn s10_dropped_with_a_stopped_worker() {
+    watched(|| {
+        let scratch = Scratch::new();
+        let notes = scratch.path("notes");
+        let stopped = pool(1);
+        let pid = outcome("a task", stopped.submit(end_only_when_continued, notes.clone()).unwrap()).unwrap();
+        processes::send(pid, Signal::STOP);
+        until("the worker stands still", || processes::is_stopped(pid));
+        dropped("has a stopped worker", stopped);
+        assert_eq!(read_lines(&notes), ["continued"]);
     });
 }
 
