@@ -36,6 +36,9 @@ const COULD_NOT_BEGIN: i32 = 70;
 /// Runs the worker on a thread of its own, and ends the process with it. The thread that calls this is the main thread,
 /// maybe before `main`.
 pub(crate) fn become_worker() -> ! {
+    // One that is stopped (SIGSTOP) when its parent dies would never hear of the end of the connection. It is told on behalf of
+    // this thread, which lives as long as the process, when the one that started it ends.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::CONT));
     let thread = std::thread::Builder::new().name("worker".to_owned()).stack_size(STACK).spawn(work);
     let code = match thread.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => 0,

@@ -51,6 +51,16 @@ fn wait_for_child(notes: String) {
     Command::new("sh").args(["-c", &script]).status().unwrap();
 }
 
+/// As `wait_for_child`; those processes ignore SIGHUP, which the system sends to a group that stands still when nobody is left
+/// who could continue it.
+fn wait_for_deaf_child(notes: String) {
+    let script = format!(
+        "trap '' HUP; echo $$ >> {notes}; sleep 1000 & echo $! >> {notes}; echo {} >> {notes}; wait",
+        std::process::id()
+    );
+    Command::new("sh").args(["-c", &script]).status().unwrap();
+}
+
 /// Leaves a process behind, and returns.
 fn leave_child(notes: String) {
     let left = leave_a_child();
@@ -80,6 +90,14 @@ fn busy(task: fn(String), notes: &str, lines: usize) -> &'static ProcessPoolExec
     pool
 }
 
+/// Stops (SIGSTOP) each worker, or what `send` sends to instead.
+fn stop(pool: &ProcessPoolExecutor, send: fn(u32, Signal)) {
+    for worker in pool.workers() {
+        send(worker.pid(), Signal::STOP);
+        until("a worker stands still", || processes::is_stopped(worker.pid()));
+    }
+}
+
 #[test]
 fn the_program() {
     let Some(argument) = child::argument() else { return };
@@ -98,7 +116,15 @@ fn the_program() {
                 let pool = busy(stand_still, notes, 2);
                 until("they stand still", || pool.workers().iter().all(|worker| processes::is_stopped(worker.pid())));
             }
+            "idle-standing-still" => {
+                let pool = leaked(1);
+                pool.submit(note_self, notes.to_owned()).unwrap().result().unwrap();
+                stop(pool, processes::send);
+            }
             "with-children" => drop(busy(wait_for_child, notes, 6)),
+            "with-children-standing-still" => stop(busy(wait_for_child, notes, 6), processes::send),
+            "with-children-all-standing-still" => stop(busy(wait_for_child, notes, 6), processes::send_to_group),
+            "with-deaf-children-standing-still" => stop(busy(wait_for_deaf_child, notes, 6), processes::send),
             "with-orphans" => drop(busy(leave_child, notes, 4)),
             "full-queue" => {
                 let pool = busy(sleep_for_ever, notes, 2);
@@ -202,6 +228,46 @@ fn killed_while_its_workers_loop_for_ever() {
 #[test]
 fn killed_while_its_workers_stand_still() {
     watched(|| killed("standing-still"));
+}
+
+#[test]
+fn killed_while_its_idle_worker_stands_still() {
+    watched(|| killed("idle-standing-still"));
+}
+
+#[test]
+fn killed_while_its_workers_stand_still_before_their_children() {
+    watched(|| {
+        killed("with-children-standing-still");
+        killed("with-children-all-standing-still");
+        killed("with-deaf-children-standing-still");
+    });
+}
+
+/// The system continues nobody there whose parent dies: orphans are not the system's, but this program's children.
+#[test]
+fn killed_below_a_program_that_takes_orphans_in() {
+    watched(|| {
+        for state in [
+            "idle",
+            "idle-standing-still",
+            "standing-still",
+            "with-children-standing-still",
+            "with-children-all-standing-still",
+            "with-deaf-children-standing-still",
+        ] {
+            child::run("parent::takes_orphans_in", state, |_| ());
+        }
+    });
+}
+
+#[test]
+fn takes_orphans_in() {
+    let Some(state) = child::argument() else { return };
+    watched(|| {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+        killed(&state);
+    });
 }
 
 #[test]
