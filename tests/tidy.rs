@@ -18,6 +18,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("executor-core/src/remote/call.rs", "the types of a call, on both sides of a process boundary"),
     ("executor-core/src/remote/chunk.rs", "the types of a chunk, on both sides of a process boundary"),
     ("executor-core/src/remote/initializer.rs", "the types of an initializer, in the worker"),
+    ("executor-core/src/remote/single.rs", "the types of a single input, on the parent's side of a process boundary"),
     ("executor-core/src/callback.rs", "the callbacks' list, linked by hand so that adding one takes no lock"),
     ("executor-core/src/cell.rs", "the allocation shared by a task, its future and its waiters"),
     ("executor-core/src/clock.rs", "deadlines that refer to a cell"),

@@ -6,7 +6,7 @@ use crate::error::TaskError;
 use crate::executor::Portable;
 use crate::outcomes::Outcomes;
 use crate::panic::{Panic, catch};
-use crate::remote::{ChunkWork, RemoteWork};
+use crate::remote::{ChunkWork, RemoteWork, SingleWork};
 use std::time::{Duration, Instant};
 
 /// The inputs of a chunk, and an empty buffer for its outcomes.
@@ -70,5 +70,16 @@ impl<A: Portable, R: Portable> Work<Done<A, R>> for Chunk<A, R> {
         }
         drop(inputs_left);
         Done { buffers, elapsed: begun.elapsed() }
+    }
+}
+
+/// A chunk of one input, for a `map` that has no others: it crosses to another process as a call does.
+pub(crate) struct Single<A, R>(pub(crate) Chunk<A, R>);
+
+impl<A: Portable, R: Portable> Work<Done<A, R>> for Single<A, R> {
+    const REMOTE: Option<&'static RemoteWork> = Some(SingleWork::<A, R>::REMOTE);
+
+    fn call(self) -> Done<A, R> {
+        self.0.call()
     }
 }

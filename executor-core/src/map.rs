@@ -6,7 +6,7 @@
 //!            └── only while the buffer has room                      └── its buffers go back for the next chunk
 //! ```
 
-use crate::chunk::{Buffers, Chunk, Done};
+use crate::chunk::{Buffers, Chunk, Done, Single};
 use crate::chunk_size::ChunkSize;
 use crate::completion::CompletionSet;
 use crate::error::{Expired, TaskError};
@@ -59,6 +59,8 @@ pub struct Map<'e, E: ?Sized, A, R, I> {
     source: Source<I>,
     window: Window<A, R>,
     chunk_size: ChunkSize,
+    /// Each input travels alone.
+    alone: bool,
     room: Room,
     /// The chunk that is being handed out.
     current: Option<Buffers<A, R>>,
@@ -228,7 +230,7 @@ where
     ) -> Self {
         let workers = executor.workers().max(1);
         // Where nobody can end it, what runs for too long would hold up its chunk.
-        let alone = options.run_timeout.is_some() && !executor.can_end_tasks();
+        let alone = options.chunk_size == Some(1) || options.run_timeout.is_some() && !executor.can_end_tasks();
         let chunk_size = if alone { Some(1) } else { options.chunk_size };
         let (room, most) = match options.buffer {
             // So that all workers have a chunk, and one is being handed out.
@@ -243,6 +245,7 @@ where
             source: Source::Open(inputs),
             window: Window::new(options.unordered),
             chunk_size: ChunkSize::new(chunk_size, most),
+            alone,
             room,
             current: None,
             held: None,
@@ -284,8 +287,7 @@ where
             }
             let Some(buffers) = self.held.take().or_else(|| self.pull(size)) else { continue };
             let span = Span { first: self.pulled, count: buffers.inputs.len() };
-            let options = self.run_limit.map(|limit| TaskOptions::new().run_timeout(limit));
-            let (task, future) = Task::from_work(Chunk::new(self.f, span.first, buffers), options, self.location);
+            let (task, future) = self.task_for(Chunk::new(self.f, span.first, buffers));
             match self.executor.submit_task(task, admission) {
                 Ok(()) => {
                     self.window.push(span, future);
@@ -327,10 +329,24 @@ where
         (!buffers.inputs.is_empty()).then_some(buffers)
     }
 
+    fn task_for(&self, chunk: Chunk<A, R>) -> (Task, ChunkFuture<A, R>) {
+        let options = self.run_limit.map(|limit| TaskOptions::new().run_timeout(limit));
+        if self.alone {
+            Task::from_work(Single(chunk), options, self.location)
+        } else {
+            Task::from_work(chunk, options, self.location)
+        }
+    }
+
     /// Keeps the inputs of a chunk for which the queue had no room.
     fn put_back(&mut self, task: Task, future: &ChunkFuture<A, R>) {
-        // SAFETY: task and future were made in `fill`, with these types.
-        let chunk = unsafe { task.recover::<Done<A, R>, Chunk<A, R>>(future) };
+        let chunk = if self.alone {
+            // SAFETY: task and future were made in `task_for`, with these types.
+            unsafe { task.recover::<Done<A, R>, Single<A, R>>(future) }.0
+        } else {
+            // SAFETY: as above.
+            unsafe { task.recover::<Done<A, R>, Chunk<A, R>>(future) }
+        };
         self.held = Some(chunk.buffers);
     }
 

@@ -11,7 +11,8 @@
 //! executable both processes run: its own, and that of a [`Descriptor`] made for its types, which knows how to decode the
 //! argument, call the function and encode the result. What comes back is data only.
 //!
-//! `call.rs` has both sides of a single call, `chunk.rs` those of a chunk of `map`, `frame.rs` the few bytes around them.
+//! `call.rs` has both sides of a single call, `chunk.rs` those of a chunk of `map`, `single.rs` what is different for an input of
+//! `map` that travels alone, `frame.rs` the few bytes around them.
 
 /// First byte of the reply to a call that returned.
 pub const VALUE: u8 = frame::VALUE;
@@ -21,6 +22,7 @@ mod chunk;
 mod frame;
 mod initializer;
 mod job;
+mod single;
 
 use crate::cell::CellRef;
 use crate::death::Death;
@@ -38,6 +40,7 @@ use std::time::Duration;
 
 pub(crate) use call::CallWork;
 pub(crate) use chunk::ChunkWork;
+pub(crate) use single::SingleWork;
 
 /// First word of every [`Descriptor`].
 const MAGIC: u64 = 0x6578_6563_5f64_6573;

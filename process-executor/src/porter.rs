@@ -160,7 +160,7 @@ impl Rounds {
         // What was packed before has none with it.
         let channels = (!again).then(|| self.sender.count_channels());
         if channels.is_some_and(|channels| channels > 0) && entry.task.has_items() {
-            let text = "channels of ipc-channel do not travel in the inputs of map; submit tasks of their own";
+            let text = "channels of ipc-channel do not travel in a chunk of map; give it chunk_size(1)";
             return Err(Failure::Cause(Cause::Codec(CodecPhase::EncodeArgument, text.to_owned())));
         }
         Ok(Packed { number: 0, bytes, buffer, again, channels })

@@ -27,7 +27,8 @@ pub enum TransportKind {
     ///   cancelled.
     /// - Channels and memory go with the task: if its worker dies, [`retries`](executor_core::TaskOptions::retries) do not
     ///   help a task that has some.
-    /// - The inputs and results of `map` may not contain any.
+    /// - The inputs and results of `map` may contain some if each travels alone, by
+    ///   [`chunk_size(1)`](executor_core::MapOptions::chunk_size).
     ///
     /// ```
     /// use executor_core::ExecutorExt;

@@ -5,6 +5,7 @@ use crate::cell::{CellRef, Outcome};
 use crate::error::CodecPhase;
 use crate::executor::{Call, Portable};
 use crate::header::Header;
+use crate::info::TaskInfo;
 use crate::output::Output;
 use std::any::type_name;
 use std::marker::PhantomData;
@@ -29,6 +30,11 @@ unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Outp
     // SAFETY: by contract.
     let work = unsafe { CellRef::take_work::<R, Call<A, R>>(cell) };
     let Call { f, args } = work.ok_or_else(|| (CodecPhase::EncodeArgument, "the task was packed before".to_owned()))?;
+    pack_args(f, args, bytes)
+}
+
+/// Packs a call.
+pub(super) fn pack_args<A: Portable, R: Portable>(f: fn(A) -> R, args: A, bytes: &mut Output<'_>) -> Packed {
     let encoded = frame::encode(&args, bytes);
     crate::panic::contain(|| drop(args));
     encoded.map_err(|text| (CodecPhase::EncodeArgument, text))?;
@@ -41,19 +47,27 @@ unsafe fn finish<R: Portable>(cell: CellRef, reply: Reply<'_>, cause: Cause) -> 
     if matches!(cause, Cause::Retry) {
         return Some((cell, 0));
     }
-    let info = || cell.header().info();
-    let outcome: Outcome<R> = match cause {
-        Cause::Replied if !reply.attached && cell.is_unwanted() => {
-            // Nobody is left to be told, and nothing is decoded for nobody.
-            cell.header().arrive();
-            return None;
-        }
-        Cause::Replied => frame::read_outcome(reply.bytes, info),
-        cause => Err(cause.into_error(info())),
-    };
+    let outcome = read::<R>(&cell, reply, cause, || cell.header().info())?;
     // SAFETY: the types are the cell's, by contract.
     unsafe { cell.end_away(outcome) };
     None
+}
+
+/// The outcome of a call. `None`: nobody is left to be told, and nothing was decoded for nobody.
+pub(super) fn read<R: Portable>(
+    cell: &CellRef,
+    reply: Reply<'_>,
+    cause: Cause,
+    info: impl Fn() -> TaskInfo,
+) -> Option<Outcome<R>> {
+    match cause {
+        Cause::Replied if !reply.attached && cell.is_unwanted() => {
+            cell.header().arrive();
+            None
+        }
+        Cause::Replied => Some(frame::read_outcome(reply.bytes, info)),
+        cause => Some(Err(cause.into_error(info()))),
+    }
 }
 
 /// # Safety

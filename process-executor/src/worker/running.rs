@@ -231,7 +231,7 @@ impl Progress for &Running<'_> {
 
     fn end_item(&mut self, output: &mut Output<'_>) -> bool {
         if self.has_channels() {
-            let text = "channels of ipc-channel do not travel in the results of map; submit tasks of their own";
+            let text = "channels of ipc-channel do not travel in a chunk of map; give it chunk_size(1)";
             refuse_item(self.visible.get(), CodecPhase::EncodeResult, text, output);
         }
         if !matches!(self.place.get(), Place::Block(_)) {

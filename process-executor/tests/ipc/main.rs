@@ -1,5 +1,7 @@
 //! Tests of the transport over ipc-channel: what may be in arguments and results, and what happens where it goes wrong.
 
+mod map;
+
 use executor_core::{CodecPhase, ExecutorExt, Future, TaskError, TaskOptions};
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender, IpcSharedMemory};
 use process_executor::{ProcessPoolExecutor, SharedBuffer, TransportKind, WorkerOutput};
@@ -196,33 +198,6 @@ fn shared_buffers_cross_as_well() {
     let buffer = SharedBuffer::from_slice(&[5; 100_000]).unwrap();
     let back = outcome(pool.submit(|buffer: SharedBuffer| (buffer.len(), buffer), buffer.clone()).unwrap()).unwrap();
     assert_eq!(back, (100_000, buffer));
-}
-
-#[test]
-fn map_takes_plain_items() {
-    let pool = pool(2);
-    let results: Result<Vec<u64>, _> = pool.map(double, 0..10_000).collect();
-    assert_eq!(results.unwrap(), (0..10_000).map(double).collect::<Vec<_>>());
-    let lengths: Vec<_> =
-        pool.map(|n: usize| vec![1_u8; n], [10, 100_000, 1_000_000]).map(|item| item.unwrap().len()).collect();
-    assert_eq!(lengths, [10, 100_000, 1_000_000]);
-}
-
-#[test]
-fn map_refuses_channels_item_by_item() {
-    let pool = pool(1);
-    let channels: Vec<_> = (0..3).map(|_| ipc::channel::<u64>().unwrap()).collect();
-    let senders = channels.iter().map(|(sender, _)| (sender.clone(), 1));
-    for item in pool.map(count_to, senders) {
-        let Err(TaskError::Codec(error)) = item else { panic!("{item:?}") };
-        assert!(error.message().contains("map"), "{error}");
-    }
-    let open = |number: u64| if number == 1 { Some(ipc::channel::<u64>().unwrap().0) } else { None };
-    let items: Vec<_> = pool.map(open, 0..3).collect();
-    assert!(matches!((&items[0], &items[2]), (Ok(None), Ok(None))), "{items:?}");
-    let Err(TaskError::Codec(error)) = &items[1] else { panic!("{items:?}") };
-    assert_eq!(error.phase(), CodecPhase::EncodeResult);
-    assert_works(&pool);
 }
 
 #[test]
