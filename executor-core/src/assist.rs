@@ -2,7 +2,8 @@
 //!
 //! An executor whose results lie in memory shared with its workers enlists an [`Assistant`]. A waiting thread then asks it
 //! again and again, for the short while in which looking is cheaper than sleeping; so a result passes from the worker to
-//! the waiter with nobody in between.
+//! the waiter with nobody in between. A thread that sleeps may be woken to finish the result it waits for itself
+//! ([`Task::wake_waiter`](crate::task::Task::wake_waiter)).
 
 use crate::spin;
 use parking_lot::RwLock;
@@ -20,6 +21,9 @@ pub trait Assistant: Send + Sync {
 
     /// The thread asks no more; unless it has `found` what it was waiting for, it goes to sleep now.
     fn end(&self, found: bool);
+
+    /// A thread was woken before what it waits for was there: finishes what was left for it. As for `fetch`.
+    fn pick_up(&self);
 }
 
 /// All assistants of this process.
@@ -55,6 +59,30 @@ impl fmt::Debug for Enlisted {
     }
 }
 
+/// The assistants there are. Most programs have one; it costs no allocation.
+struct All {
+    first: Option<Arc<dyn Assistant>>,
+    others: Vec<Arc<dyn Assistant>>,
+}
+
+impl All {
+    fn now() -> Self {
+        let all = ASSISTANTS.read();
+        Self { first: all.first().cloned(), others: all.get(1..).unwrap_or_default().to_vec() }
+    }
+
+    fn each(&self, ask: impl FnMut(&Arc<dyn Assistant>)) {
+        self.first.iter().chain(&self.others).for_each(ask);
+    }
+}
+
+/// Picks up what was left for the calling thread, which was woken early.
+pub(crate) fn pick_up() {
+    if COUNT.load(Ordering::Relaxed) > 0 {
+        All::now().each(|assistant| assistant.pick_up());
+    }
+}
+
 /// As `spin::look`, fetching results meanwhile.
 pub(crate) fn look(mut found: impl FnMut() -> bool) -> bool {
     if COUNT.load(Ordering::Relaxed) == 0 {
@@ -63,19 +91,14 @@ pub(crate) fn look(mut found: impl FnMut() -> bool) -> bool {
     if found() {
         return true;
     }
-    // Most programs have one; it costs no allocation.
-    let (first, others) = {
-        let all = ASSISTANTS.read();
-        (all.first().cloned(), all.get(1..).unwrap_or_default().to_vec())
-    };
-    let assistants = || first.iter().chain(&others);
-    assistants().for_each(|assistant| assistant.begin());
+    let assistants = All::now();
+    assistants.each(|assistant| assistant.begin());
     let success = spin::look(|| {
         found() || {
-            assistants().for_each(|assistant| assistant.fetch());
+            assistants.each(|assistant| assistant.fetch());
             found()
         }
     });
-    assistants().for_each(|assistant| assistant.end(success));
+    assistants.each(|assistant| assistant.end(success));
     success
 }

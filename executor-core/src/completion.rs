@@ -76,7 +76,7 @@ impl ReadyList {
         let sleeper = self.sleeper.lock().clone();
         match sleeper {
             None => {}
-            Some(Sleeper::Thread) => parking::unpark_all(self.key()),
+            Some(Sleeper::Thread) => _ = parking::unpark_all(self.key()),
             Some(Sleeper::Task(waker)) => contain(|| waker.wake()),
         }
     }

@@ -68,9 +68,10 @@ mod native {
             result != ParkResult::TimedOut
         }
 
-        pub(crate) fn unpark_all(key: usize) {
+        /// Wakes who sleeps there; false if nobody did.
+        pub(crate) fn unpark_all(key: usize) -> bool {
             // SAFETY: the key is the address of an object of ours (see `park`).
-            unsafe { parking_lot_core::unpark_all(key, DEFAULT_UNPARK_TOKEN) };
+            unsafe { parking_lot_core::unpark_all(key, DEFAULT_UNPARK_TOKEN) > 0 }
         }
     }
 }
@@ -130,9 +131,11 @@ macro_rules! model {
                     true
                 }
 
-                pub(crate) fn unpark_all(_key: usize) {
+                /// Whether anybody sleeps, a model does not know.
+                pub(crate) fn unpark_all(_key: usize) -> bool {
                     let _guard = LOT.0.lock().unwrap_or_else(PoisonError::into_inner);
                     LOT.1.notify_all();
+                    true
                 }
             }
         }

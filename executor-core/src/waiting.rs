@@ -42,5 +42,6 @@ fn sleep(header: &Header, deadline: Option<Instant>) -> bool {
         if !woken {
             return false;
         }
+        assist::pick_up();
     }
 }

@@ -30,15 +30,31 @@ pub(crate) struct Couriers {
 
 #[derive(Debug, Default)]
 struct State {
-    batches: VecDeque<(Instant, Batch)>,
+    batches: VecDeque<Waiting>,
     idle: usize,
     threads: usize,
     closed: bool,
 }
 
+/// A batch that nobody has taken yet.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    batch: Batch,
+    /// A thread that waits for one of its results was woken to take it.
+    offered: bool,
+}
+
 /// Whether this thread runs callbacks of that pool: it must not wait for the pool's end, which waits for it.
 pub(crate) fn is_courier_of(pool: &Pool) -> bool {
     std::ptr::eq(POOL.get(), pool)
+}
+
+/// Runs callbacks of that pool on this thread.
+pub(crate) fn as_courier_of(pool: &Pool, run: impl FnOnce()) {
+    let before = POOL.replace(pool);
+    run();
+    POOL.set(before);
 }
 
 impl Couriers {
@@ -50,7 +66,7 @@ impl Couriers {
     /// Hands a batch over. If all threads are busy, the supervisor looks after it.
     pub(crate) fn push(&self, pool: &Arc<Pool>, batch: Batch) {
         let mut state = self.state.lock();
-        state.batches.push_back((Instant::now(), batch));
+        state.batches.push_back(Waiting { since: Instant::now(), batch, offered: false });
         let is_idle = state.idle > 0;
         drop(state);
         if is_idle {
@@ -60,16 +76,37 @@ impl Couriers {
         }
     }
 
-    /// Starts another thread if a batch has waited too long; gives the time until the next look is due.
+    /// As `push`; but if a thread sleeps until one of the results is there, it is woken to finish them all itself. The caller
+    /// is the supervisor, which looks after the batch if that thread does not come.
+    pub(crate) fn offer(&self, pool: &Arc<Pool>, batch: Batch) {
+        let mut state = self.state.lock();
+        // Under the lock, so that it finds the batch.
+        let offered = batch.collected.iter().any(|collected| collected.entry.task.wake_waiter());
+        if !offered {
+            drop(state);
+            return self.push(pool, batch);
+        }
+        state.batches.push_back(Waiting { since: Instant::now(), batch, offered });
+    }
+
+    /// A batch that was offered to a waiting thread, which the caller may be.
+    pub(crate) fn take_offered(&self) -> Option<Batch> {
+        let mut state = self.state.lock();
+        let place = state.batches.iter().position(|waiting| waiting.offered)?;
+        state.batches.remove(place).map(|waiting| waiting.batch)
+    }
+
+    /// Sees to a batch that has waited too long; gives the time until the next look is due.
     pub(crate) fn look_after(&self, pool: &Arc<Pool>) -> Option<Duration> {
         let mut state = self.state.lock();
-        let waiting = state.batches.front()?.0.elapsed();
-        if state.idle > 0 {
-            return Some(PATIENCE);
-        }
-        if waiting >= PATIENCE {
-            // If there is no thread to be had, the batch waits for one that gets free.
-            let _ = start(pool, &mut state);
+        let oldest = state.batches.front()?.since.elapsed();
+        if oldest >= PATIENCE {
+            if state.idle > 0 {
+                self.work.notify_one();
+            } else {
+                // If there is no thread to be had, the batch waits for one that gets free.
+                let _ = start(pool, &mut state);
+            }
         }
         Some(PATIENCE)
     }
@@ -83,8 +120,8 @@ impl Couriers {
     fn next(&self) -> Option<Batch> {
         let mut state = self.state.lock();
         loop {
-            if let Some((_, batch)) = state.batches.pop_front() {
-                return Some(batch);
+            if let Some(waiting) = state.batches.pop_front() {
+                return Some(waiting.batch);
             }
             if state.closed {
                 break;

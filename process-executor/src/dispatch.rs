@@ -15,6 +15,7 @@ use crate::function::FunctionTable;
 use crate::layout::{SLOTS, Shared};
 use crate::porter::Porter;
 use crate::seat::{Seat, SeatState};
+use crate::watch::Watch;
 use executor_core::Stats;
 use executor_core::remote::Place;
 use std::collections::VecDeque;
@@ -79,12 +80,15 @@ pub(crate) struct Dispatch {
     pub(crate) entering: usize,
     /// Workers that should be started.
     pub(crate) wanted: usize,
+    /// Some are being started: they have no seat yet, and may be processes already.
+    pub(crate) starting: bool,
     /// Tasks of one worker before it is replaced.
     pub(crate) most_tasks: u64,
     /// Workers end after a while without a task.
     notes_idleness: bool,
     /// A worker is given a task only when it has none.
     pub(crate) one_by_one: bool,
+    pub(crate) watch: Watch,
     /// How many tasks in the queue were recalled.
     recalled: usize,
     /// Recalled tasks, to be dropped outside the lock.
@@ -119,9 +123,11 @@ impl Dispatch {
             stopping: false,
             entering: 0,
             wanted: 0,
+            starting: false,
             most_tasks,
             notes_idleness,
             one_by_one: false,
+            watch: Watch::default(),
             recalled: 0,
             husks: Vec::new(),
             preparing: false,
@@ -161,6 +167,8 @@ impl Dispatch {
             if stopped || entry.task.place().get() == RECALLED {
                 self.recalled -= usize::from(!stopped);
                 self.husk(entry);
+                // Its future waits for that, or the end does.
+                wakes.supervisor |= stopped || self.closed;
                 continue;
             }
             match self.choose(&entry) {
@@ -245,7 +253,7 @@ impl Dispatch {
             };
             // One that leaves makes room for another.
             may_start |= seat.state != SeatState::Ready || seat.dealt >= self.most_tasks;
-            if !seat.takes_tasks(self.most_tasks) || seat.lane.depth() > most_ahead {
+            if !seat.takes_tasks(self.most_tasks) || seat.stuck || seat.lane.depth() > most_ahead {
                 continue;
             }
             let load = seat.lane.load();
@@ -289,6 +297,7 @@ impl Dispatch {
             return;
         }
         let starts = seat.lane.depth() == 0;
+        wakes.supervisor |= self.watch.must_call(self.watch.limit_of(&entry), !starts);
         seat.lane.put(entry, &self.functions, place_in(index));
         seat.dealt += 1;
         seat.idle_since = None;
@@ -352,6 +361,9 @@ impl Dispatch {
         let is_free = |seat: &Seat| seat.is_free(self.most_tasks);
         let others = self.seats.iter().any(|seat| seat.as_ref().map_or(!self.stopping, is_free));
         if others && self.take_back(index, SLOTS) {
+            if let Some(seat) = self.seats[index].as_mut() {
+                seat.stuck = true;
+            }
             self.deal(wakes);
         }
     }
@@ -397,6 +409,7 @@ impl Dispatch {
         if !seat.lane.has_results(1) {
             return;
         }
+        seat.stuck = false;
         let (bytes, tasks) = (batch.bytes.len(), batch.collected.len());
         let begun = seat.lane.collect(&mut self.functions, &seat.link, batch);
         wakes.room_freed |= begun > 0;
@@ -555,7 +568,7 @@ impl Dispatch {
 
     /// Whether there is nothing left to do, and nobody to do it.
     pub(crate) fn is_ended(&self) -> bool {
-        self.is_drained() && self.seats.iter().all(Option::is_none)
+        self.is_drained() && !self.starting && self.husks.is_empty() && self.seats.iter().all(Option::is_none)
     }
 
     /// Whether no task waits here, and none will come from outside.

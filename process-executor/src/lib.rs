@@ -44,6 +44,7 @@ mod settings;
 mod shared_buffer;
 mod supervisor;
 mod system;
+mod watch;
 mod worker;
 mod worker_info;
 mod worker_settings;

@@ -15,6 +15,7 @@ use crate::entry::Entry;
 use crate::image::Image;
 use crate::settings::{Settings, TransportKind};
 use crate::system;
+use crate::watch::Watch;
 use executor_core::remote::{Cause, Place, Reply};
 use executor_core::task::{Left, TaskOwner};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
@@ -75,6 +76,7 @@ impl Pool {
         let mut dispatch =
             Dispatch::new(settings.workers, settings.queue_capacity, settings.most_tasks, notes_idleness);
         dispatch.one_by_one = settings.transport == TransportKind::IpcChannel;
+        dispatch.watch = Watch::new(&settings);
         Ok(Arc::new(Self {
             dispatch: Mutex::new(dispatch),
             room_freed: Condvar::new(),

@@ -202,10 +202,9 @@ impl Rounds {
                 entry.stopping = true;
                 wakes.supervisor = true;
             }
+            wakes.supervisor |= dispatch.watch.must_call(dispatch.watch.limit_of(&entry), false);
             seat.lane.put(entry, &dispatch.functions, crate::dispatch::place_in(self.index));
             seat.lane.begin_oldest();
-            // Its limit begins to count.
-            wakes.supervisor |= seat.lane.shortest_limit(self.pool.settings().run_limit).is_some();
         });
     }
 

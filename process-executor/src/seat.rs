@@ -15,6 +15,8 @@ pub(crate) struct Seat {
     pub(crate) porter: Option<Arc<Porter>>,
     /// The porter has found it dead, or deaf; its end follows.
     pub(crate) lost: bool,
+    /// Its task takes so long that what lay ready behind it was taken back; until it is over, nothing is put there.
+    pub(crate) stuck: bool,
     pub(crate) pid: u32,
     pub(crate) state: SeatState,
     /// Tasks it has been given, those taken back not counted.
@@ -35,7 +37,8 @@ pub(crate) enum SeatState {
 
 impl Seat {
     pub(crate) fn new(lane: Lane, link: Arc<Link>, porter: Option<Arc<Porter>>, pid: u32) -> Self {
-        Self { lane, link, porter, lost: false, pid, state: SeatState::Starting, dealt: 0, done: 0, idle_since: None }
+        let state = SeatState::Starting;
+        Self { lane, link, porter, lost: false, stuck: false, pid, state, dealt: 0, done: 0, idle_since: None }
     }
 
     /// Whether that is its porter, and not one of another worker that was here.

@@ -96,6 +96,7 @@ impl Supervisor {
 
     pub(crate) fn run(mut self) {
         loop {
+            self.pool.with_dispatch(|dispatch, _| dispatch.watch.begin());
             let mut wait = self.pool.couriers().look_after(&self.pool);
             sooner(&mut wait, self.start_workers());
             sooner(&mut wait, self.look_at_workers());
@@ -109,6 +110,7 @@ impl Supervisor {
             if self.collect() {
                 wait = Some(Duration::ZERO);
             }
+            self.pool.with_dispatch(|dispatch, _| dispatch.watch.end(wait));
             self.wait(wait);
             self.collect();
         }
@@ -201,7 +203,7 @@ impl Supervisor {
     fn hand_over(&self, batch: Batch) -> bool {
         let any = !batch.is_empty();
         if any {
-            self.pool.couriers().push(&self.pool, batch);
+            self.pool.couriers().offer(&self.pool, batch);
         }
         any
     }
@@ -210,11 +212,22 @@ impl Supervisor {
 
     /// Starts the workers that are wanted; gives the time until the next try, if one is due.
     fn start_workers(&mut self) -> Option<Duration> {
-        let mut wanted = self.pool.with_dispatch(|dispatch, _| dispatch.still_wanted());
+        let wanted = self.pool.with_dispatch(|dispatch, _| {
+            let wanted = dispatch.still_wanted();
+            // Until they have seats, nobody else can tell that there are processes.
+            dispatch.starting = wanted > 0;
+            wanted
+        });
         if wanted == 0 {
             self.refusal = None;
             return None;
         }
+        let next = self.start_as_many(wanted);
+        self.pool.with_dispatch(|dispatch, _| dispatch.starting = false);
+        next
+    }
+
+    fn start_as_many(&mut self, mut wanted: usize) -> Option<Duration> {
         if let Some(refusal) = &self.refusal
             && let Some(left) = refusal.next.checked_duration_since(Instant::now())
         {

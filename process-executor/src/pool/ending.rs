@@ -55,7 +55,8 @@ impl Pool {
     /// From now on no task is taken; whoever waits for room is told.
     fn close(&self, dispatch: &mut Dispatch, wakes: &mut Wakes) {
         dispatch.closed = true;
-        self.closed.store(true, Ordering::Relaxed);
+        // ORDERING: SeqCst: see `let_go`.
+        self.closed.store(true, Ordering::SeqCst);
         wakes.supervisor = true;
         wakes.closed = true;
     }
@@ -63,12 +64,19 @@ impl Pool {
     fn begin_shutdown(&self, how: Shutdown) {
         let cancelled = self.with_dispatch(|dispatch, wakes| {
             self.close(dispatch, wakes);
-            if how.cancels() { dispatch.take_unbegun() } else { Vec::new() }
+            let cancelled = if how.cancels() { dispatch.take_unbegun() } else { Vec::new() };
+            self.take_up(cancelled.len());
+            cancelled
         });
-        // Newest first: nothing that ends here may let an older one begin.
-        for entry in cancelled.into_iter().rev() {
-            let _ = entry.task.cancel();
-        }
+        let count = cancelled.len();
+        // A callback that runs here cannot wait for the end, which waits for it.
+        couriers::as_courier_of(self, || {
+            // Newest first: nothing that ends here may let an older one begin.
+            for entry in cancelled.into_iter().rev() {
+                let _ = entry.task.cancel();
+            }
+        });
+        self.let_go(count);
     }
 
     /// Ends every worker, and cancels what has not begun.

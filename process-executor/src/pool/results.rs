@@ -18,16 +18,33 @@ use std::time::Duration;
 const MOMENT: Duration = Duration::from_micros(50);
 
 impl Pool {
-    /// Counts the tasks of a batch as under way; under the lock, so that the end is not seen too soon.
+    /// Counts the tasks of a batch as under way; under the lock, so that the end is not seen too soon. Husks count as well:
+    /// whoever cancels one may be using the pool until it is dropped.
     pub(crate) fn take_in_hand(&self, batch: &Batch) {
-        if !batch.collected.is_empty() {
-            self.in_hand.fetch_add(batch.collected.len(), Ordering::Relaxed);
+        self.take_up(batch.collected.len() + batch.husks.len());
+    }
+
+    /// So many tasks are under way.
+    pub(super) fn take_up(&self, tasks: usize) {
+        if tasks > 0 {
+            self.in_hand.fetch_add(tasks, Ordering::Relaxed);
+        }
+    }
+
+    /// So many tasks are not under way any more.
+    pub(super) fn let_go(&self, tasks: usize) {
+        // ORDERING: Release: see `in_hand`. SeqCst with what follows, as the closing and the supervisor's reading of the count
+        // are: either it is seen here that the pool was closed, or the supervisor sees that these are gone.
+        let before = self.in_hand.fetch_sub(tasks, Ordering::SeqCst);
+        if before == tasks && tasks > 0 && self.closed.load(Ordering::SeqCst) {
+            // They may have been the last that the end waited for.
+            self.call_supervisor();
         }
     }
 
     pub(crate) fn in_hand(&self) -> usize {
-        // ORDERING: Acquire: what finishing the tasks has put back into the queue is seen.
-        self.in_hand.load(Ordering::Acquire)
+        // ORDERING: Acquire: what finishing the tasks has put back into the queue is seen. SeqCst: see `let_go`.
+        self.in_hand.load(Ordering::SeqCst)
     }
 
     /// Ends the tasks of a batch, and empties it. User code runs here, so no lock is held. Unless this is a courier, tasks
@@ -37,7 +54,12 @@ impl Pool {
         let mut left = Batch::default();
         let mut finished = 0;
         for husk in batch.husks.drain(..) {
-            drop_husk(husk);
+            if !courier && husk.task.is_pending() && husk.task.has_listeners() {
+                left.husks.push(husk);
+            } else {
+                finished += 1;
+                drop_husk(husk);
+            }
         }
         for collected in batch.collected.drain(..) {
             if !courier && collected.entry.task.has_listeners() {
@@ -59,12 +81,7 @@ impl Pool {
                 dispatch.deal(wakes);
             });
         }
-        // ORDERING: Release: see `in_hand`.
-        let before = self.in_hand.fetch_sub(finished, Ordering::AcqRel);
-        if before == finished && finished > 0 && self.closed.load(Ordering::Relaxed) {
-            // It may have been the last that the end waited for.
-            self.call_supervisor();
-        }
+        self.let_go(finished);
     }
 
     pub(super) fn finish_and_keep(self: &Arc<Self>, mut batch: Batch) {
@@ -164,6 +181,12 @@ impl Assistant for Fetcher {
             self.0.try_ring_again();
             // What came before the bells were on was not rung for.
             self.0.try_collect();
+        }
+    }
+
+    fn pick_up(&self) {
+        while let Some(mut batch) = self.0.couriers.take_offered() {
+            self.0.finish(&mut batch, false);
         }
     }
 }

@@ -5,13 +5,10 @@ use crate::lane::Running;
 use crate::seat::{Seat, SeatState};
 use crate::settings::Settings;
 use crate::system;
+use crate::watch::{MEMORY_TICK, STUCK_TICK};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
-/// How often a worker's memory is looked at while it works, if it has a limit.
-const MEMORY_TICK: Duration = Duration::from_millis(20);
-/// A worker that has not moved on for so long while tasks lie ready behind the one that runs gives them back.
-const STUCK_TICK: Duration = Duration::from_millis(1);
 /// How long a worker that was told to retire may take for it.
 const RETIREMENT: Duration = Duration::from_secs(5);
 

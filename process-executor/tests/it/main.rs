@@ -26,6 +26,7 @@ mod memory;
 mod nested;
 mod orders;
 mod settings;
+mod unattended;
 
 mod hostile;
 mod large;

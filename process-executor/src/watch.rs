@@ -1,0 +1,67 @@
+//! When the supervisor looks at the workers next, as far as those who deal tasks know: a task with a limit, or one behind
+//! another, needs it to look in time, and it is called if it would not.
+
+use crate::entry::Entry;
+use crate::settings::Settings;
+use std::time::{Duration, Instant};
+
+/// How often a worker's memory is looked at while it works, if it has a limit.
+pub(crate) const MEMORY_TICK: Duration = Duration::from_millis(20);
+/// A worker that has not moved on for so long while tasks lie ready behind the one that runs gives them back.
+pub(crate) const STUCK_TICK: Duration = Duration::from_millis(1);
+
+/// Under the pool's lock.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// The limit on the run of tasks that have none of their own.
+    run_limit: Option<Duration>,
+    /// How often it must look at a worker that has a task, whatever that is.
+    tick: Option<Duration>,
+    /// When it looks next; `None` is when it is called.
+    next: Option<Instant>,
+    /// It looks within `STUCK_TICK`.
+    soon: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let has_memory_limit = settings.soft_memory_limit.or(settings.hard_memory_limit).is_some();
+        Self { run_limit: settings.run_limit, tick: has_memory_limit.then_some(MEMORY_TICK), ..Self::default() }
+    }
+
+    /// How long a task may run.
+    pub(crate) fn limit_of(&self, entry: &Entry) -> Option<Duration> {
+        if entry.timed { entry.task.run_limit().or(self.run_limit) } else { None }
+    }
+
+    /// The supervisor begins to look. What is dealt from now on it may miss.
+    pub(crate) fn begin(&mut self) {
+        self.next = None;
+        self.soon = false;
+    }
+
+    /// It has looked, and does so again after this time.
+    pub(crate) fn end(&mut self, wait: Option<Duration>) {
+        if self.next.is_none() {
+            self.next = wait.and_then(|wait| Instant::now().checked_add(wait));
+            self.soon = wait.is_some_and(|wait| wait <= STUCK_TICK);
+        }
+    }
+
+    /// A task was dealt, with a limit or without, behind another or not. True: the supervisor is to be called.
+    pub(crate) fn must_call(&mut self, limit: Option<Duration>, behind: bool) -> bool {
+        if self.soon {
+            return false;
+        }
+        let stuck = behind.then_some(STUCK_TICK);
+        let Some(within) = [limit, self.tick, stuck].into_iter().flatten().min() else { return false };
+        let now = Instant::now();
+        let late = self.next.is_none_or(|next| now.checked_add(within).is_some_and(|time| time < next));
+        if late {
+            // It is on its way then.
+            self.next = Some(now);
+            self.soon = true;
+        }
+        late
+    }
+}
