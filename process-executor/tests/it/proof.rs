@@ -189,12 +189,14 @@ fn idle_program() {
     watched(|| {
         let pool = pool(2);
         assert_works(&pool);
-        until("all workers sleep", || pool.workers().iter().all(|worker| processes::is_asleep(worker.pid())));
         let switches = || -> Vec<u64> { pool.workers().iter().map(|worker| wake_ups(worker.pid())).collect() };
-        let before = switches();
-        // Not a wait for an event, but the time in which none may happen.
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        assert_eq!(switches(), before);
+        // Not a wait for an event, but the time in which none may happen. A thread that is about to sleep, and that the system
+        // shows as asleep, may be counted in it; the next such time shows that it was the last.
+        until("nobody wakes up for a while", || {
+            let before = switches();
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            before == switches()
+        });
     });
 }
 
