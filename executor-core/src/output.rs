@@ -49,7 +49,8 @@ pub unsafe trait Memory {
 // SAFETY: the window is the vector's own memory, which stays where it is until the vector is asked for more.
 unsafe impl Memory for Vec<u8> {
     fn open(&mut self) -> Window {
-        Window { start: NonNull::from(&mut **self).cast(), used: self.len(), capacity: self.capacity() }
+        let start = NonNull::new(self.as_mut_ptr()).unwrap_or(NonNull::dangling());
+        Window { start, used: self.len(), capacity: self.capacity() }
     }
 
     fn grow(&mut self, used: usize, least: usize, _may_go: bool) -> Option<Window> {

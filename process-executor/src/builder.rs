@@ -151,7 +151,8 @@ impl ProcessPoolBuilder {
 
     /// How long a task may run, counted from its start; for `map`, each input. The
     /// [`run_timeout` of the task](executor_core::TaskOptions::run_timeout) or
-    /// [of the map](executor_core::MapOptions::run_timeout) takes the place of this one. When the limit passes, the worker is ended, that task or input resolves with
+    /// [of the map](executor_core::MapOptions::run_timeout) takes the place of this one. When the limit passes, the worker is
+    /// ended, that task or input resolves with
     /// [`TaskError::TimedOut`](executor_core::TaskError::TimedOut), and the rest of a chunk runs elsewhere. Default: no limit.
     ///
     /// ```
