@@ -25,6 +25,8 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("executor-core/src/completion.rs", "done members of a set, linked through their cells"),
     ("executor-core/src/current.rs", "what a thread is doing, by pointers into its own stack"),
     ("executor-core/src/executor.rs", "arguments taken back out of a task that was not accepted"),
+    ("executor-core/src/fuzzing/memory.rs", "counts allocations as the global allocator"),
+    ("executor-core/src/fuzzing/reply.rs", "an executor, which names itself as the owner of a task; a worker's code"),
     ("executor-core/src/header.rs", "the state word and the fields whose owner it names"),
     ("executor-core/src/future.rs", "the unique handle of a cell"),
     ("executor-core/src/map.rs", "arguments taken back out of a task that was not accepted"),
@@ -42,10 +44,10 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
         "a constructor of the executable, and the environment before there are threads",
     ),
     ("process-executor/src/buffer.rs", "sealed memory as a slice"),
+    ("process-executor/src/fuzzing/worker.rs", "a worker's code, and writes anywhere into shared memory"),
     ("process-executor/src/function.rs", "a descriptor found at an offset of the executable"),
     ("process-executor/src/image.rs", "the program headers of the running executable"),
     ("process-executor/src/lane.rs", "copies in and out of memory that a worker shares"),
-    ("process-executor/src/lane/tests.rs", "scribbles over shared memory as a hostile worker would"),
     ("process-executor/src/layout.rs", "what lies where in memory that a worker shares"),
     ("process-executor/src/parcel.rs", "the ends of channels, which came as descriptors"),
     ("process-executor/src/pool/packing.rs", "hands out windows of its own memory"),
@@ -53,6 +55,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/src/shared_buffer.rs", "bytes as numbers"),
     ("process-executor/src/system.rs", "mappings of memory"),
     ("process-executor/tests/it/hostile.rs", "tasks that do what no task should"),
+    ("process-executor/tests/it/liars.rs", "tasks that write over what their worker shares with its parent"),
     ("process-executor/tests/it/limits.rs", "a task with a signal handler"),
     ("process-executor/tests/it/orders.rs", "a task with a signal handler"),
     ("process-executor/tests/it/states.rs", "a task with a signal handler"),
@@ -78,6 +81,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("process-executor", &["executor-core"]),
     ("executor-conformance", &["executor-core"]),
     ("compare", &["concurrent-futures", "executor-core", "thread-executor", "process-executor"]),
+    ("concurrent-futures-fuzz", &["executor-core", "process-executor"]),
 ];
 
 /// What only tests may use, on top of [`ARROWS`].
@@ -323,7 +327,8 @@ fn sources() -> Vec<TextFile> {
     files().into_iter().filter(|file| file.path.ends_with(".rs")).collect()
 }
 
-/// Every text file of the project, in the order of the paths: all but what is built and what git keeps for itself.
+/// Every text file of the project, in the order of the paths: all but what is built, what git keeps for itself, and the bytes
+/// that fuzzers found.
 fn files() -> Vec<TextFile> {
     let mut found = BTreeMap::new();
     let mut folders = vec![PathBuf::new()];
@@ -332,7 +337,7 @@ fn files() -> Vec<TextFile> {
             let name = entry.expect("a folder of the project is readable").file_name();
             let path = folder.join(&name);
             let name = name.to_string_lossy();
-            if name == ".git" || name.starts_with("target") {
+            if [".git", "corpus", "artifacts"].contains(&&*name) || name.starts_with("target") {
                 continue;
             }
             if root().join(&path).is_dir() {

@@ -72,6 +72,9 @@ mod map;
 mod map_options;
 mod outcomes;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+
 pub use as_completed::{AsCompleted, TimedAsCompleted, Unfinished, as_completed};
 pub use async_executor::{AsyncExecutor, AsyncExecutorExt};
 pub use cancel_on_drop::CancelOnDrop;

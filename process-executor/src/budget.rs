@@ -21,7 +21,7 @@ const THREAD_VARIABLES: [&str; 7] = [
 
 /// The environment variables by which workers learn their share; those the user has set stay as they are.
 pub(crate) fn environment(workers: usize, budget: usize) -> Result<Vec<(OsString, OsString)>, BuildError> {
-    let depth = depth() + 1;
+    let depth = depth().saturating_add(1);
     if depth > DEEPEST {
         let text = format!(
             "pools are nested {depth} deep, at most {DEEPEST} is allowed; does a task build a pool whose tasks build a pool?"

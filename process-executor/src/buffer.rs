@@ -31,6 +31,7 @@ impl Buffer {
     /// Makes a buffer of `length` bytes, all zero, filled by `fill`.
     pub(crate) fn build(length: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<Self> {
         let file = system::anonymous_memory(NAME, length)?;
+        system::fill_holes(&file, length)?;
         let writable = Mapping::new(&file, length, Access::ReadWrite)?;
         // SAFETY: fresh memory that nobody else has yet.
         fill(unsafe { std::slice::from_raw_parts_mut(writable.start().as_ptr(), length) });
@@ -49,9 +50,13 @@ impl Buffer {
         GrowingBuffer::new()?.finish(bytes)
     }
 
-    /// A buffer that another process made. What can still be written to is copied; what could shrink is refused.
+    /// A buffer that another process made. What can still be written to is copied; what could shrink is refused, and what
+    /// takes more memory to read than it took to make.
     pub(crate) fn receive(id: u64, file: OwnedFd, length: u64) -> io::Result<Self> {
         let size = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        if system::has_holes(&file, length) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "memory that is not there"));
+        }
         match system::seals_of(&file, length) {
             Sealed::Wholly => {}
             Sealed::Length => return Self::copy(id, &file, size),
@@ -155,6 +160,40 @@ impl Spill {
         match self.error {
             Some(error) => Err(error),
             None => self.buffer.map(|buffer| buffer.finish(end)).transpose(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Buffer;
+    use crate::system;
+
+    #[test]
+    fn memory_that_another_process_made() {
+        let made = Buffer::copy_of(&[1, 2, 3]).unwrap();
+        let file = || made.file().try_clone().unwrap();
+        assert_eq!(Buffer::receive(7, file(), 3).unwrap().bytes(), [1, 2, 3]);
+        for length in [0, 2, 4, 1 << 40, u64::MAX] {
+            assert!(Buffer::receive(7, file(), length).is_err(), "{length} bytes were said");
+        }
+        // Zeros are as good as any bytes, if they are there.
+        let zeros = Buffer::build(1 << 20, |_| {}).unwrap();
+        assert_eq!(Buffer::receive(7, zeros.file().try_clone().unwrap(), 1 << 20).unwrap().length(), 1 << 20);
+        assert_eq!(Buffer::build(0, |_| {}).unwrap().bytes(), []);
+    }
+
+    /// More than any machine has: whoever reads it, or copies it, would have to have it all.
+    #[test]
+    fn memory_of_any_length_with_nothing_in_it() {
+        const LENGTH: usize = usize::MAX >> 20;
+        for seal in [false, true] {
+            let file = system::anonymous_memory("test", LENGTH).unwrap();
+            if seal {
+                system::seal_for_reading(&file).unwrap();
+            }
+            let error = Buffer::receive(7, file, LENGTH as u64).unwrap_err();
+            assert_eq!(error.to_string(), "memory that is not there");
         }
     }
 }

@@ -117,6 +117,12 @@ impl Couriers {
         self.work.notify_all();
     }
 
+    /// What waits for a thread, for drivers that have none.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn take(&self) -> Option<Batch> {
+        self.state.lock().batches.pop_front().map(|waiting| waiting.batch)
+    }
+
     fn next(&self) -> Option<Batch> {
         let mut state = self.state.lock();
         loop {

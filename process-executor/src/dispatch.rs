@@ -14,6 +14,7 @@ use crate::entry::Entry;
 use crate::function::FunctionTable;
 use crate::layout::{SLOTS, Shared};
 use crate::porter::Porter;
+use crate::room::Room;
 use crate::seat::{Seat, SeatState};
 use crate::watch::Watch;
 use executor_core::Stats;
@@ -45,24 +46,6 @@ const AHEAD: u64 = 100_000;
 const CHEAP: u32 = 10_000;
 /// Tasks that take more are begun in order even if another worker has one ahead.
 const DEAR: u32 = 50_000;
-
-/// The bound of the queue.
-#[derive(Debug, Default)]
-pub(crate) struct Room {
-    pub(crate) capacity: Option<usize>,
-    pub(crate) used: usize,
-    pub(crate) wakers: Vec<Waker>,
-}
-
-impl Room {
-    pub(crate) fn is_free(&self) -> bool {
-        self.capacity.is_none_or(|capacity| self.used < capacity)
-    }
-
-    fn release(&mut self, places: usize) {
-        self.used = self.used.saturating_sub(places);
-    }
-}
 
 /// All that is under the lock.
 #[derive(Debug)]
@@ -424,7 +407,9 @@ impl Dispatch {
             } else {
                 self.stats.failed += 1;
             }
-            self.stats.bytes_received += collected.bytes_beside();
+            // As long as the worker says.
+            let beside = collected.bytes_beside();
+            self.stats.bytes_received = self.stats.bytes_received.saturating_add(beside);
         }
         let may_leave = seat.state == SeatState::Leaving || seat.dealt >= self.most_tasks;
         wakes.supervisor |= may_leave;

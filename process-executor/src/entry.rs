@@ -45,7 +45,7 @@ pub(crate) enum Payload {
 }
 
 /// So many bytes cost a task no allocation.
-const SMALL: usize = 30;
+pub(crate) const SMALL: usize = 30;
 
 impl Payload {
     /// Keeps bytes; takes the vector itself if they are many.

@@ -52,6 +52,20 @@ struct InFlight {
     asked_to_stop: bool,
 }
 
+impl InFlight {
+    /// Whether it was recalled: its worker passes it by.
+    fn is_husk(&self) -> bool {
+        self.entry.task.place().get() == crate::dispatch::RECALLED
+    }
+}
+
+/// What leaves the books.
+enum Taken {
+    Task(InFlight),
+    /// It was recalled.
+    Husk(Entry),
+}
+
 /// The task that a worker runs.
 pub(crate) struct Running<'a> {
     pub(crate) entry: &'a Entry,
@@ -76,11 +90,21 @@ impl Running<'_> {
     }
 }
 
+/// A task whose worker died.
+#[derive(Debug)]
+pub(crate) struct Interrupted {
+    pub(crate) collected: Collected,
+    /// What the worker was doing.
+    pub(crate) phase: Option<Phase>,
+    /// It counts as begun.
+    pub(crate) began: bool,
+}
+
 /// What was in a lane when its worker died.
 #[derive(Debug, Default)]
 pub(crate) struct Wreck {
-    /// The task that was running, and what it was doing; more than one only if the memory was overwritten.
-    pub(crate) running: Vec<(Collected, Option<Phase>)>,
+    /// The task that was running; more than one only if the memory was overwritten.
+    pub(crate) running: Vec<Interrupted>,
     /// Tasks that had not begun, oldest first, and whether they count as begun.
     pub(crate) unbegun: Vec<(Entry, bool)>,
     /// Husks of tasks that were recalled.
@@ -201,15 +225,16 @@ impl Lane {
             if !is_over(state) {
                 break;
             }
+            // Which of the two it is, is not the worker's to say.
             match self.take(self.oldest) {
-                Some(task) if state == DONE => {
+                Some(Taken::Task(task)) => {
                     unannounced += u64::from(!task.began);
                     let function = task.entry.function;
                     let reply = self.read_reply(slot, task.entry, link, &mut batch.bytes);
                     functions.learn(function, reply.elapsed);
                     batch.collected.push(reply);
                 }
-                Some(task) => batch.husks.push(task.entry),
+                Some(Taken::Husk(entry)) => batch.husks.push(entry),
                 // It was taken back, and is elsewhere by now.
                 None => {}
             }
@@ -220,13 +245,14 @@ impl Lane {
     }
 
     /// Takes a task out of the books, frees its block, and leaves its slot as one that is free has to be.
-    fn take(&mut self, number: u64) -> Option<InFlight> {
+    fn take(&mut self, number: u64) -> Option<Taken> {
         let in_flight = self.in_flight[index(number)].take()?;
         self.load = self.load.saturating_sub(u64::from(in_flight.cost));
         self.free_blocks.extend(in_flight.block);
+        let is_husk = in_flight.is_husk();
         in_flight.entry.task.place().set(crate::dispatch::IN_HAND);
         self.clear(number, &in_flight);
-        Some(in_flight)
+        Some(if is_husk { Taken::Husk(in_flight.entry) } else { Taken::Task(in_flight) })
     }
 
     /// Clears what most tasks do not touch, and which lies apart for that reason.
@@ -250,7 +276,7 @@ impl Lane {
         match slot.reply_place.load(Ordering::Relaxed) {
             IN_SLOT => slot.append_to(bytes, length),
             IN_BUFFER => buffer = Some(u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default())),
-            IN_MESSAGE => {
+            IN_MESSAGE if self.by_message => {
                 slot.append_to(bytes, 1);
                 message = Some(self.messages);
                 self.messages += 1;
@@ -326,10 +352,9 @@ impl Lane {
 
     /// The oldest task begins, or is about to. False: it was counted before, or there is none.
     pub(crate) fn begin_oldest(&mut self) -> bool {
-        let husk = |task: &InFlight| task.entry.task.place().get() == crate::dispatch::RECALLED;
         let oldest = (self.oldest..self.next).find_map(|number| {
             let task = self.in_flight[index(number)].as_ref()?;
-            (!husk(task)).then_some(number)
+            (!task.is_husk()).then_some(number)
         });
         let Some(task) = oldest.and_then(|number| self.in_flight[index(number)].as_mut()) else { return false };
         !std::mem::replace(&mut task.began, true)
@@ -351,7 +376,7 @@ impl Lane {
             let slot = &mut self.in_flight[index(number)];
             // A husk, or a place from which a task was taken back before.
             let Some(task) = slot.as_ref() else { continue };
-            if task.began || task.entry.task.place().get() == crate::dispatch::RECALLED {
+            if task.began || task.is_husk() {
                 continue;
             }
             let shared_slot = self.shared.slot(number);
@@ -412,6 +437,12 @@ impl Lane {
         tasks.filter(|task| task.entry.timed).filter_map(|task| task.entry.task.run_limit().or(default)).min()
     }
 
+    /// How many tasks wait for their turn, for drivers that check the books.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn count_waiting(&self) -> usize {
+        self.in_flight.iter().flatten().filter(|task| !task.began && !task.is_husk()).count()
+    }
+
     /// What the worker left in its first reply block, before there were tasks.
     pub(crate) fn first_reply(&self, length: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -432,15 +463,16 @@ impl Lane {
             self.oldest += 1;
             let shared = self.shared.clone();
             let slot = shared.slot(number);
-            let Some(in_flight) = self.take(number) else { continue };
-            match slot.state.load(Ordering::Acquire) {
-                QUEUED if self.recall(number) => wreck.unbegun.push((in_flight.entry, in_flight.began)),
-                REVOKED | SKIPPED => wreck.husks.push(in_flight.entry),
-                // Or a state that cannot be: the memory was overwritten by a dying task, and nobody knows what has run.
-                _ => {
+            match self.take(number) {
+                Some(Taken::Task(task)) if self.recall(number) => wreck.unbegun.push((task.entry, task.began)),
+                // Or its state is one that cannot be: the memory was overwritten, and nobody knows what has run.
+                Some(Taken::Task(InFlight { entry, began, .. })) => {
                     let phase = Phase::from_number(slot.phase.load(Ordering::Relaxed));
-                    wreck.running.push((self.read_reply(slot, in_flight.entry, link, bytes), phase));
+                    let collected = self.read_reply(slot, entry, link, bytes);
+                    wreck.running.push(Interrupted { collected, phase, began });
                 }
+                Some(Taken::Husk(entry)) => wreck.husks.push(entry),
+                None => {}
             }
         }
         wreck
@@ -478,6 +510,3 @@ fn write_input(shared: &Shared, slot: &Slot, payload: &Payload, free: &mut Vec<u
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.as_ptr(), bytes.len().min(BLOCK)) };
     (IN_BLOCK + u32::from(block), bytes.len(), Some(block))
 }
-
-#[cfg(test)]
-mod tests;

@@ -39,6 +39,7 @@ mod parcel;
 mod pool;
 mod porter;
 mod process;
+mod room;
 mod seat;
 mod settings;
 mod shared_buffer;
@@ -48,6 +49,9 @@ mod watch;
 mod worker;
 mod worker_info;
 mod worker_settings;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
 pub use before_main::init;
 pub use builder::ProcessPoolBuilder;

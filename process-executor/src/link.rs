@@ -28,6 +28,10 @@ struct Inbox {
     /// Memory the worker made, until the reply that names it has been read, and in how many replies it is.
     buffers: HashMap<u64, (Arc<Buffer>, usize)>,
     events: Vec<Event>,
+    /// It has said that it is ready, or that it has failed: that is said once.
+    has_begun: bool,
+    /// It is not listened to any more.
+    has_ended: bool,
 }
 
 /// What concerns the worker as a whole.
@@ -123,32 +127,52 @@ impl Link {
 }
 
 impl Inbox {
+    /// Takes in what is there now, and no more: one that never stops talking keeps nobody.
     fn read(&mut self, socket: &OwnedFd) {
-        loop {
+        let messages = self.receiver.count_waiting(socket);
+        // The end of the connection is no message.
+        for _ in 0..messages.max(1) {
+            if self.has_ended {
+                return;
+            }
             match self.receiver.receive(socket, false) {
-                Received::Message(Message::Buffer { id, length }, files) => {
-                    // What was not sealed, or found no room here, is missed by the one reply that names it.
-                    let buffer = files.into_iter().next().and_then(|file| Buffer::receive(id, file, length).ok());
-                    if let Some(buffer) = buffer {
-                        let (known, replies) = self.buffers.entry(id).or_insert_with(|| (Arc::new(buffer), 0));
-                        let _ = known;
-                        *replies += 1;
-                    }
-                }
-                Received::Message(Message::Ready { image, initializer }, _) => {
-                    self.events.push(Event::Ready { image, initializer });
-                }
-                Received::Message(Message::Failed { text }, _) => self.events.push(Event::Failed { text }),
-                Received::Message(Message::Bell, _) => {}
+                Received::Message(message, files) => self.take_in(message, files),
                 Received::Nothing => return,
-                Received::Message(..) | Received::End | Received::Garbage => {
-                    if self.events.last() != Some(&Event::Ended) {
-                        self.events.push(Event::Ended);
-                    }
-                    return;
-                }
+                Received::End | Received::Garbage => self.end(),
             }
         }
+    }
+
+    fn take_in(&mut self, message: Message, files: Vec<OwnedFd>) {
+        match message {
+            Message::Buffer { id, length } => {
+                // What was not sealed, or found no room here, is missed by the one reply that names it.
+                let buffer = files.into_iter().next().and_then(|file| Buffer::receive(id, file, length).ok());
+                if let Some(buffer) = buffer {
+                    let (known, replies) = self.buffers.entry(id).or_insert_with(|| (Arc::new(buffer), 0));
+                    let _ = known;
+                    *replies += 1;
+                }
+            }
+            Message::Ready { image, initializer } => self.begin(Event::Ready { image, initializer }),
+            Message::Failed { text } => self.begin(Event::Failed { text }),
+            Message::Bell => {}
+            // Not for a parent.
+            Message::Welcome { .. } | Message::Forget { .. } | Message::Retire => self.end(),
+        }
+    }
+
+    fn begin(&mut self, event: Event) {
+        if std::mem::replace(&mut self.has_begun, true) {
+            self.end();
+        } else {
+            self.events.push(event);
+        }
+    }
+
+    fn end(&mut self) {
+        self.has_ended = true;
+        self.events.push(Event::Ended);
     }
 }
 
@@ -195,5 +219,49 @@ impl Source for ReplyBuffers {
 impl Drop for ReplyBuffers {
     fn drop(&mut self) {
         self.link.release(self.used.get_mut());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Link};
+    use crate::message::Message;
+    use crate::system;
+
+    fn heard(messages: &[Message]) -> Vec<Event> {
+        let (ours, theirs) = system::socket_pair().unwrap();
+        let link = Link::new(ours, None);
+        for message in messages {
+            message.send(&theirs, &[]).unwrap();
+        }
+        link.read()
+    }
+
+    #[test]
+    fn a_worker_is_ready_once() {
+        let (message, event) = (Message::Ready { image: 1, initializer: 2 }, Event::Ready { image: 1, initializer: 2 });
+        assert_eq!(heard(&[message, Message::Bell, Message::Bell]), [event]);
+        assert_eq!(heard(&[message, message, message]), [event, Event::Ended]);
+        assert_eq!(heard(&[message, Message::Failed { text: 3 }]), [event, Event::Ended]);
+        assert_eq!(heard(&[Message::Failed { text: 3 }, message]), [Event::Failed { text: 3 }, Event::Ended]);
+    }
+
+    #[test]
+    fn what_only_a_parent_says_is_the_end() {
+        for message in [Message::Retire, Message::Welcome { settings: 1 }, Message::Forget { id: 1 }] {
+            assert_eq!(heard(&[message, Message::Ready { image: 1, initializer: 2 }]), [Event::Ended]);
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_connection_is_heard_once() {
+        let (ours, theirs) = system::socket_pair().unwrap();
+        let link = Link::new(ours, None);
+        Message::Bell.send(&theirs, &[]).unwrap();
+        assert_eq!(link.read(), []);
+        assert_eq!(link.read(), []);
+        drop(theirs);
+        assert_eq!(link.read(), [Event::Ended]);
+        assert_eq!(link.read(), []);
     }
 }

@@ -94,6 +94,11 @@ pub(crate) enum Received {
 }
 
 impl Receiver {
+    /// How many messages could be received without waiting.
+    pub(crate) fn count_waiting(&self, socket: impl AsFd) -> u64 {
+        (self.bytes.len() as u64 + system::bytes_waiting(socket)) / LENGTH as u64
+    }
+
     /// The next message. `wait`: blocks until there is one, or the end.
     pub(crate) fn receive(&mut self, socket: impl AsFd, wait: bool) -> Received {
         loop {

@@ -128,7 +128,7 @@ impl<'de> Deserialize<'de> for Parcel {
         let Wire { number, bytes, buffer, again, channels } = Wire::deserialize(deserializer)?;
         let contents = Contents { number, bytes: bytes.0, buffer, again, channels };
         if let Some(mark) = channels {
-            contents.close(mark);
+            let _ = contents.close(mark);
         }
         match OPENER.take() {
             // SAFETY: laid out by `with_opener`, which is still running on this thread, and taken by nobody else.
@@ -167,16 +167,17 @@ impl Contents<'_> {
     /// Closes the channels that the value has not taken. For the opener, once the value is decoded or never will be, and
     /// before other code runs that may receive messages: these have lists of their own.
     pub(crate) fn close_rest(&self) {
-        (0..self.channels.unwrap_or(0).min(MOST_HANDLES)).for_each(|index| self.close(index));
+        // Where one never came, none behind it did.
+        let _ = (0..self.channels.unwrap_or(0).min(MOST_HANDLES)).try_for_each(|index| self.close(index));
     }
 
-    /// Closes one, if it is there and was not taken.
-    fn close(&self, index: usize) {
-        // A panic: the kernel found no room for it here, and it never came.
-        let _ = contain(|| {
+    /// Closes one, if it is there and was not taken. `None`: the kernel found no room for it here, and it never came.
+    fn close(&self, index: usize) -> Option<()> {
+        contain(|| {
             let Ok(written) = postcard::to_stdvec(&index) else { return };
             drop(postcard::from_bytes::<OpaqueIpcReceiver>(&written));
-        });
+        })
+        .ok()
     }
 }
 
@@ -339,7 +340,7 @@ impl Drop for Parcels {
     }
 }
 
-fn open_parcel(parcel: IpcMessage, open: &mut Opener<'_>) {
+pub(crate) fn open_parcel(parcel: IpcMessage, open: &mut Opener<'_>) {
     // What was wrong with it, its task finds out.
     let _ = contain(|| with_opener(open, || parcel.to::<Parcel>()));
 }

@@ -19,7 +19,7 @@ use crate::process::{self, Process, Started, Welcome};
 use crate::seat::{Seat, SeatState};
 use executor_core::BrokenExecutor;
 use executor_core::remote::Initializer;
-use limits::Ending;
+pub(crate) use limits::Ending;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
 use rustix::process::Signal;

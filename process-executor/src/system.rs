@@ -4,7 +4,7 @@
 //! closed on exec, nothing has a name, nothing blocks but what says so.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
 use rustix::net::{
@@ -77,6 +77,22 @@ pub(crate) fn anonymous_memory(name: &str, length: usize) -> io::Result<OwnedFd>
 /// The same with no size yet: what is written makes it longer.
 pub(crate) fn growing_memory(name: &str) -> io::Result<OwnedFd> {
     Ok(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
+}
+
+/// Takes the memory for so many bytes now: what was never written would not be there.
+pub(crate) fn fill_holes(file: impl AsFd, length: usize) -> io::Result<()> {
+    if length > 0 {
+        retry_on_intr(|| rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, length as u64))?;
+    }
+    Ok(())
+}
+
+/// Whether all of a file's memory is there. A few bytes are enough to make a file of any length with nothing in it, which
+/// costs memory only whoever reads it.
+pub(crate) fn has_holes(file: impl AsFd, length: u64) -> bool {
+    const BLOCK: u64 = 512;
+    let blocks = rustix::fs::fstat(file).map_or(0, |stat| u64::try_from(stat.st_blocks).unwrap_or(0));
+    blocks.saturating_mul(BLOCK) < length
 }
 
 /// Writes all bytes at the place where the last write ended.
@@ -182,6 +198,11 @@ pub(crate) fn receive(
         }
     }
     Ok(received.bytes)
+}
+
+/// How many bytes could be received without waiting.
+pub(crate) fn bytes_waiting(socket: impl AsFd) -> u64 {
+    rustix::io::ioctl_fionread(socket).unwrap_or(0)
 }
 
 /// Sleeps while `word` is `expected`, until woken or `limit` has passed. May return early.

@@ -13,7 +13,7 @@ use serde::de::{
 #[inline]
 pub(super) fn read<'de, T: Deserialize<'de>>(bytes: &mut &'de [u8]) -> Result<T, Error> {
     let budget = bytes.len().saturating_add(FREE_ELEMENTS);
-    let mut reader = Reader { bytes, budget };
+    let mut reader = Reader { bytes, budget, owed: 0 };
     let value = T::deserialize(Decoder { reader: &mut reader, levels: LEVELS })?;
     *bytes = reader.bytes;
     Ok(value)
@@ -25,6 +25,9 @@ struct Reader<'de> {
     /// How many elements sequences and maps may still have in all. Each has a byte that is no other's first, save for a
     /// number of them that may be without: a length that is more than both is a lie, found out before any work is done.
     budget: usize,
+    /// How many elements, of all sequences and maps that this is inside of, are still to come: bytes that nothing between
+    /// here and there can have.
+    owed: usize,
 }
 
 impl<'de> Reader<'de> {
@@ -79,8 +82,10 @@ impl<'a, 'de> Decoder<'a, 'de> {
     fn elements<R>(self, count: usize, visit: impl FnOnce(Elements<'_, 'de>) -> Result<R, Error>) -> Result<R, Error> {
         let Self { reader, levels } = self.inside()?;
         let mut left = 0;
-        let own = Reader { bytes: reader.bytes, budget: reader.budget };
-        let value = visit(Elements { home: reader, left: &mut left, own, levels, count })?;
+        let outside = reader.owed;
+        // No overflow: the budget has room for all that is owed.
+        let own = Reader { bytes: reader.bytes, budget: reader.budget, owed: outside + count };
+        let value = visit(Elements { home: reader, left: &mut left, own, levels, outside })?;
         if left == 0 { Ok(value) } else { Err(elements_left(left)) }
     }
 }
@@ -237,10 +242,11 @@ struct Elements<'a, 'de> {
     home: &'a mut Reader<'de>,
     /// For the elements that are left in the end.
     left: &'a mut usize,
-    /// A copy, which the compiler can keep in registers while simple elements are read.
+    /// A copy, which the compiler can keep in registers while simple elements are read. What it owes more than is owed
+    /// `outside`, these elements are.
     own: Reader<'de>,
     levels: u32,
-    count: usize,
+    outside: usize,
 }
 
 impl Drop for Elements<'_, '_> {
@@ -248,11 +254,17 @@ impl Drop for Elements<'_, '_> {
     fn drop(&mut self) {
         self.home.bytes = self.own.bytes;
         self.home.budget = self.own.budget;
-        *self.left = self.count;
+        *self.left = self.count();
     }
 }
 
 impl<'de> Elements<'_, 'de> {
+    /// How many are still to be read.
+    #[inline]
+    fn count(&self) -> usize {
+        self.own.owed - self.outside
+    }
+
     #[inline]
     fn read<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
         seed.deserialize(Decoder { reader: &mut self.own, levels: self.levels })
@@ -260,17 +272,18 @@ impl<'de> Elements<'_, 'de> {
 
     #[inline]
     fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
-        if self.count == 0 {
+        if self.count() == 0 {
             return Ok(None);
         }
-        self.count -= 1;
+        self.own.owed -= 1;
         self.read(seed).map(Some)
     }
 
-    /// The count, unless there are not as many bytes: then it is most likely a lie.
+    /// The count, unless there are not as many bytes, those not counted that are owed elsewhere: then it is most likely a
+    /// lie. Else sequences in each other could all have room reserved for the same bytes.
     #[inline]
     fn hint(&self) -> Option<usize> {
-        (self.count <= self.own.bytes.len()).then_some(self.count)
+        (self.own.owed <= self.own.bytes.len()).then_some(self.count())
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct CallWork<A, R>(PhantomData<fn(A) -> R>);
 impl<A: Portable, R: Portable> CallWork<A, R> {
     pub(crate) const REMOTE: &'static RemoteWork =
         &RemoteWork { pack: pack::<A, R>, has_items: false, finish: finish::<R> };
-    const DESCRIPTOR: &'static Descriptor = &Descriptor::new(types::<A, R>, run::<A, R>);
+    pub(crate) const DESCRIPTOR: &'static Descriptor = &Descriptor::new(types::<A, R>, run::<A, R>);
 }
 
 fn types<A, R>() -> (&'static str, &'static str) {

@@ -28,7 +28,7 @@ pub(crate) struct ChunkWork<A, R>(PhantomData<fn(A) -> R>);
 impl<A: Portable, R: Portable> ChunkWork<A, R> {
     pub(crate) const REMOTE: &'static RemoteWork =
         &RemoteWork { pack: pack::<A, R>, has_items: true, finish: finish::<A, R> };
-    const DESCRIPTOR: &'static Descriptor = &Descriptor::new(types::<A, R>, run::<A, R>);
+    pub(crate) const DESCRIPTOR: &'static Descriptor = &Descriptor::new(types::<A, R>, run::<A, R>);
 }
 
 fn types<A, R>() -> (&'static str, &'static str) {
@@ -93,7 +93,7 @@ unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, caus
         return None;
     }
     let before = chunk.buffers.outcomes.len();
-    chunk.elapsed += reply.elapsed;
+    chunk.elapsed = chunk.elapsed.saturating_add(reply.elapsed);
     chunk.take_in(reply, &info);
     let mut over = chunk.buffers.outcomes.len() - before;
     let stuck = over == 0 && matches!(cause, Cause::Replied);

@@ -3,8 +3,12 @@
 use super::Supervisor;
 use super::limits::Ending;
 use crate::batch::{Batch, Collected};
+use crate::dispatch::{Dispatch, Wakes};
+use crate::entry::Entry;
 use crate::exit_words::{describe, out_of_memory_kills};
+use crate::lane::Interrupted;
 use crate::link::Event;
+use crate::pool::Pool;
 use crate::seat::SeatState;
 use executor_core::Death;
 use executor_core::remote::{Cause, Phase};
@@ -34,7 +38,7 @@ impl Supervisor {
         let death = |phase: Option<Phase>| {
             Death::new(index, pid, exit.clone(), phase.map_or_else(|| "running".to_owned(), |phase| phase.to_string()))
         };
-        let batch = self.salvage(index, expected, ending.as_ref(), &death);
+        let batch = self.pool.salvage(index, expected, ending.as_ref(), &death);
         self.hand_over(batch);
         if !was_ready && !expected && !matches!(ending, Some(Ending::Unwanted | Ending::Ordered)) {
             let text = match ending {
@@ -65,17 +69,19 @@ impl Supervisor {
         self.out_of_memory_kills = kills;
         words
     }
+}
 
-    /// Empties the seat.
-    fn salvage(
-        &mut self,
+impl Pool {
+    /// Empties the seat of a worker that has ended.
+    pub(crate) fn salvage(
+        &self,
         index: usize,
         expected: bool,
         ending: Option<&Ending>,
         death: &dyn Fn(Option<Phase>) -> Death,
     ) -> Batch {
         let mut batch = Batch::default();
-        self.pool.with_dispatch(|dispatch, wakes| {
+        self.with_dispatch(|dispatch, wakes| {
             dispatch.collect_from(index, &mut batch, wakes);
             let Some(mut seat) = dispatch.seats[index].take() else { return };
             if let Some(entry) = seat.porter.take().and_then(|porter| porter.close()) {
@@ -88,11 +94,13 @@ impl Supervisor {
             batch.husks.extend(wreck.husks);
             for (mut entry, counted) in wreck.unbegun.into_iter().rev() {
                 if std::mem::take(&mut entry.stopping) {
+                    dispatch.end_waiting(&entry, counted, wakes);
                     batch.collected.push(Collected::without_reply(entry, Cause::Stopped));
                     continue;
                 }
                 entry.suspicions += u8::from(counted);
                 if entry.suspicions >= MOST_SUSPICIONS {
+                    dispatch.end_waiting(&entry, counted, wakes);
                     entry.add_death(death(None));
                     let cause = Cause::Died(entry.take_deaths());
                     dispatch.stats.failed += 1;
@@ -104,16 +112,28 @@ impl Supervisor {
                 }
                 dispatch.put_back(entry);
             }
-            for (mut collected, phase) in wreck.running {
+            for Interrupted { mut collected, phase, began } in wreck.running {
+                dispatch.end_waiting(&collected.entry, began, wakes);
                 let cause = cause_of(&mut collected, ending, death(phase));
                 dispatch.stats.failed += u64::from(!matches!(cause, Cause::Retry));
                 collected.cause = Some(Box::new(cause));
                 batch.collected.push(collected);
             }
-            self.pool.take_in_hand(&batch);
+            self.take_in_hand(&batch);
             dispatch.deal(wakes);
         });
         batch
+    }
+}
+
+impl Dispatch {
+    /// A task is over with its worker. If it did not count as begun, it took room until now: only the oldest can have begun,
+    /// unless the worker wrote otherwise.
+    fn end_waiting(&mut self, entry: &Entry, began: bool, wakes: &mut Wakes) {
+        if !began {
+            self.note_unqueued(entry);
+            wakes.room_freed = true;
+        }
     }
 }
 

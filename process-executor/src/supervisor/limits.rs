@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const RETIREMENT: Duration = Duration::from_secs(5);
 
 /// Why a worker is being ended.
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// Its task, or the item after so many of it, ran longer than this.
     TimedOut(Duration, u32),
     /// Its task's holder stopped it.

@@ -78,7 +78,7 @@ impl Worker<'_> {
         loop {
             let slot = self.shared.slot(number);
             if !is_next(slot) {
-                if !self.wait_for(slot) {
+                if !self.wait_for(number) {
                     flush_output();
                     return;
                 }
@@ -216,7 +216,8 @@ impl Worker<'_> {
     }
 
     /// Waits until there is something in the slot; false: there will be nothing any more.
-    fn wait_for(&mut self, slot: &Slot) -> bool {
+    fn wait_for(&mut self, number: u64) -> bool {
+        let slot = self.shared.slot(number);
         if self.look_for(slot) {
             return true;
         }
@@ -225,7 +226,8 @@ impl Worker<'_> {
         loop {
             // ORDERING: SeqCst, as is the parent's handing over: it sees the sleeper, or the task is seen here.
             asleep.store(1, Ordering::SeqCst);
-            if slot.state.load(Ordering::SeqCst) == QUEUED || is_next(slot) {
+            let state = slot.state.load(Ordering::SeqCst);
+            if matches!(state, QUEUED | REVOKED) {
                 asleep.store(0, Ordering::Relaxed);
                 return true;
             }
@@ -233,8 +235,18 @@ impl Worker<'_> {
                 asleep.store(0, Ordering::Relaxed);
                 return is_next(slot);
             }
+            // A task has written over the slots: what was to come here never will, or never comes back.
+            if state == RUNNING || state > SKIPPED || self.is_overtaken(number) {
+                end_group();
+            }
             system::sleep_while(asleep, 1, None);
         }
+    }
+
+    /// Whether the parent has gone beyond the slot that comes next.
+    fn is_overtaken(&self, number: u64) -> bool {
+        // Acquire: whoever sees a task sees the one before it, which was handed over before.
+        is_next(self.shared.slot(number + 1)) && !is_next(self.shared.slot(number))
     }
 
     /// Looks for a while; how long, it learns.

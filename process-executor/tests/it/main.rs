@@ -30,6 +30,7 @@ mod unattended;
 
 mod hostile;
 mod large;
+mod liars;
 mod scarce;
 mod shared_buffers;
 mod sizes;

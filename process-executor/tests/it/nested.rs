@@ -44,6 +44,23 @@ fn the_depth_is_bounded() {
     });
 }
 
+/// The depth comes from the environment, where it may be any number.
+#[test]
+fn a_depth_beyond_all_numbers_is_too_deep() {
+    watched(|| {
+        child::run("nested::too_deep_program", "1", |command| {
+            command.env("CONCURRENT_FUTURES_DEPTH", u32::MAX.to_string());
+        });
+    });
+}
+
+#[test]
+fn too_deep_program() {
+    if child::argument().is_some() {
+        assert!(nest(0).1.contains("nested 4294967295 deep"));
+    }
+}
+
 /// The workers of a worker end with it: they are its children, and see that it is gone.
 #[test]
 fn inner_workers_end_with_the_outer_one() {

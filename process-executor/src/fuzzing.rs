@@ -1,0 +1,28 @@
+//! What is done with bytes that mean ill: by the fuzzers in `fuzz/` at the repository's root, and by the tests, which replay
+//! what those have found.
+//!
+//! Each function takes any bytes as a script: of what a worker writes into its socket and into the memory it shares, and of
+//! what the parent does meanwhile. It panics if a promise is broken.
+
+mod client;
+mod lane;
+mod message;
+mod worker;
+
+pub use lane::lane;
+pub use message::message;
+
+use arbitrary::{Arbitrary, Unstructured};
+
+/// The next number of a script; 0 at its end.
+fn take<'a, T: Arbitrary<'a> + Default>(script: &mut Unstructured<'a>) -> T {
+    script.arbitrary().unwrap_or_default()
+}
+
+/// The next number of a script, below `end`.
+fn below(script: &mut Unstructured<'_>, end: usize) -> usize {
+    usize::from(take::<u8>(script)) % end
+}
+
+#[cfg(test)]
+mod tests;

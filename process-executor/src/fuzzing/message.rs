@@ -1,0 +1,207 @@
+//! Bytes, descriptors and parcels that come from a worker.
+
+use super::{below, take};
+use crate::buffer::Buffer;
+use crate::carrier::Source;
+use crate::link::{Event, Link, ReplyBuffers};
+use crate::message::{LENGTH, Message};
+use crate::parcel;
+use crate::system;
+use crate::worker_settings::WorkerSettings;
+use arbitrary::Unstructured;
+use ipc_channel::ipc::IpcMessage;
+use rustix::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+/// The first byte says what is read: a socket, a parcel of ipc-channel, or a worker's settings.
+///
+/// # Panics
+///
+/// If memory is found that is not as it was announced, or if the worker is heard more often than it has to say.
+pub fn message(bytes: &[u8]) {
+    let mut script = Unstructured::new(bytes);
+    match take::<u8>(&mut script) {
+        1 => parcels(script.take_rest()),
+        2 => drop(postcard::from_bytes::<WorkerSettings>(script.take_rest())),
+        _ => Socket::new().run(&mut script),
+    }
+}
+
+fn parcels(bytes: &[u8]) {
+    parcel::open_parcel(IpcMessage::from_data(bytes.to_vec()), &mut |contents| {
+        assert!(contents.bytes.len() <= bytes.len());
+        contents.close_rest();
+    });
+}
+
+/// Longer memory than any machine has.
+const IMMENSE: usize = usize::MAX >> 20;
+
+/// Both ends of a worker's socket.
+struct Socket {
+    link: Arc<Link>,
+    worker: Option<OwnedFd>,
+    events: Vec<Event>,
+    /// Replies that are being read.
+    replies: Vec<Arc<ReplyBuffers>>,
+    /// Memory of the parent's that the worker was lent.
+    lent: Vec<Arc<Buffer>>,
+}
+
+impl Socket {
+    fn new() -> Self {
+        let (ours, theirs) = system::socket_pair().expect("there are descriptors");
+        let link = Arc::new(Link::new(ours, None));
+        Self { link, worker: Some(theirs), events: Vec::new(), replies: Vec::new(), lent: Vec::new() }
+    }
+
+    fn run(mut self, script: &mut Unstructured<'_>) {
+        while !script.is_empty() {
+            self.step(script);
+            self.check();
+        }
+        drop(self.worker.take());
+        // What it has said, and that it is gone.
+        self.hear();
+        self.hear();
+        self.check();
+        assert_eq!(self.events.last(), Some(&Event::Ended), "it is gone");
+    }
+
+    fn step(&mut self, script: &mut Unstructured<'_>) {
+        match below(script, 12) {
+            0..3 => self.say(script),
+            3 => self.write(script),
+            4 => self.flood(script),
+            5 => self.hear(),
+            6 | 7 => self.find(script),
+            8 if !self.replies.is_empty() => drop(self.replies.remove(below(script, self.replies.len()))),
+            8 => self.replies.push(ReplyBuffers::new(self.link.clone())),
+            9 => self.lend(script),
+            10 => self.link.forget_dropped(),
+            _ if take::<u8>(script) == 0 => self.worker = None,
+            _ => {}
+        }
+    }
+
+    /// A message as the worker's code would send it, but for what is in it.
+    fn say(&mut self, script: &mut Unstructured<'_>) {
+        let id = take::<u8>(script).into();
+        let (file, length) = file(script);
+        let message = match below(script, 8) {
+            0 => Message::Ready { image: id, initializer: length },
+            1 => Message::Failed { text: length },
+            2 => Message::Bell,
+            3 => [Message::Welcome { settings: length }, Message::Retire, Message::Forget { id }][below(script, 3)],
+            _ => Message::Buffer { id, length },
+        };
+        let files = [file.as_fd(); 2];
+        // Most messages have as many descriptors as they should.
+        let usual = usize::from(matches!(message, Message::Buffer { .. }));
+        let count = match take::<u8>(script) {
+            255 => 2,
+            254 => 1 - usual,
+            _ => usual,
+        };
+        if let Some(worker) = &self.worker {
+            // A socket that is full takes no more.
+            let _ = message.send(worker, &files[..count]);
+        }
+    }
+
+    /// Any bytes, maybe with descriptors.
+    fn write(&mut self, script: &mut Unstructured<'_>) {
+        let (file, _) = file(script);
+        let count = below(script, 5);
+        let length = below(script, 2 * LENGTH).min(script.len());
+        let bytes = script.bytes(length).unwrap_or_default();
+        if let Some(worker) = self.worker.as_ref().filter(|_| !bytes.is_empty()) {
+            let _ = system::send(worker, bytes, &[file.as_fd(); 4][..count]);
+        }
+    }
+
+    /// The same message again and again.
+    fn flood(&mut self, script: &mut Unstructured<'_>) {
+        let word = [2, 6, 7][below(script, 3)];
+        let mut message = [0; LENGTH];
+        message[0] = word;
+        if let Some(worker) = &self.worker {
+            let _ = system::send(worker, &message.repeat(1000), &[]);
+        }
+    }
+
+    fn hear(&mut self) {
+        self.events.extend(self.link.read());
+    }
+
+    /// A reply names memory.
+    fn find(&mut self, script: &mut Unstructured<'_>) {
+        let id = take::<u8>(script).into();
+        let found = match self.replies.last() {
+            Some(reply) => reply.find(id),
+            None => self.link.find(id),
+        };
+        if let Some(buffer) = found {
+            let bytes = buffer.bytes();
+            assert_eq!(bytes.len() as u64, buffer.length());
+            assert!(bytes.len() < IMMENSE, "nobody has so much memory");
+            assert!(bytes.iter().all(|byte| *byte == CONTENTS));
+        }
+    }
+
+    fn lend(&mut self, script: &mut Unstructured<'_>) {
+        if take::<u8>(script) & 1 == 0 {
+            let buffer = Arc::new(Buffer::copy_of(&[CONTENTS; 10]).expect("there is memory"));
+            let _ = self.link.lend(&buffer);
+            self.lent.push(buffer);
+        } else {
+            self.lent.pop();
+        }
+    }
+
+    /// It is ready, or has failed, once; and ends once.
+    fn check(&self) {
+        let said = self.events.iter().filter(|event| **event != Event::Ended).count();
+        assert!(said <= 1, "{:?}", self.events);
+        let ended = self.events.iter().position(|event| *event == Event::Ended);
+        assert!(ended.is_none_or(|end| end + 1 == self.events.len()), "{:?}", self.events);
+    }
+}
+
+/// What is in all memory that is not empty.
+const CONTENTS: u8 = 7;
+
+/// Memory, or something else, and how long it is said to be.
+pub(super) fn file(script: &mut Unstructured<'_>) -> (OwnedFd, u64) {
+    let length = usize::from(take::<u8>(script)) * 50;
+    let kind = below(script, 8);
+    let file = match kind {
+        0..3 => {
+            let buffer = Buffer::copy_of(&vec![CONTENTS; length]).expect("there is memory");
+            buffer.file().try_clone().expect("there are descriptors")
+        }
+        // It can be written to.
+        3 => {
+            let file = memory(length);
+            system::write_all(&file, &vec![CONTENTS; length]).expect("there is memory");
+            file
+        }
+        // It may shrink.
+        4 => rustix::fs::memfd_create("fuzzing", rustix::fs::MemfdFlags::CLOEXEC).expect("there are descriptors"),
+        // There is nothing behind it.
+        5 => memory(IMMENSE),
+        6 => {
+            let file = memory(IMMENSE);
+            system::seal_for_reading(&file).expect("can be sealed");
+            file
+        }
+        _ => system::socket_pair().expect("there are descriptors").0,
+    };
+    let honest = if matches!(kind, 5 | 6) { IMMENSE } else { length };
+    let said = if take::<u8>(script) < 32 { take::<u64>(script) } else { honest as u64 };
+    (file, said)
+}
+
+fn memory(length: usize) -> OwnedFd {
+    system::anonymous_memory("fuzzing", length).expect("there are descriptors")
+}

@@ -1,0 +1,153 @@
+//! Workers that write and say what is not so. They may lose their own tasks by it, and nothing else.
+
+use crate::support::{Gate, Pass, assert_works, double, outcome, quiet};
+use crate::watchdog::{step, watched};
+use executor_core::{Executor, ExecutorExt, Shutdown, TaskError, TaskOptions, TrySubmitError};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType};
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+/// What a slot says of a task that has not begun, see `layout.rs`, and the number of all that it can say.
+const QUEUED: u32 = 1;
+const STATES: u32 = 6;
+
+/// Where the slots are, see `layout.rs`.
+const SLOTS_AT: usize = 4096 + 16 * 1024 * 24;
+const SLOT: usize = 128;
+const SLOTS: usize = 256;
+
+/// Says something of all tasks that this worker has been given and has not begun. Gives how many those are.
+fn say_of_queued(state: u32) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let lane = maps.lines().find(|line| line.contains("concurrent-futures-lane")).unwrap();
+    let start = usize::from_str_radix(lane.split_once('-').unwrap().0, 16).unwrap();
+    let slots = (0..SLOTS).map(|number| start + SLOTS_AT + number * SLOT);
+    let queued = slots.map(std::ptr::with_exposed_provenance_mut::<u32>).filter(|slot| {
+        // SAFETY: none; that is the test. The mapping is writable, and so long.
+        unsafe { slot.read_volatile() == QUEUED }
+    });
+    // SAFETY: as above.
+    queued.map(|slot| unsafe { slot.write_volatile(state) }).count()
+}
+
+fn lie((pass, state): (Pass, u32)) -> usize {
+    pass.go();
+    say_of_queued(state)
+}
+
+/// Whatever a worker says of tasks that it has not begun: each ends, the room that they took in the queue is free again, and
+/// the worker is of use, or another takes its place.
+#[test]
+fn a_worker_says_of_its_tasks_what_it_likes() {
+    const CAPACITY: usize = 3;
+    watched(|| {
+        let pool = quiet(1).queue_capacity(CAPACITY).build().unwrap();
+        for state in (0..=STATES).filter(|state| *state != QUEUED) {
+            let gate = Gate::new();
+            let liar = pool.submit(lie, (gate.pass(), state)).unwrap();
+            gate.wait_arrivals(1);
+            let tasks: Vec<_> = (0..CAPACITY as u64).map(|number| pool.submit(double, number).unwrap()).collect();
+            gate.open();
+            // The worker may be ended for its lie before it has come back.
+            if let Ok(count) = outcome(&format!("a task that says {state} of others"), liar) {
+                assert!(count > 0, "there was nothing to lie about");
+            }
+            for task in tasks {
+                drop(outcome(&format!("a task of which {state} was said"), task));
+            }
+            assert_works(&pool);
+            let gate = Gate::new();
+            let busy = pool.submit(|pass: Pass| pass.go(), gate.pass()).unwrap();
+            gate.wait_arrivals(1);
+            step(format!("the queue, after {state} was said"));
+            let tasks: Vec<_> = (0..CAPACITY as u64).map(|number| pool.try_submit(double, number).unwrap()).collect();
+            assert!(matches!(pool.try_submit(double, 0), Err(TrySubmitError::Full(0))));
+            gate.open();
+            outcome("a task that kept the worker busy", busy).unwrap();
+            for (number, task) in (0..).zip(tasks) {
+                assert_eq!(outcome("a task behind it", task).unwrap(), 2 * number);
+            }
+        }
+        step("the end");
+        pool.shutdown(Shutdown::wait());
+    });
+}
+
+/// The worker's end of the connection with its parent.
+fn connection() -> BorrowedFd<'static> {
+    let files = std::fs::read_dir("/proc/self/fd").unwrap();
+    let numbers = files.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers
+        // SAFETY: those are open, or the call says so.
+        .map(|number: i32| unsafe { BorrowedFd::borrow_raw(number) })
+        .find(|file| rustix::net::sockopt::socket_type(file) == Ok(SocketType::STREAM))
+        .unwrap()
+}
+
+/// A message to the parent that begins with this word.
+fn message(word: u64) -> [u8; 32] {
+    let mut message = [0; 32];
+    message[..8].copy_from_slice(&word.to_le_bytes());
+    message
+}
+
+fn say(word: u64) {
+    rustix::net::send(connection(), &message(word), SendFlags::NOSIGNAL).unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Says again and again that here is memory, which is none: to find that out takes longer than to say it.
+fn talk(_: ()) {
+    let nothing = std::fs::File::open("/dev/null").unwrap();
+    let (socket, files) = (connection(), [nothing.as_fd()]);
+    loop {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut descriptor = SendAncillaryBuffer::new(&mut space);
+        assert!(descriptor.push(SendAncillaryMessage::ScmRights(&files)));
+        let message = message(BUFFER);
+        let _ = rustix::net::sendmsg(
+            socket,
+            &[IoSlice::new(&message)],
+            &mut descriptor,
+            SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+        );
+    }
+}
+
+/// What messages begin with, see `message.rs`.
+const READY: u64 = 2;
+const BUFFER: u64 = 3;
+const RETIRE: u64 = 5;
+const NONSENSE: u64 = 99;
+
+/// It keeps nobody: others work, and its limit is heeded.
+#[test]
+fn a_worker_that_never_stops_talking() {
+    watched(|| {
+        let pool = quiet(2).build().unwrap();
+        let limit = TaskOptions::new().run_timeout(Duration::from_millis(200));
+        let talker = pool.submit_with(limit, talk, ()).unwrap();
+        assert_works(&pool);
+        let error = outcome("a task that never stops talking", talker).unwrap_err();
+        assert!(matches!(error, TaskError::TimedOut(_)), "{error}");
+        assert_works(&pool);
+    });
+}
+
+/// What a worker has no business to say is the end of it.
+#[test]
+fn a_worker_says_what_it_should_not() {
+    watched(|| {
+        let pool = quiet(1).build().unwrap();
+        for word in [READY, RETIRE, NONSENSE] {
+            let task = pool.submit(say, word).unwrap();
+            let error = outcome(&format!("a task that says {word}"), task).unwrap_err();
+            assert!(matches!(error, TaskError::WorkerDied(_)), "{error}");
+            assert_works(&pool);
+        }
+    });
+}
