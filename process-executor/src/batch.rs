@@ -53,7 +53,7 @@ impl Collected {
     }
 
     /// Whether what came back is, as far as its first byte tells, what the task returned.
-    pub(crate) fn is_value(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn is_success(&self, bytes: &[u8]) -> bool {
         let first = bytes.get(self.bytes.start).filter(|_| !self.bytes.is_empty());
         self.items > 0
             || self.beside.as_ref().is_some_and(|beside| beside.buffer.is_some())

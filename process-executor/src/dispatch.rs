@@ -146,12 +146,20 @@ impl Dispatch {
         while !self.preparing
             && let Some(entry) = self.queue.pop_front()
         {
-            let stopped = entry.begun && entry.task.is_stop_requested();
-            if stopped || entry.task.place().get() == RECALLED {
-                self.recalled -= usize::from(!stopped);
+            if entry.task.place().get() == RECALLED {
+                self.recalled -= 1;
                 self.husk(entry);
-                // Its future waits for that, or the end does.
-                wakes.supervisor |= stopped || self.closed;
+                // The end may wait for that.
+                wakes.supervisor |= self.closed;
+                continue;
+            }
+            if entry.stopping || (entry.begun && entry.task.is_stop_requested()) {
+                self.note_unqueued(&entry);
+                self.stats.failed += 1;
+                entry.task.place().set(IN_HAND);
+                self.husk(entry);
+                wakes.room_freed = true;
+                wakes.supervisor = true;
                 continue;
             }
             match self.choose(&entry) {
@@ -402,10 +410,9 @@ impl Dispatch {
         }
         self.stats.bytes_received += (batch.bytes.len() - bytes) as u64;
         for collected in &batch.collected[tasks..] {
-            if collected.is_value(&batch.bytes) {
-                self.stats.completed += 1;
-            } else {
-                self.stats.failed += 1;
+            match collected.is_success(&batch.bytes) {
+                true => self.stats.completed += 1,
+                false => self.stats.failed += 1,
             }
             // As long as the worker says.
             let beside = collected.bytes_beside();
@@ -449,6 +456,11 @@ impl Dispatch {
 
     /// Raises the flag of a begun task, or has its worker ended.
     pub(crate) fn ask_to_stop(&mut self, place: &Place, end_worker: bool) {
+        if place.get() == QUEUE && end_worker {
+            // It had begun when its holder asked, as far as anybody knew; then its worker died, and it had not.
+            let queued = self.queue.iter_mut().find(|entry| std::ptr::eq(entry.task.place(), place));
+            queued.into_iter().for_each(|entry| entry.stopping = true);
+        }
         let place = place.get();
         if place & IN_LANE == 0 {
             return;

@@ -179,7 +179,7 @@ impl Lane {
         slot.flags.store(if entry.timed { TIMED } else { 0 }, Ordering::Relaxed);
         slot.items.store(0, Ordering::Relaxed);
         slot.reply_length.store(0, Ordering::Relaxed);
-        let asked_to_stop = entry.begun && entry.task.is_stop_requested();
+        let asked_to_stop = entry.task.is_stop_requested();
         if asked_to_stop {
             slot.stop.store(1, Ordering::Relaxed);
         }

@@ -4,6 +4,7 @@ use crate::buffer::Buffer;
 use crate::carrier::Source;
 use crate::message::{Message, Received, Receiver};
 use crate::parcel::Parcels;
+use crate::pool::Pool;
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -32,6 +33,8 @@ struct Inbox {
     has_begun: bool,
     /// It is not listened to any more.
     has_ended: bool,
+    /// There was a bell in what was read last.
+    heard: bool,
 }
 
 /// What concerns the worker as a whole.
@@ -68,6 +71,12 @@ impl Link {
         if let Some(parcels) = &self.parcels {
             parcels.pull();
         }
+    }
+
+    /// Whether somebody else has read what concerns the worker as a whole, and not just bells.
+    pub(crate) fn has_news(&self) -> bool {
+        // Who has the lock calls the supervisor if there are any.
+        self.inbox.try_lock().is_some_and(|inbox| !inbox.events.is_empty())
     }
 
     /// Reads what has come; never waits.
@@ -114,33 +123,35 @@ impl Link {
         drop(gone);
     }
 
-    /// A buffer of the worker's, or one it was lent.
-    pub(crate) fn find(&self, id: u64) -> Option<Arc<Buffer>> {
+    /// A buffer of the worker's, or one it was lent; and whether something was heard that the supervisor then does not hear.
+    pub(crate) fn find(&self, id: u64) -> (Option<Arc<Buffer>>, bool) {
         // It was sent before the reply that names it: it is in the socket, also if it is one that the worker was lent.
-        let received = {
-            let mut inbox = self.inbox.lock();
-            inbox.read(&self.socket);
-            inbox.buffers.get(&id).map(|(buffer, _)| buffer.clone())
-        };
-        self.lent.lock().get(&id).and_then(Weak::upgrade).or(received)
+        let mut inbox = self.inbox.lock();
+        let heard = inbox.read(&self.socket);
+        let received = inbox.buffers.get(&id).map(|(buffer, _)| buffer.clone());
+        drop(inbox);
+        (self.lent.lock().get(&id).and_then(Weak::upgrade).or(received), heard)
     }
 }
 
 impl Inbox {
-    /// Takes in what is there now, and no more: one that never stops talking keeps nobody.
-    fn read(&mut self, socket: &OwnedFd) {
+    /// Takes in what is there now, and no more: one that never stops talking keeps nobody. True: there was something that
+    /// the supervisor has to see to.
+    fn read(&mut self, socket: &OwnedFd) -> bool {
+        self.heard = false;
         let messages = self.receiver.count_waiting(socket);
         // The end of the connection is no message.
         for _ in 0..messages.max(1) {
             if self.has_ended {
-                return;
+                break;
             }
             match self.receiver.receive(socket, false) {
                 Received::Message(message, files) => self.take_in(message, files),
-                Received::Nothing => return,
+                Received::Nothing => break,
                 Received::End | Received::Garbage => self.end(),
             }
         }
+        self.heard || !self.events.is_empty()
     }
 
     fn take_in(&mut self, message: Message, files: Vec<OwnedFd>) {
@@ -156,7 +167,7 @@ impl Inbox {
             }
             Message::Ready { image, initializer } => self.begin(Event::Ready { image, initializer }),
             Message::Failed { text } => self.begin(Event::Failed { text }),
-            Message::Bell => {}
+            Message::Bell => self.heard = true,
             // Not for a parent.
             Message::Welcome { .. } | Message::Forget { .. } | Message::Retire => self.end(),
         }
@@ -178,13 +189,14 @@ impl Inbox {
 
 /// The buffers of one reply, which are given back when it has been read.
 pub(crate) struct ReplyBuffers {
+    pool: Arc<Pool>,
     link: Arc<Link>,
     used: Mutex<Vec<u64>>,
 }
 
 impl ReplyBuffers {
-    pub(crate) fn new(link: Arc<Link>) -> Arc<Self> {
-        Arc::new(Self { link, used: Mutex::new(Vec::new()) })
+    pub(crate) fn new(pool: Arc<Pool>, link: Arc<Link>) -> Arc<Self> {
+        Arc::new(Self { pool, link, used: Mutex::new(Vec::new()) })
     }
 }
 
@@ -207,7 +219,11 @@ impl ReplyBuffers {
 
 impl Source for ReplyBuffers {
     fn find(&self, id: u64) -> Option<Arc<Buffer>> {
-        let buffer = self.link.find(id)?;
+        let (buffer, heard) = self.link.find(id);
+        if heard {
+            self.pool.call_supervisor();
+        }
+        let buffer = buffer?;
         let mut used = self.used.lock();
         if !used.contains(&id) {
             used.push(id);

@@ -20,7 +20,7 @@ use executor_core::remote::{Cause, Place, Reply};
 use executor_core::task::{Left, TaskOwner};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-pub(crate) use results::Fetcher;
+pub(crate) use results::{Fetcher, end_all_items};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::process::Signal;

@@ -11,13 +11,14 @@
 use crate::batch::{Batch, Collected};
 use crate::buffer::Buffer;
 use crate::carrier;
+use crate::couriers;
 use crate::dispatch::{Dispatch, IN_HAND, Wakes};
 use crate::entry::{Entry, Payload};
 use crate::link::Link;
 use crate::parcel::{MOST_BYTES, NotSent, Packed, Sender};
-use crate::pool::{Pool, no_number_text};
+use crate::pool::{Pool, end_all_items, no_number_text};
 use executor_core::CodecPhase;
-use executor_core::remote::{Cause, Output, Reply, serializing_once};
+use executor_core::remote::{Cause, Output, serializing_once};
 use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::sync::Arc;
@@ -211,10 +212,11 @@ impl Rounds {
     /// The task cannot be sent: that is its end.
     fn fail(&self, entry: Entry, cause: Cause) {
         let mut batch = Batch::default();
-        if entry.task.has_items() {
-            end_all_items(entry, &cause);
-        } else {
-            batch.collected.push(Collected::without_reply(entry, cause));
+        match cause {
+            Cause::Codec(phase, text) if entry.task.has_items() => couriers::as_courier_of(&self.pool, || {
+                end_all_items(entry, || Cause::Codec(phase, text.clone()));
+            }),
+            cause => batch.collected.push(Collected::without_reply(entry, cause)),
         }
         self.pool.with_dispatch(|dispatch, wakes| {
             dispatch.unload_porter(wakes);
@@ -242,17 +244,6 @@ impl Rounds {
         });
         // If it is not gone yet, it ends with its connection.
         let _ = rustix::net::shutdown(self.link.socket(), rustix::net::Shutdown::Both);
-    }
-}
-
-/// Ends all items of a chunk for the same reason.
-fn end_all_items(entry: Entry, cause: &Cause) {
-    let (mut task, _) = entry.into_parts();
-    while let Cause::Codec(phase, text) = cause {
-        match task.finish(Reply::NONE, Cause::Codec(*phase, text.clone())) {
-            Some(rest) => task = rest.task,
-            None => return,
-        }
     }
 }
 

@@ -132,9 +132,19 @@ impl Supervisor {
                 CALL => {
                     let mut counter = [0; 8];
                     let _ = rustix::io::read(self.pool.call(), &mut counter);
+                    self.hear_what_others_read();
                 }
                 data if data & END != 0 => self.bury((data & !END) as usize),
                 data => self.hear(data as usize),
+            }
+        }
+    }
+
+    /// What a worker said may have been read by a thread that looked for memory of its.
+    fn hear_what_others_read(&mut self) {
+        for index in 0..self.workers.len() {
+            if self.workers[index].as_ref().is_some_and(|worker| worker.link.has_news()) {
+                self.hear(index);
             }
         }
     }

@@ -20,7 +20,7 @@ use executor_core::{
 };
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,12 @@ pub fn lane(bytes: &[u8]) {
     client::open_book();
     let handle = Handle::new(&mut script);
     Driver::new(&handle).run(&mut script);
+}
+
+/// A pool for what only has to name one.
+pub(super) fn some_pool() -> Arc<Pool> {
+    static SOME: LazyLock<Arc<Pool>> = LazyLock::new(|| Handle::new(&mut Unstructured::new(&[])).pool);
+    SOME.clone()
 }
 
 /// The pool without threads of its own.

@@ -1,5 +1,6 @@
 //! Bytes, descriptors and parcels that come from a worker.
 
+use super::lane::some_pool;
 use super::{below, take};
 use crate::buffer::Buffer;
 use crate::carrier::Source;
@@ -76,7 +77,7 @@ impl Socket {
             5 => self.hear(),
             6 | 7 => self.find(script),
             8 if !self.replies.is_empty() => drop(self.replies.remove(below(script, self.replies.len()))),
-            8 => self.replies.push(ReplyBuffers::new(self.link.clone())),
+            8 => self.replies.push(ReplyBuffers::new(some_pool(), self.link.clone())),
             9 => self.lend(script),
             10 => self.link.forget_dropped(),
             _ if take::<u8>(script) == 0 => self.worker = None,
@@ -139,7 +140,7 @@ impl Socket {
         let id = take::<u8>(script).into();
         let found = match self.replies.last() {
             Some(reply) => reply.find(id),
-            None => self.link.find(id),
+            None => self.link.find(id).0,
         };
         if let Some(buffer) = found {
             let bytes = buffer.bytes();

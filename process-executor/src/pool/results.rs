@@ -3,9 +3,11 @@
 use super::{Pool, SPARE, TICK};
 use crate::batch::{Batch, Beside, Collected};
 use crate::carrier;
+use crate::couriers;
 use crate::dispatch::{Dispatch, LOOSE, Wakes};
 use crate::entry::{Entry, Parts, Payload};
 use crate::link::ReplyBuffers;
+use executor_core::Stats;
 use executor_core::assist::Assistant;
 use executor_core::remote::{Cause, Reply, Rest, skip_items};
 use executor_core::task::Task;
@@ -53,35 +55,59 @@ impl Pool {
         let mut rests = Vec::new();
         let mut left = Batch::default();
         let mut finished = 0;
-        for husk in batch.husks.drain(..) {
-            if !courier && husk.task.is_pending() && husk.task.has_listeners() {
-                left.husks.push(husk);
-            } else {
-                finished += 1;
-                drop_husk(husk);
+        // A callback that runs here cannot wait for the end, which waits for it.
+        couriers::as_courier_of(self, || {
+            for husk in batch.husks.drain(..) {
+                if !courier && husk.task.is_pending() && husk.task.has_listeners() {
+                    left.husks.push(husk);
+                } else {
+                    finished += 1;
+                    drop_husk(husk);
+                }
             }
-        }
-        for collected in batch.collected.drain(..) {
-            if !courier && collected.entry.task.has_listeners() {
-                left.adopt(collected, &batch.bytes);
-            } else {
-                finished += 1;
-                rests.extend(finish_one(collected, &batch.bytes));
+            for collected in batch.collected.drain(..) {
+                if !courier && collected.entry.task.has_listeners() {
+                    left.adopt(collected, &batch.bytes);
+                } else {
+                    finished += 1;
+                    let counted = Counted::of(&collected, &batch.bytes);
+                    rests.extend(finish_one(self, collected, &batch.bytes).map(|rest| (rest, counted)));
+                }
             }
-        }
+        });
         batch.clear();
         if !left.is_empty() {
             self.couriers.push(self, left);
         }
         if !rests.is_empty() {
-            self.with_dispatch(|dispatch, wakes| {
-                for entry in rests.into_iter().rev() {
-                    dispatch.put_back(entry);
-                }
-                dispatch.deal(wakes);
-            });
+            self.run_rests(rests);
         }
         self.let_go(finished);
+    }
+
+    /// Queues what is left of chunks, and what runs again; ends it if no worker will come for it any more. It is counted when
+    /// it is over.
+    fn run_rests(&self, rests: Vec<(Entry, Counted)>) {
+        let ended = self.with_dispatch(|dispatch, wakes| {
+            rests.iter().for_each(|(_, counted)| counted.take_back(&mut dispatch.stats));
+            if dispatch.stopping {
+                dispatch.stats.failed += rests.len() as u64;
+                return rests;
+            }
+            for (entry, _) in rests.into_iter().rev() {
+                dispatch.put_back(entry);
+            }
+            dispatch.deal(wakes);
+            Vec::new()
+        });
+        for (mut entry, _) in ended {
+            let deaths = entry.take_deaths();
+            let mut first = (!deaths.is_empty()).then_some(Cause::Died(deaths));
+            end_all_items(entry, || {
+                let broken = || self.broken().map_or(Cause::Stopped, |broken| Cause::Broken(broken.clone()));
+                first.take().unwrap_or_else(broken)
+            });
+        }
     }
 
     pub(super) fn finish_and_keep(self: &Arc<Self>, mut batch: Batch) {
@@ -191,8 +217,32 @@ impl Assistant for Fetcher {
     }
 }
 
+/// As what a task was counted when it came back.
+enum Counted {
+    Completed,
+    Failed,
+    /// It was not: it runs again.
+    Not,
+}
+
+impl Counted {
+    fn of(collected: &Collected, bytes: &[u8]) -> Self {
+        match collected.cause.as_deref() {
+            Some(Cause::Retry) => Self::Not,
+            None if collected.is_success(bytes) => Self::Completed,
+            _ => Self::Failed,
+        }
+    }
+
+    /// It is not over after all: a part of its chunk is left.
+    fn take_back(&self, stats: &mut Stats) {
+        stats.completed -= u64::from(matches!(self, Self::Completed));
+        stats.failed -= u64::from(matches!(self, Self::Failed));
+    }
+}
+
 /// Ends one task; gives what is left of a chunk.
-fn finish_one(collected: Collected, bytes: &[u8]) -> Option<Entry> {
+fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Entry> {
     let Collected { entry, bytes: range, items, elapsed, cause, beside } = collected;
     let (task, parts) = entry.into_parts();
     let cause = cause.map_or(Cause::Replied, |cause| *cause);
@@ -200,15 +250,15 @@ fn finish_one(collected: Collected, bytes: &[u8]) -> Option<Entry> {
     let reply = Reply { bytes: bytes.get(range).unwrap_or_default(), items: items as usize, elapsed, attached: false };
     let rest = match beside {
         None => task.finish(reply, cause),
-        Some(beside) => finish_with(*beside, task, reply, cause),
+        Some(beside) => finish_with(pool, *beside, task, reply, cause),
     };
     rest.and_then(|rest| what_is_left(rest, parts))
 }
 
 /// Ends a task whose reply came on another way, or brought something along.
 #[cold]
-fn finish_with(beside: Beside, task: Task, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
-    let source = ReplyBuffers::new(beside.link);
+fn finish_with(pool: &Arc<Pool>, beside: Beside, task: Task, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
+    let source = ReplyBuffers::new(pool.clone(), beside.link);
     let reply = Reply { attached: beside.attached, ..reply };
     let mut held = Some((task, cause));
     let mut rest = None;
@@ -246,13 +296,21 @@ fn what_is_left(rest: Rest, parts: Parts) -> Option<Entry> {
     Some(entry)
 }
 
+/// Ends a task without a reply; of a chunk every item that is left, each for its own reason.
+pub(crate) fn end_all_items(entry: Entry, mut cause: impl FnMut() -> Cause) {
+    let (mut task, _) = entry.into_parts();
+    while let Some(rest) = task.finish(Reply::NONE, cause()) {
+        task = rest.task;
+    }
+}
+
 /// Ends what is left of a recalled task, or of one that was stopped before it could run again.
 fn drop_husk(entry: Entry) {
-    let begun = entry.begun;
+    let stopped = entry.begun || entry.stopping;
     let (task, _) = entry.into_parts();
-    if begun && task.is_pending() {
-        task.finish(Reply::NONE, Cause::Stopped);
-    } else if task.place().get() == LOOSE {
+    if task.place().get() == LOOSE {
         let _ = task.cancel();
+    } else if stopped && task.is_pending() {
+        task.finish(Reply::NONE, Cause::Stopped);
     }
 }

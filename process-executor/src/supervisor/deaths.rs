@@ -95,6 +95,7 @@ impl Pool {
             for (mut entry, counted) in wreck.unbegun.into_iter().rev() {
                 if std::mem::take(&mut entry.stopping) {
                     dispatch.end_waiting(&entry, counted, wakes);
+                    dispatch.stats.failed += 1;
                     batch.collected.push(Collected::without_reply(entry, Cause::Stopped));
                     continue;
                 }

@@ -84,6 +84,58 @@ fn p19_during_a_map() {
     });
 }
 
+/// A large chunk is ended as a whole, not item by item by way of the queue.
+#[test]
+fn p19_during_a_chunk_of_many_items() {
+    const ITEMS: u64 = 1_000_000;
+    fn hold_the_first(pass: Option<Pass>) {
+        pass.into_iter().for_each(for_ever);
+    }
+    watched(|| {
+        for (_, order) in ORDERS {
+            let pool = pool(1);
+            let gate = Gate::new();
+            let options = executor_core::MapOptions::new().chunk_size(ITEMS as usize);
+            let map = pool.map_with(options, hold_the_first, (0..ITEMS).map(|item| (item == 0).then(|| gate.pass())));
+            gate.wait_arrivals(1);
+            order(&pool);
+            step("the rest of a large chunk");
+            let mut outcomes = map.map(Result::unwrap_err);
+            assert!(matches!(outcomes.next(), Some(TaskError::WorkerDied(_))));
+            assert_eq!(outcomes.filter(TaskError::is_cancelled).count() as u64, ITEMS - 1);
+            assert_eq!((pool.stats().completed, pool.stats().failed), (0, 1));
+        }
+    });
+}
+
+/// A shutdown that cancels what a worker is just being started for leaves nothing behind: no future that is not done, and
+/// no process.
+#[test]
+fn d12_cancelled_while_a_worker_is_being_started() {
+    watched(|| {
+        for round in 0..200 {
+            step(format!("round {round}"));
+            let name = format!("started-in-vain-{round}");
+            let pool = quiet(1).worker_name_prefix(&name).build().unwrap();
+            let tasks: Vec<_> = (0..4).map(|number| pool.submit(double, number).unwrap()).collect();
+            for _ in 0..round * 1_000 {
+                std::hint::spin_loop();
+            }
+            match round % 4 {
+                0 => pool.terminate_workers(),
+                1 => pool.kill_workers(),
+                2 => assert!(tasks.iter().all(|task| task.cancel() || task.is_done() || task.is_running())),
+                _ => pool.shutdown(Shutdown::no_wait().cancel_futures()),
+            }
+            pool.shutdown(Shutdown::wait());
+            assert!(tasks.iter().all(executor_core::Future::is_done), "round {round}");
+            let children = processes::children(std::process::id()).into_iter();
+            let left: Vec<_> = children.map(processes::command_line).filter(|line| line.contains(&name)).collect();
+            assert!(left.is_empty(), "round {round}: {left:?}");
+        }
+    });
+}
+
 #[test]
 fn p20_harmless_where_there_is_nothing_to_end() {
     watched(|| {

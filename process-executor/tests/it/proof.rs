@@ -6,7 +6,7 @@ use crate::processes;
 use crate::support::{Gate, Pass, assert_works, double, exit, outcome, pool, quiet, until};
 use crate::watchdog::{step, watched};
 use executor_core::ExecutorExt;
-use process_executor::SharedBuffer;
+use process_executor::{SharedBuffer, WorkerInfo, WorkerState};
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::process::Command;
@@ -189,6 +189,9 @@ fn idle_program() {
     watched(|| {
         let pool = pool(2);
         assert_works(&pool);
+        let rests = |worker: &WorkerInfo| worker.state() == WorkerState::Idle && processes::is_asleep(worker.pid());
+        // One of the pool's own threads may be about to wake a worker that has seen its task before.
+        until("all sleep", || pool.workers().iter().all(rests) && pool_threads_sleep());
         let switches = || -> Vec<u64> { pool.workers().iter().map(|worker| wake_ups(worker.pid())).collect() };
         // Not a wait for an event, but the time in which none may happen. A thread that is about to sleep, and that the system
         // shows as asleep, may be counted in it; the next such time shows that it was the last.
@@ -198,6 +201,13 @@ fn idle_program() {
             before == switches()
         });
     });
+}
+
+/// Whether the pool's threads in this process wait for something.
+fn pool_threads_sleep() -> bool {
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let stats = threads.map(|thread| fs::read_to_string(thread.path().join("stat")).unwrap_or_default());
+    stats.filter(|stat| stat.contains("(process-pool")).all(|stat| stat.contains(") S "))
 }
 
 /// How often the threads of a process have gone to sleep.

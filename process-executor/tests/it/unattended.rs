@@ -117,7 +117,7 @@ fn results_that_contain_memory() {
     }
     watched(|| {
         let pool = pool(1);
-        for round in 0..100 {
+        for round in 0..1000 {
             let some: Vec<_> = (1..10).map(|length| told(&pool.submit(build, length).unwrap())).collect();
             some.iter().for_each(|one| assert_told(&format!("a buffer of round {round}"), one, true));
         }
