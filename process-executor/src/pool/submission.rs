@@ -144,6 +144,8 @@ impl Pool {
                 return;
             }
             dispatch.admit(entered);
+            // The end may have waited for this.
+            wakes.supervisor |= dispatch.closed;
             // One that is packed later has its number then.
             let number = function.map_or(Ok(u32::MAX), |function| dispatch.functions.number(function, self.image));
             let number = match number {
@@ -156,7 +158,6 @@ impl Pool {
             let mut entry = Entry::new(task, payload, number, attachments);
             if entry.task.place().get() != 0 {
                 // Cancelled while it was packed.
-                wakes.supervisor |= dispatch.closed;
                 return dispatch.husk(entry);
             }
             entry.timed = timed;

@@ -10,13 +10,16 @@ use futures::FutureExt;
 use futures::executor::block_on;
 
 use crate::ledger::{Argument, Entry, Value};
-use crate::round::{Plan, Shared};
+use crate::load::Load;
+use crate::plan::Plan;
+use crate::pool::Pool;
+use crate::round::Shared;
 use crate::tasks::{Aftermath, Held, Work, call_back, finish, task};
 use crate::watchdog::{Board, STEPS, step};
-use crate::{mapping, sets};
+use crate::{away, mapping, mischief, sets};
 
 /// One kind of step, and how often it comes up against the others.
-type Operation = (&'static str, u32, fn(&mut Actor));
+pub(crate) type Operation = (&'static str, u32, fn(&mut Actor));
 
 const OPERATIONS: &[Operation] = &[
     ("submit", 20, Actor::submit),
@@ -48,22 +51,25 @@ const OPERATIONS: &[Operation] = &[
     ("rest", 1, Actor::rest),
 ];
 
-/// The names of the operations, in the order of their numbers on the board.
-pub(crate) static NAMES: [&str; OPERATIONS.len()] = {
-    let mut names = [""; OPERATIONS.len()];
-    let mut index = 0;
-    while index < names.len() {
-        names[index] = OPERATIONS[index].0;
-        index += 1;
-    }
-    names
-};
+/// The operations of this program: those that only processes have come last.
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(away::is_away().then_some(mischief::OPERATIONS).into_iter().flatten())
+}
+
+/// The name of an operation, by its number on the board.
+pub(crate) fn name(number: usize) -> &'static str {
+    operations().nth(number).map_or("?", |(name, ..)| name)
+}
 
 /// A thread of a round.
 pub(crate) struct Actor {
     pub(crate) shared: Arc<Shared>,
     pub(crate) rng: Rng,
     pub(crate) held: Vec<Held>,
+    /// Tasks may end their worker, and workers are killed.
+    pub(crate) deadly: bool,
+    /// Also before they are ready.
+    pub(crate) wild: bool,
     entries: Vec<Arc<Entry>>,
     board: Arc<Board>,
     lane: usize,
@@ -76,6 +82,8 @@ impl Actor {
             shared: Arc::clone(shared),
             rng,
             held: Vec::new(),
+            deadly: plan.deadly,
+            wild: plan.wild,
             entries: Vec::new(),
             board: Arc::clone(board),
             lane,
@@ -84,18 +92,19 @@ impl Actor {
     }
 
     /// So many random operations; then takes most of what is left, drops the rest, and hands over the books.
-    pub(crate) fn act(mut self, operations: usize) -> Vec<Arc<Entry>> {
-        let weights: u32 = OPERATIONS.iter().map(|(_, weight, _)| weight).sum();
-        for _ in 0..operations {
+    pub(crate) fn act(mut self, count: usize) -> Vec<Arc<Entry>> {
+        let weights: u32 = operations().map(|(_, weight, _)| weight).sum();
+        for _ in 0..count {
             let mut ticket = self.rng.u32(..weights);
-            let chosen = OPERATIONS.iter().position(|(_, weight, _)| {
+            let drawn = |(_, (_, weight, _)): &(usize, &Operation)| {
                 let drawn = ticket < *weight;
                 ticket = ticket.saturating_sub(*weight);
                 drawn
-            });
-            let chosen = chosen.expect("the ticket is below the sum of the weights");
-            self.board.note(self.lane, STEPS.len() + chosen);
-            OPERATIONS[chosen].2(&mut self);
+            };
+            let (number, operation) =
+                operations().enumerate().find(drawn).expect("the ticket is below the sum of the weights");
+            self.board.note(self.lane, STEPS.len() + number);
+            operation.2(&mut self);
         }
         self.board.note(self.lane, step::LEFTOVERS);
         for (entry, future) in std::mem::take(&mut self.held) {
@@ -134,12 +143,23 @@ impl Actor {
         self.held.split_off(self.held.len() - count)
     }
 
-    /// Up to half a millisecond.
+    /// Any of the round's pools.
+    pub(crate) fn pool(&mut self) -> Arc<Pool> {
+        let pools = &self.shared.pools;
+        let index = if pools.len() > 1 { self.rng.usize(..pools.len()) } else { 0 };
+        Arc::clone(&pools[index])
+    }
+
+    /// Up to half a millisecond, or five where processes need as long for as much.
     pub(crate) fn moment(&mut self) -> Duration {
-        Duration::from_micros(self.rng.u64(0..500))
+        let longest = if away::is_away() { 5_000 } else { 500 };
+        Duration::from_micros(self.rng.u64(0..longest))
     }
 
     pub(crate) fn work(&mut self) -> Work {
+        if away::is_away() {
+            return mischief::work(self);
+        }
         match self.rng.u8(..20) {
             0..=9 => Work::Nothing,
             10..=14 => Work::Spin(self.rng.u32(1..200)),
@@ -149,7 +169,14 @@ impl Actor {
         }
     }
 
-    fn hold(&mut self, entry: Arc<Entry>, submitted: Result<Future<Value>, SubmitError>) {
+    /// The argument of a random task.
+    pub(crate) fn argument(&mut self, entry: &Arc<Entry>) -> Argument {
+        let work = self.work();
+        let load = if away::is_away() { Load::random(&mut self.rng, entry.number()) } else { Load::NONE };
+        Argument::new(entry, work, load)
+    }
+
+    pub(crate) fn hold(&mut self, entry: Arc<Entry>, submitted: Result<Future<Value>, SubmitError>) {
         match submitted {
             Ok(future) => self.held.push((entry, future)),
             Err(_) => entry.refused(),
@@ -158,15 +185,15 @@ impl Actor {
 
     fn submit(&mut self) {
         let entry = self.entry("submit");
-        let argument = Argument::new(&entry, self.work());
-        let submitted = self.shared.pool.submit(task, argument);
+        let argument = self.argument(&entry);
+        let submitted = self.pool().submit(task, argument);
         self.hold(entry, submitted);
     }
 
     fn submit_with(&mut self) {
         let entry = self.entry("submit_with");
         entry.limited();
-        let argument = Argument::new(&entry, self.work());
+        let argument = self.argument(&entry);
         let mut options = TaskOptions::new().name("limited");
         if self.rng.bool() {
             options = options.queue_timeout(self.moment());
@@ -174,36 +201,36 @@ impl Actor {
         if self.rng.bool() {
             options = options.run_timeout(self.moment());
         }
-        let submitted = self.shared.pool.submit_with(options, task, argument);
+        let submitted = self.pool().submit_with(options, task, argument);
         self.hold(entry, submitted);
     }
 
     fn try_submit(&mut self) {
         let entry = self.entry("try_submit");
-        let argument = Argument::new(&entry, self.work());
-        match self.shared.pool.try_submit(task, argument) {
+        let argument = self.argument(&entry);
+        match self.pool().try_submit(task, argument) {
             Ok(future) => self.held.push((entry, future)),
             Err(error) => {
                 entry.refused();
                 let refused = matches!(error, TrySubmitError::Full(_) | TrySubmitError::Refused(..));
                 assert!(refused, "an unknown reason to refuse");
-                assert!(Arc::ptr_eq(&error.into_args().entry, &entry), "the arguments of another task came back");
+                assert!(error.into_args().is_of(&entry), "the arguments of another task came back");
             }
         }
     }
 
     fn submit_async(&mut self) {
         let entry = self.entry("submit_async");
-        let argument = Argument::new(&entry, self.work());
-        let submitted = block_on(self.shared.pool.submit_async(task, argument));
+        let argument = self.argument(&entry);
+        let submitted = block_on(self.pool().submit_async(task, argument));
         self.hold(entry, submitted);
     }
 
     /// Polled once and dropped: then either the task was submitted or its argument is dropped.
     fn submit_async_dropped(&mut self) {
         let entry = self.entry("submit_async dropped");
-        let argument = Argument::new(&entry, self.work());
-        match self.shared.pool.submit_async(task, argument).now_or_never() {
+        let argument = self.argument(&entry);
+        match self.pool().submit_async(task, argument).now_or_never() {
             Some(submitted) => self.hold(entry, submitted),
             None => entry.refused(),
         }
@@ -211,8 +238,8 @@ impl Actor {
 
     fn spawn(&mut self) {
         let entry = self.entry("spawn");
-        let argument = Argument::new(&entry, self.work());
-        let submitted = self.shared.pool.spawn(move || task(argument));
+        let argument = self.argument(&entry);
+        let submitted = self.pool().spawn(move || task(argument));
         self.hold(entry, submitted);
     }
 
@@ -221,8 +248,9 @@ impl Actor {
             return;
         }
         let entry = self.entry("nested parent");
-        let work = Work::Nested(Arc::clone(&self.shared), self.rng.u8(1..6), self.rng.u8(0..3));
-        let submitted = self.shared.pool.submit(task, Argument::new(&entry, work));
+        let shared = (!away::is_away()).then(|| Arc::clone(&self.shared));
+        let work = Work::Nested { shared, children: self.rng.u8(1..6), depth: self.rng.u8(0..3) };
+        let submitted = self.pool().submit(task, Argument::new(&entry, work, Load::NONE));
         self.hold(entry, submitted);
     }
 
@@ -337,7 +365,7 @@ impl Actor {
 
     /// Reading the counters must not disturb anybody.
     fn stats(&mut self) {
-        let _ = self.shared.pool.stats();
+        let _ = self.pool().stats();
     }
 
     /// Long enough for idle workers of a pool with a short keep-alive to retire.

@@ -2,25 +2,35 @@
 //!
 //! All counters are relaxed: they are read when every thread that writes them has been joined. A stronger ordering
 //! would synchronize the threads of the pool with one another and hide from ThreadSanitizer the races it looks for.
+//!
+//! Where a task runs in another process (`away.rs`), what is dropped there is not counted: the books have its argument and
+//! its value as far as they are in this process, and its runs as it has noted them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use executor_core::TaskError;
+use executor_core::{TaskError, WorkerDeath};
 use serde::de::Error as _;
-use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::tasks::Work;
+use crate::away::{self, Home};
+use crate::load::Load;
+use crate::tasks::{Work, panic_text};
 
 /// What happened to one task.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
     /// Which operation made the task.
     origin: &'static str,
+    /// No other task of this process has it.
+    number: u64,
     runs: AtomicU32,
+    /// Runs that came to their end, as far as tasks in other processes have noted it.
+    runs_ended: AtomicU32,
+    /// How many deaths of its worker it survives.
+    retries: AtomicU32,
     arguments_dropped: AtomicU32,
     values_made: AtomicU32,
     values_dropped: AtomicU32,
@@ -31,6 +41,12 @@ pub(crate) struct Entry {
     must_not_run: AtomicBool,
     /// The future gave a value or a panic.
     must_run: AtomicBool,
+    /// The future gave a value.
+    must_end: AtomicBool,
+    /// It ends its worker.
+    deadly: AtomicBool,
+    /// It is an input of `map`.
+    item: AtomicBool,
     /// Somebody asked for an end before the task's own: only then may an accepted task of a drained pool not run.
     may_not_run: AtomicBool,
     /// A limit was set: the thread that watches the limits is not the pool's, and may end after it.
@@ -39,7 +55,39 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(origin: &'static str) -> Arc<Self> {
-        Arc::new(Self { origin, ..Self::default() })
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let entry = Arc::new(Self { origin, number: NEXT.fetch_add(1, Relaxed), ..Self::default() });
+        away::register(&entry);
+        entry
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// So many deaths of its worker let it run again.
+    pub(crate) fn retried(&self, retries: u32) {
+        self.retries.store(retries, Relaxed);
+    }
+
+    /// It ends its worker, if it runs.
+    pub(crate) fn deadly(&self) {
+        self.deadly.store(true, Relaxed);
+    }
+
+    /// An input of `map`.
+    pub(crate) fn item(&self) {
+        self.item.store(true, Relaxed);
+    }
+
+    /// A run begins.
+    pub(crate) fn note_begin(&self) {
+        self.runs.fetch_add(1, Relaxed);
+    }
+
+    /// A run ends.
+    pub(crate) fn note_end(&self) {
+        self.runs_ended.fetch_add(1, Relaxed);
     }
 
     /// The executor refused the task.
@@ -71,21 +119,60 @@ impl Entry {
     /// Notes what the future said; that a limit passed says nothing about whether the task ran.
     pub(crate) fn note_error(&self, error: &TaskError) {
         match error {
+            TaskError::Cancelled(_) if away::is_away() && error.to_string().contains("was stopped") => {}
+            TaskError::Broken(..) if away::is_away() => self.note_breakdown(error),
             TaskError::Cancelled(_) | TaskError::Broken(..) | TaskError::Refused(_) => {
                 self.must_not_run.store(true, Relaxed);
             }
-            TaskError::Panicked(_) => self.must_run.store(true, Relaxed),
-            TaskError::TimedOut(_) => {}
+            TaskError::Panicked(panic) => {
+                let own = !away::is_away() || panic.message() == panic_text(self.number);
+                expect(self, own, &format!("a panic that is not the task's own: {error}"));
+                self.must_run.store(true, Relaxed);
+            }
+            TaskError::TimedOut(_) => self.may_be_skipped(),
+            TaskError::WorkerDied(death) if away::is_away() => self.note_death(death),
             other => fail(self, &format!("an outcome that no task of this program has: {other}")),
         }
     }
 
-    /// Notes that the future gave this value, which must be the task's own.
-    pub(crate) fn note_value(&self, value: &Value) {
-        if !std::ptr::eq(&*value.entry, self) {
-            fail(self, "the future gave the value of another task");
+    /// Its pool broke before it could run; a chunk of it may have run in vain.
+    fn note_breakdown(&self, error: &TaskError) {
+        expect(self, away::leniency().breakdowns, &format!("nobody has broken the pool: {error}"));
+        if !self.may_repeat() {
+            self.must_not_run.store(true, Relaxed);
         }
+    }
+
+    fn note_death(&self, death: &WorkerDeath) {
+        // The worker may have died before the task could note that it ran.
+        self.may_be_skipped();
+        if let Some(other) = away::other_victim(self.number, death) {
+            fail(self, &format!("the same death has cost another task, number {other}: {death}"));
+        }
+        if !away::leniency().deaths {
+            let deadly = self.deadly.load(Relaxed);
+            expect(self, deadly, &format!("nobody has killed the worker: {death}"));
+            let tries = self.retries.load(Relaxed) as usize + 1;
+            expect(self, death.deaths().len() == tries, &format!("not one death for each try: {death}"));
+        }
+    }
+
+    /// Notes that the future gave this value.
+    pub(crate) fn note_value(&self, value: &Value) {
+        self.note_own(value);
+        expect(self, !self.deadly.load(Relaxed), "a task returned that ends its worker");
+        self.must_end.store(true, Relaxed);
+    }
+
+    /// Notes a value, or a panic's payload, which must be the task's own.
+    pub(crate) fn note_own(&self, value: &Value) {
+        expect(self, std::ptr::eq(value.entry(), self), "the future gave the value of another task");
         self.must_run.store(true, Relaxed);
+    }
+
+    /// Whether an item of a chunk may run in vain, because the limit of another passed.
+    fn may_repeat(&self) -> bool {
+        self.item.load(Relaxed) && away::leniency().limits
     }
 
     /// Compares the books; `drained` says that nobody but a task's own submitter may have kept it from running.
@@ -94,17 +181,35 @@ impl Entry {
         let settled = Settled { runs: entry.runs.load(Relaxed), callbacks: entry.callbacks_called.load(Relaxed) };
         let (made, added) = (entry.values_made.load(Relaxed), entry.callbacks_added.load(Relaxed));
         let refused = entry.must_not_run.load(Relaxed);
-        expect(entry, settled.runs <= 1, "the task ran more than once");
         expect(entry, entry.arguments_dropped.load(Relaxed) == 1, "the arguments were not dropped exactly once");
-        expect(entry, made == settled.runs, "a run must make one value or one panic payload");
         expect(entry, entry.values_dropped.load(Relaxed) == made, "values made and values dropped differ");
         expect(entry, settled.callbacks == added, "callbacks added and callbacks called differ");
         expect(entry, entry.callbacks_dropped.load(Relaxed) == added, "callbacks added and callbacks dropped differ");
         expect(entry, settled.runs == 0 || !refused, "the task ran although it was refused or cancelled");
-        expect(entry, settled.runs == 1 || !entry.must_run.load(Relaxed), "an outcome without a run");
+        expect(entry, settled.runs > 0 || !entry.must_run.load(Relaxed), "an outcome without a run");
         let excused = refused || !drained || entry.may_not_run.load(Relaxed);
-        expect(entry, settled.runs == 1 || excused, "the pool was drained and yet the task did not run");
+        expect(entry, settled.runs > 0 || excused, "the pool was drained and yet the task did not run");
+        if away::is_away() {
+            entry.settle_away(settled.runs, made)
+        } else {
+            entry.settle_here(settled.runs, made)
+        }
         settled
+    }
+
+    fn settle_here(&self, runs: u32, made: u32) {
+        expect(self, runs <= 1, "the task ran more than once");
+        expect(self, made == runs, "a run must make one value or one panic payload");
+    }
+
+    fn settle_away(&self, runs: u32, made: u32) {
+        let may_repeat = self.may_repeat();
+        expect(self, may_repeat || runs <= 1 + self.retries.load(Relaxed), "the task ran more often than it may");
+        expect(self, made <= 1, "the value was decoded more than once");
+        expect(self, made == 1 || !self.must_end.load(Relaxed), "a value that was never decoded");
+        let ended = self.runs_ended.load(Relaxed);
+        expect(self, ended > 0 || !self.must_end.load(Relaxed), "a value of a run that did not end");
+        expect(self, ended == 0 || !self.deadly.load(Relaxed), "a task came to its end that ends its worker");
     }
 
     /// The books when nobody else refers to them, which is to be so at once for all but tasks with limits.
@@ -138,42 +243,61 @@ fn fail(entry: &Entry, text: &str) -> ! {
 
 /// A task's argument: says what to do, and counts its own end.
 pub(crate) struct Argument {
-    pub(crate) entry: Arc<Entry>,
+    pub(crate) home: Home,
     pub(crate) work: Work,
+    pub(crate) load: Load,
 }
 
 impl Argument {
-    pub(crate) fn new(entry: &Arc<Entry>, work: Work) -> Self {
-        Self { entry: Arc::clone(entry), work }
+    pub(crate) fn new(entry: &Arc<Entry>, work: Work, load: Load) -> Self {
+        if work.is_deadly() {
+            entry.deadly();
+        }
+        Self { home: Home::Here(Arc::clone(entry)), work, load }
     }
 
-    /// Notes that the task began.
-    pub(crate) fn begin(&self) {
-        self.entry.runs.fetch_add(1, Relaxed);
+    /// Whether it belongs to the task of these books.
+    pub(crate) fn is_of(&self, entry: &Entry) -> bool {
+        self.home.number() == entry.number && self.load.is_of(entry.number)
     }
 }
 
 impl Drop for Argument {
     fn drop(&mut self) {
-        self.entry.arguments_dropped.fetch_add(1, Relaxed);
+        if let Home::Here(entry) = &self.home {
+            entry.arguments_dropped.fetch_add(1, Relaxed);
+        }
     }
 }
 
-/// A task's result or its panic's payload: counts its making and its end.
+/// A task's result or, where panics have payloads, that: counts its making and its end.
 pub(crate) struct Value {
-    pub(crate) entry: Arc<Entry>,
+    home: Home,
+    load: Load,
 }
 
 impl Value {
-    pub(crate) fn new(entry: &Arc<Entry>) -> Self {
-        entry.values_made.fetch_add(1, Relaxed);
-        Self { entry: Arc::clone(entry) }
+    pub(crate) fn new(home: &Home, load: Load) -> Self {
+        if let Home::Here(entry) = home {
+            entry.values_made.fetch_add(1, Relaxed);
+        }
+        Self { home: home.clone(), load }
+    }
+
+    /// Whose value it says it is.
+    pub(crate) fn entry(&self) -> &Entry {
+        match &self.home {
+            Home::Here(entry) => entry,
+            Home::Away(_) => panic!("a value that came back knows its books"),
+        }
     }
 }
 
 impl Drop for Value {
     fn drop(&mut self) {
-        self.entry.values_dropped.fetch_add(1, Relaxed);
+        if let Home::Here(entry) = &self.home {
+            entry.values_dropped.fetch_add(1, Relaxed);
+        }
     }
 }
 
@@ -203,21 +327,28 @@ impl Drop for Callback {
     }
 }
 
-/// Tasks of a thread pool never leave their process: taking one apart would be a bug of the pool.
-macro_rules! stays_in_the_process {
-    ($($name:ident),*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-                Err(S::Error::custom("a thread pool must not serialize"))
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-                Err(D::Error::custom("a thread pool must not deserialize"))
-            }
-        }
-    )*};
+impl Serialize for Argument {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.home, &self.work, &self.load).serialize(serializer)
+    }
 }
 
-stays_in_the_process!(Argument, Value);
+impl<'de> Deserialize<'de> for Argument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (home, work, load) = <(Home, Work, Load)>::deserialize(deserializer)?;
+        if load.is_of(home.number()) { Ok(Self { home, work, load }) } else { Err(D::Error::custom("another's load")) }
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.home, &self.load).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (home, load) = <(Home, Load)>::deserialize(deserializer)?;
+        if load.is_of(home.number()) { Ok(Self::new(&home, load)) } else { Err(D::Error::custom("another's load")) }
+    }
+}

@@ -8,21 +8,44 @@ use std::sync::Arc;
 
 use executor_core::{ExecutorExt, MapOptions, TaskError};
 
+use fastrand::Rng;
+
 use crate::actor::Actor;
+use crate::away;
 use crate::ledger::{Argument, Entry, Value};
+use crate::load::Load;
 use crate::tasks::{StrayPanic, Work, finish, task};
 
 /// The books of the inputs that the map has taken so far, in their order.
 type Taken = Rc<RefCell<Vec<Arc<Entry>>>>;
 
-/// A lazy input; one item in ten panics.
-fn inputs(origin: &'static str, count: usize, taken: &Taken) -> impl Iterator<Item = Argument> + use<> {
+/// A lazy input; one item in ten panics, and where that costs no more than the item, some end their process.
+fn inputs(
+    actor: &mut Actor,
+    origin: &'static str,
+    count: usize,
+    taken: &Taken,
+) -> impl Iterator<Item = Argument> + use<> {
     let taken = Rc::clone(taken);
+    let mut rng = away::is_away().then(|| actor.rng.fork());
+    let deadly = actor.deadly;
     (0..count).map(move |index| {
         let entry = Entry::new(origin);
+        entry.item();
         taken.borrow_mut().push(Arc::clone(&entry));
-        Argument::new(&entry, if index % 10 == 7 { Work::Panic } else { Work::Nothing })
+        let work = match index {
+            _ if index % 10 == 7 => Work::Panic,
+            _ if deadly && index % 100 == 53 => Work::Abort,
+            _ => Work::Nothing,
+        };
+        let load = rng.as_mut().map_or(Load::NONE, |rng| small_load(rng, entry.number()));
+        Argument::new(&entry, work, load)
     })
+}
+
+/// Mostly none, so that maps do not take all the time.
+fn small_load(rng: &mut Rng, number: u64) -> Load {
+    if rng.u8(..10) == 0 { Load::random(rng, number) } else { Load::NONE }
 }
 
 /// One result for each input, in order, unless the executor is shut down on the way.
@@ -30,7 +53,8 @@ pub(crate) fn whole(actor: &mut Actor) {
     let (taken, count) = (Taken::default(), actor.rng.usize(0..300));
     let mut results = 0;
     let mut refused = false;
-    for outcome in actor.shared.pool.map(task, inputs("map", count, &taken)) {
+    let pool = actor.pool();
+    for outcome in pool.map(task, inputs(actor, "map", count, &taken)) {
         assert!(!refused, "a result came after the refusal, which ends a map");
         if let Err(TaskError::Refused(_)) = outcome {
             refused = true;
@@ -49,7 +73,8 @@ pub(crate) fn midway(actor: &mut Actor) {
     let (taken, count) = (Taken::default(), actor.rng.usize(1..300));
     let options = MapOptions::new().chunk_size(actor.rng.usize(1..20)).buffer(actor.rng.usize(1..100));
     let stop_after = actor.rng.usize(..count);
-    let results = actor.shared.pool.map_with(options, task, inputs("map midway", count, &taken));
+    let pool = actor.pool();
+    let results = pool.map_with(options, task, inputs(actor, "map midway", count, &taken));
     for (index, outcome) in results.take(stop_after).enumerate() {
         if matches!(outcome, Err(TaskError::Refused(_))) {
             break;
@@ -65,12 +90,13 @@ pub(crate) fn limited(actor: &mut Actor) {
     let options = MapOptions::new().unordered().timeout(actor.moment());
     let mut results = 0;
     let mut ended = false;
-    for outcome in actor.shared.pool.map_with(options, task, inputs("map with limits", count, &taken)) {
+    let pool = actor.pool();
+    for outcome in pool.map_with(options, task, inputs(actor, "map with limits", count, &taken)) {
         assert!(!ended, "a result came after the error that ends a map");
         match outcome {
-            Ok(value) => value.entry.note_value(&value),
-            Err(TaskError::TimedOut(_) | TaskError::Refused(_)) => ended = true,
-            Err(_) => {}
+            Ok(value) => value.entry().note_value(&value),
+            // The limit of the whole, and not of an item.
+            Err(error) => ended = error.info().is_none(),
         }
         results += 1;
     }
@@ -82,8 +108,9 @@ pub(crate) fn limited(actor: &mut Actor) {
 pub(crate) fn panicking_input(actor: &mut Actor) {
     let (taken, count) = (Taken::default(), actor.rng.usize(0..100));
     let panicking = iter::once_with(|| panic::panic_any(StrayPanic));
-    let source = inputs("map whose input panics", count, &taken).chain(panicking);
-    let mut map = actor.shared.pool.map(task, source);
+    let source = inputs(actor, "map whose input panics", count, &taken).chain(panicking);
+    let pool = actor.pool();
+    let mut map = pool.map(task, source);
     let mut results = 0;
     let refused = loop {
         match panic::catch_unwind(AssertUnwindSafe(|| map.next())) {

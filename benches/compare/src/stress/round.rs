@@ -1,9 +1,8 @@
-//! One round: a random pool, threads that use it, an ending that may race with them, and the balance of the books.
+//! One round: random pools, threads that use them, an ending that may race with them, and the balance of the books.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -11,23 +10,36 @@ use executor_core::{Executor, Shutdown};
 use fastrand::Rng;
 use futures::executor::block_on;
 use parking_lot::Mutex;
-use thread_executor::ThreadPoolExecutor;
 
 use crate::Totals;
 use crate::actor::Actor;
+use crate::away;
 use crate::ledger::Entry;
+use crate::leftovers::Before;
+use crate::plan::{Ending, Plan};
+use crate::pool::Pool;
 use crate::tasks::Held;
 use crate::watchdog::{Board, Watchdog, step};
 
 /// What the threads of a round share.
 pub(crate) struct Shared {
-    pub(crate) pool: ThreadPoolExecutor,
+    pub(crate) seed: u64,
+    /// One of threads, or several of processes.
+    pub(crate) pools: Vec<Arc<Pool>>,
+    /// All pools, for the report of a hang.
+    pub(crate) watched: Arc<Mutex<Vec<Weak<Pool>>>>,
     /// Futures that one thread gave up for another to take.
     pub(crate) swapped: Mutex<Vec<Held>>,
     entries: Mutex<Vec<Arc<Entry>>>,
 }
 
 impl Shared {
+    fn new(plan: &Plan) -> Self {
+        let pools = plan.build();
+        let watched = Arc::new(Mutex::new(pools.iter().map(Arc::downgrade).collect()));
+        Self { seed: plan.seed, pools, watched, swapped: Mutex::default(), entries: Mutex::default() }
+    }
+
     /// The books of a task that no actor made.
     pub(crate) fn entry(&self, origin: &'static str) -> Arc<Entry> {
         let entry = Entry::new(origin);
@@ -36,113 +48,24 @@ impl Shared {
     }
 }
 
-/// How the pool's life ends.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Ending {
-    Drop,
-    Wait,
-    NoWait,
-    WaitCancelling,
-    NoWaitCancelling,
-    TimeoutThenWait,
-    Polled,
-}
-
-const ENDINGS: [Ending; 7] = [
-    Ending::Drop,
-    Ending::Wait,
-    Ending::NoWait,
-    Ending::WaitCancelling,
-    Ending::NoWaitCancelling,
-    Ending::TimeoutThenWait,
-    Ending::Polled,
-];
-
-/// A round as its seed decides it.
-pub(crate) struct Plan {
-    seed: u64,
-    workers: usize,
-    capacity: Option<usize>,
-    keep_alive: Option<Duration>,
-    actors: usize,
-    operations: usize,
-    ending: Ending,
-    /// After so many microseconds the pool ends although the actors are at work.
-    racing: Option<u64>,
-    /// With the racing ending, from another thread: of two shutdowns at once each must keep its promise.
-    rival: Ending,
-    /// Tasks may submit to the pool and wait.
-    pub(crate) nested: bool,
-}
-
-impl Plan {
-    pub(crate) fn new(seed: u64) -> Self {
-        let mut rng = Rng::with_seed(seed);
-        let ending = ENDINGS[rng.usize(..ENDINGS.len())];
-        Self {
-            seed,
-            workers: rng.usize(1..=4),
-            capacity: rng.bool().then(|| [1, 2, 16][rng.usize(..3)]),
-            keep_alive: rng.bool().then_some(Duration::from_millis(1)),
-            actors: rng.usize(1..=4),
-            operations: rng.usize(10..=300),
-            ending,
-            // A pool cannot be dropped while it is borrowed, so that ending has nothing to race with.
-            racing: (ending != Ending::Drop && rng.bool()).then(|| rng.u64(0..5_000)),
-            rival: ENDINGS[rng.usize(..ENDINGS.len())],
-            nested: rng.bool(),
-        }
-    }
-
-    /// Whether the ending may keep accepted tasks from running.
-    fn cancels(&self) -> bool {
-        let cancels = |ending| matches!(ending, Ending::WaitCancelling | Ending::NoWaitCancelling);
-        cancels(self.ending) || self.racing.is_some() && cancels(self.rival)
-    }
-
-    fn build(&self) -> ThreadPoolExecutor {
-        let mut builder = ThreadPoolExecutor::builder().workers(self.workers);
-        if let Some(capacity) = self.capacity {
-            builder = builder.queue_capacity(capacity);
-        }
-        if let Some(keep_alive) = self.keep_alive {
-            builder = builder.keep_alive(keep_alive);
-        }
-        builder.build().expect("the workers start")
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "round --seed {}: {} workers, capacity {:?}, keep-alive {:?}, {} actors x {} operations, nested {}, {:?}",
-            self.seed,
-            self.workers,
-            self.capacity,
-            self.keep_alive,
-            self.actors,
-            self.operations,
-            self.nested,
-            self.ending
-        )?;
-        match self.racing {
-            Some(micros) => write!(f, " after {micros} us, racing with the actors and with {:?}", self.rival),
-            None => write!(f, " after the actors"),
-        }
-    }
-}
-
 /// Runs the round to its end and checks the books; a broken invariant panics.
 pub(crate) fn run(plan: &Plan, watchdog: &Watchdog, totals: &mut Totals) {
+    let before = away::is_away().then(Before::look);
+    if before.is_some() {
+        away::begin_round(plan.leniency());
+    }
     let board = Board::new(plan.actors + 1);
-    watchdog.watch(plan.to_string(), Arc::clone(&board));
-    let shared = Arc::new(Shared { pool: plan.build(), swapped: Mutex::default(), entries: Mutex::default() });
+    let shared = Arc::new(Shared::new(plan));
+    watchdog.watch(plan.to_string(), Arc::clone(&board), Arc::clone(&shared.watched));
     let mut entries = live(plan, &shared, &board);
     entries.append(&mut die(plan, shared, &board));
-    let drained = !plan.cancels();
+    if let Some(before) = before {
+        board.note(plan.actors, step::LOOKING_FOR_LEFTOVERS);
+        away::end_round();
+        before.check(&Plan::mark(plan.seed));
+    }
     for entry in &mut entries {
-        totals.add(&Entry::settle(entry, drained));
+        totals.add(&Entry::settle(entry, plan.drains()));
     }
     totals.rounds += 1;
     watchdog.relax();
@@ -162,8 +85,8 @@ fn live(plan: &Plan, shared: &Arc<Shared>, board: &Arc<Board>) -> Vec<Arc<Entry>
         if let Some(micros) = plan.racing {
             thread::sleep(Duration::from_micros(micros));
             board.note(closer, step::ENDING);
-            scope.spawn(|| end(plan.rival, &shared.pool));
-            end(plan.ending, &shared.pool);
+            scope.spawn(|| end_all(plan.rival, shared));
+            end_all(plan.ending, shared);
         }
         board.note(closer, step::JOINING);
         actors.into_iter().flat_map(|actor| actor.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
@@ -175,14 +98,15 @@ fn die(plan: &Plan, shared: Arc<Shared>, board: &Board) -> Vec<Arc<Entry>> {
     let closer = plan.actors;
     board.note(closer, step::ENDING);
     if plan.racing.is_none() {
-        end(plan.ending, &shared.pool);
+        end_all(plan.ending, &shared);
     }
-    // Futures that nobody took are dropped while their tasks may still be queued.
-    let swapped = std::mem::take(&mut *shared.swapped.lock());
-    drop(swapped);
-    if plan.ending != Ending::Drop {
+    if plan.ending == Ending::Drop {
+        // Futures that nobody took are dropped while their tasks may still be queued.
+        shared.swapped.lock().clear();
+    } else {
         // Whatever the ending did not wait for: afterwards no thread of the pool is left.
-        shared.pool.shutdown(Shutdown::wait());
+        shared.pools.iter().for_each(|pool| pool.shutdown(Shutdown::wait()));
+        check_end(&shared);
     }
     board.note(closer, step::DROPPING);
     // Dropped by whichever thread is last, the pool could have to join its own worker: let the tasks give it up.
@@ -191,11 +115,30 @@ fn die(plan: &Plan, shared: Arc<Shared>, board: &Board) -> Vec<Arc<Entry>> {
         thread::yield_now();
     }
     let shared = Arc::into_inner(shared).expect("no task is left that could hold the pool");
-    drop(shared.pool);
+    for pool in shared.pools {
+        drop(Arc::into_inner(pool).expect("the actors are gone, and nobody else has the pools"));
+    }
     shared.entries.into_inner()
 }
 
-fn end(ending: Ending, pool: &ThreadPoolExecutor) {
+/// What is so after a shutdown that waited.
+fn check_end(shared: &Shared) {
+    let swapped = std::mem::take(&mut *shared.swapped.lock());
+    for (entry, future) in swapped {
+        // The clock may be about to end one whose limit passed.
+        assert!(
+            entry.is_limited() || future.is_done(),
+            "the pool was shut down and a task of it is not done: {entry:?}"
+        );
+    }
+    shared.pools.iter().for_each(|pool| pool.check_end());
+}
+
+fn end_all(ending: Ending, shared: &Shared) {
+    shared.pools.iter().for_each(|pool| end(ending, pool));
+}
+
+fn end(ending: Ending, pool: &Pool) {
     match ending {
         Ending::Drop => {}
         Ending::Wait => pool.shutdown(Shutdown::wait()),
@@ -208,5 +151,7 @@ fn end(ending: Ending, pool: &ThreadPoolExecutor) {
             }
         }
         Ending::Polled => block_on(poll_fn(|cx| pool.poll_shutdown(Shutdown::wait(), cx))),
+        Ending::Terminate => pool.processes().expect("drawn for processes only").terminate_workers(),
+        Ending::Kill => pool.processes().expect("drawn for processes only").kill_workers(),
     }
 }

@@ -2,16 +2,23 @@
 
 use std::hint::black_box;
 use std::panic;
+use std::process;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use executor_core::{ExecutorExt, Future, TaskError};
+use process_executor::ProcessPoolExecutor;
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
 
+use crate::away::{self, Home};
 use crate::ledger::{Argument, Callback, Entry, Value};
+use crate::load::Load;
 use crate::round::Shared;
 
 /// What one task does before it returns.
+#[derive(Serialize, Deserialize)]
 pub(crate) enum Work {
     /// Returns at once.
     Nothing,
@@ -19,22 +26,46 @@ pub(crate) enum Work {
     Spin(u32),
     /// Sleeps for some microseconds.
     Sleep(u64),
-    /// Panics with a payload that is counted like a value.
+    /// Panics, in this process with a payload that is counted like a value.
     Panic,
     /// Runs until it is asked to stop, or for so many steps.
     UntilStopped(u32),
-    /// Submits children to the same pool and waits for them; each level has one level less below it.
-    Nested(Arc<Shared>, u8, u8),
+    /// Submits children and waits for them: to the same pool, where that is in this process, and each level has one level
+    /// less below it; or to a pool of processes of its own.
+    Nested {
+        #[serde(skip)]
+        shared: Option<Arc<Shared>>,
+        children: u8,
+        depth: u8,
+    },
+    /// Goes on until its process is ended.
+    ForEver,
+    /// Ends its process.
+    Exit(i32),
+    Abort,
+    Kill,
+    /// Starts a process that goes on for longer than the round, and leaves it behind.
+    LeaveChild,
+}
+
+impl Work {
+    /// Whether its process does not survive it.
+    pub(crate) fn is_deadly(&self) -> bool {
+        matches!(self, Self::Exit(_) | Self::Abort | Self::Kill)
+    }
 }
 
 /// The function of every submit.
-pub(crate) fn task(argument: Argument) -> Value {
-    argument.begin();
+pub(crate) fn task(mut argument: Argument) -> Value {
+    argument.home.begin();
     match &argument.work {
         Work::Nothing => {}
         Work::Spin(steps) => (0..*steps).for_each(|step| drop(black_box(Box::new(step)))),
         Work::Sleep(micros) => thread::sleep(Duration::from_micros(*micros)),
-        Work::Panic => panic::panic_any(Value::new(&argument.entry)),
+        Work::Panic => match &argument.home {
+            Home::Here(_) => panic::panic_any(Value::new(&argument.home, Load::NONE)),
+            Home::Away(_) => panic::panic_any(panic_text(argument.home.number())),
+        },
         Work::UntilStopped(steps) => {
             for _ in 0..*steps {
                 if executor_core::is_stop_requested() {
@@ -43,9 +74,44 @@ pub(crate) fn task(argument: Argument) -> Value {
                 thread::yield_now();
             }
         }
-        Work::Nested(shared, children, depth) => nested(shared, *children, *depth),
+        Work::Nested { shared: Some(shared), children, depth } => nested(shared, *children, *depth),
+        Work::Nested { children, .. } => nested_pool(*children),
+        Work::ForEver => loop {
+            thread::park();
+        },
+        Work::Exit(code) => exit(*code),
+        Work::Abort => process::abort(),
+        Work::Kill => kill_self(),
+        Work::LeaveChild => leave_child(),
     }
-    Value::new(&argument.entry)
+    let load = std::mem::replace(&mut argument.load, Load::NONE);
+    let value = Value::new(&argument.home, load.answer(argument.home.number()));
+    argument.home.end();
+    value
+}
+
+/// What a task in another process panics with.
+pub(crate) fn panic_text(number: u64) -> String {
+    format!("{EXPECTED} {number}")
+}
+
+/// The beginning of it.
+pub(crate) const EXPECTED: &str = "as it was told, panics task";
+
+#[expect(clippy::disallowed_methods, reason = "a task that exits is one of the things to be survived")]
+fn exit(code: i32) -> ! {
+    process::exit(code)
+}
+
+fn kill_self() -> ! {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+    process::abort()
+}
+
+fn leave_child() {
+    let child = process::Command::new("sleep").arg("1000").spawn();
+    // It ends with the worker, if not with the round; nobody waits for it.
+    drop(child.expect("there is a program `sleep`"));
 }
 
 fn nested(shared: &Arc<Shared>, children: u8, depth: u8) {
@@ -55,9 +121,10 @@ fn nested(shared: &Arc<Shared>, children: u8, depth: u8) {
         let work = match depth {
             0 if child % 3 == 0 => Work::Panic,
             0 => Work::Nothing,
-            _ => Work::Nested(Arc::clone(shared), children, depth - 1),
+            _ => Work::Nested { shared: Some(Arc::clone(shared)), children, depth: depth - 1 },
         };
-        match shared.pool.submit(task, Argument::new(&entry, work)) {
+        let argument = Argument::new(&entry, work, Load::NONE);
+        match shared.pools[0].submit(task, argument) {
             Ok(future) => waiting.push((entry, future)),
             Err(_) => entry.refused(),
         }
@@ -67,15 +134,26 @@ fn nested(shared: &Arc<Shared>, children: u8, depth: u8) {
     }
 }
 
+/// The same in a worker, which knows no other pool than one of its own.
+fn nested_pool(children: u8) {
+    let pool = ProcessPoolExecutor::builder().workers(1 + usize::from(children % 2)).build().expect("a nested pool");
+    let squares: Result<Vec<u64>, TaskError> = pool.map(|number: u64| number * number, 0..children.into()).collect();
+    let squares = squares.expect("a nested pool does its work");
+    assert!(squares.into_iter().eq((0..u64::from(children)).map(|number| number * number)), "other results");
+}
+
 /// Enters an outcome into the books and takes it apart.
 pub(crate) fn finish(entry: &Entry, outcome: Result<Value, TaskError>) {
     match outcome {
         Ok(value) => entry.note_value(&value),
         Err(error) => {
             entry.note_error(&error);
-            if let TaskError::Panicked(panic) = error {
+            if let TaskError::Panicked(panic) = error
+                && !away::is_away()
+            {
                 let payload = panic.into_payload();
-                entry.note_value(payload.downcast_ref().expect("the payload is the task's own"));
+                let value: &Value = payload.downcast_ref().expect("the payload is the task's own");
+                entry.note_own(value);
             }
         }
     }
@@ -92,7 +170,7 @@ pub(crate) enum Aftermath {
     Nothing,
     /// The executor is to catch it: it must not reach whoever completes the future.
     Panics,
-    /// Submits to the pool whose task has just ended, from whichever thread ended it.
+    /// Submits to a pool of the round, from whichever thread ended the task.
     Submits(Arc<Shared>),
 }
 
@@ -106,7 +184,8 @@ pub(crate) fn call_back((entry, future): &Held, aftermath: Aftermath) {
             Aftermath::Panics => panic::panic_any(StrayPanic),
             Aftermath::Submits(shared) => {
                 let entry = shared.entry("submitted by a callback");
-                if shared.pool.submit(task, Argument::new(&entry, Work::Nothing)).is_err() {
+                let argument = Argument::new(&entry, Work::Nothing, Load::NONE);
+                if shared.pools[0].submit(task, argument).is_err() {
                     entry.refused();
                 }
             }
