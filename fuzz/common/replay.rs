@@ -1,4 +1,4 @@
-//! The corpus of a fuzzer, run by a test: each file, each beginning of it, and a number of mutations, the same in each run.
+//! The corpus of a fuzzer, run by a test: each file, beginnings of it, and a number of mutations, the same in each run.
 //!
 //! No replacement for the fuzzer, which sees where its bytes lead; but it runs everywhere, and what was found once stays found.
 
@@ -11,16 +11,15 @@ const LONGEST: usize = 4096;
 /// Bytes that often mean something: lengths, tags, and the ends of numbers.
 const TELLING: [u8; 12] = [0, 1, 2, 3, 4, 5, 16, 64, 127, 128, 254, 255];
 
-/// Runs `run` with the corpus of `target`, and with so many mutations of it.
+/// Runs `run` with the corpus of `target`, with so many beginnings of each file, or all, and with so many mutations.
 ///
 /// # Panics
 ///
 /// As `run` does, with the input in words. If there is no corpus.
-pub(crate) fn replay(target: &str, mutations: usize, run: fn(&[u8])) {
+pub(crate) fn replay(target: &str, beginnings: usize, mutations: usize, run: fn(&[u8])) {
     let corpus = corpus(target);
     for input in &corpus {
-        // Every beginning of a short one; of a long one, as many.
-        let step = input.len().div_ceil(256).max(1);
+        let step = input.len().div_ceil(beginnings).max(1);
         for end in (0..input.len()).step_by(step) {
             attempt(target, run, &input[..end]);
         }

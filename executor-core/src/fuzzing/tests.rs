@@ -7,10 +7,10 @@ use replay::replay;
 
 #[test]
 fn bytes_of_values() {
-    replay("codec", 30_000, super::codec);
+    replay("codec", 1000, 30_000, super::codec);
 }
 
 #[test]
 fn bytes_of_replies() {
-    replay("reply", 30_000, super::reply);
+    replay("reply", 1000, 30_000, super::reply);
 }

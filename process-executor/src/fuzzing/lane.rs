@@ -108,16 +108,15 @@ const WILD: usize = 0;
 /// Inputs of one chunk.
 const CHUNK: usize = 4;
 
-type Numbers = std::iter::Map<Range<u64>, fn(u64) -> client::Message>;
-
-/// A map over numbers.
-type Numbered<'e> = Map<'e, Handle, client::Message, client::Message, Numbers>;
+type Inputs = std::iter::Map<Range<u64>, fn(u64) -> client::Message>;
+type Outcomes<'e> = Map<'e, Handle, client::Message, client::Message, Inputs>;
 
 struct Driver<'e> {
     handle: &'e Handle,
     workers: [Option<Worker>; WORKERS],
     clients: Vec<Client>,
-    maps: Vec<(Range<u64>, Numbered<'e>)>,
+    /// The numbers of each map's inputs, and the map.
+    maps: Vec<(Range<u64>, Outcomes<'e>)>,
     /// What was collected and is not finished.
     batches: VecDeque<Batch>,
     /// The number of the next task.
@@ -212,7 +211,7 @@ impl<'e> Driver<'e> {
         if self.has_room(2) && self.maps.len() < SLOTS {
             let numbers = self.number..self.number + count as u64;
             self.number = numbers.end;
-            let inputs: Numbers = numbers.clone().map(|number| message(number, 1));
+            let inputs: Inputs = numbers.clone().map(|number| message(number, 1));
             let options = MapOptions::new().chunk_size(CHUNK);
             self.maps.push((numbers, self.handle.map_with(options, echo, inputs)));
         }

@@ -75,9 +75,9 @@ impl Socket {
             3 => self.write(script),
             4 => self.flood(script),
             5 => self.hear(),
-            6 | 7 => self.find(script),
+            6 => self.find(script),
+            7 => self.replies.push(ReplyBuffers::new(some_pool(), self.link.clone())),
             8 if !self.replies.is_empty() => drop(self.replies.remove(below(script, self.replies.len()))),
-            8 => self.replies.push(ReplyBuffers::new(some_pool(), self.link.clone())),
             9 => self.lend(script),
             10 => self.link.forget_dropped(),
             _ if take::<u8>(script) == 0 => self.worker = None,
@@ -127,7 +127,7 @@ impl Socket {
         let mut message = [0; LENGTH];
         message[0] = word;
         if let Some(worker) = &self.worker {
-            let _ = system::send(worker, &message.repeat(1000), &[]);
+            let _ = system::send(worker, &message.repeat(50), &[]);
         }
     }
 

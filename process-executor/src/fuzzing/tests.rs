@@ -5,12 +5,14 @@ mod replay;
 
 use replay::replay;
 
+// Each input is a script, and takes a socket or shared memory of its own: fewer of them than where bytes are only read.
+
 #[test]
 fn what_a_worker_says() {
-    replay("message", 20_000, super::message);
+    replay("message", 32, 10_000, super::message);
 }
 
 #[test]
 fn what_a_worker_writes() {
-    replay("lane", 10_000, super::lane);
+    replay("lane", 16, 4_000, super::lane);
 }
