@@ -12,6 +12,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An executor that can be asked to fetch results.
+///
+/// ```
+/// use executor_core::assist::{Assistant, Enlisted};
+/// use executor_core::{ExecutorExt, SerialExecutor};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+///
+/// /// Has nothing to fetch, and counts how often it was asked.
+/// #[derive(Default)]
+/// struct Idle(AtomicUsize);
+///
+/// impl Assistant for Idle {
+///     fn begin(&self) {}
+///     fn fetch(&self) {
+///         self.0.fetch_add(1, Relaxed);
+///     }
+///     fn end(&self, _found: bool) {}
+///     fn pick_up(&self) {}
+/// }
+///
+/// let idle = Arc::new(Idle::default());
+/// let enlisted = Enlisted::new(idle.clone());
+/// // What is done already is not waited for.
+/// assert_eq!(SerialExecutor::new().submit(u64::isqrt, 49)?.result()?, 7);
+/// assert_eq!(idle.0.load(Relaxed), 0);
+/// drop(enlisted);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Assistant: Send + Sync {
     /// A thread begins to ask.
     fn begin(&self);
@@ -32,10 +60,14 @@ static ASSISTANTS: RwLock<Vec<Arc<dyn Assistant>>> = RwLock::new(Vec::new());
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// Keeps an assistant enlisted until it is dropped.
+///
+/// See the example of [`Assistant`].
 pub struct Enlisted(Arc<dyn Assistant>);
 
 impl Enlisted {
     /// Enlists an assistant.
+    ///
+    /// See the example of [`Assistant`].
     #[must_use]
     pub fn new(assistant: Arc<dyn Assistant>) -> Self {
         let mut assistants = ASSISTANTS.write();

@@ -11,10 +11,85 @@
 //! executable both processes run: its own, and that of a [`Descriptor`] made for its types, which knows how to decode the
 //! argument, call the function and encode the result. What comes back is data only.
 //!
+//! An executor whose worker is the submitting thread itself:
+//!
+//! ```
+//! use executor_core::remote::{Cause, Job, Output, Phase, Progress, Reply};
+//! use executor_core::task::{Left, Owner, Task, TaskOwner};
+//! use executor_core::{Admission, Executor, ExecutorExt, Rejected, Shutdown, TimedOut};
+//! use std::sync::{Arc, atomic::AtomicU32};
+//! use std::task::{Context, Poll, Waker};
+//! use std::time::Duration;
+//!
+//! /// Counts the items of a chunk that are over.
+//! struct Items(usize);
+//!
+//! impl Progress for Items {
+//!     fn enter(&mut self, _phase: Phase) {}
+//!     fn begin_items(&mut self) {}
+//!     fn begin_item(&mut self) {}
+//!     fn end_item(&mut self, _output: &mut Output<'_>) -> bool {
+//!         self.0 += 1;
+//!         true
+//!     }
+//! }
+//!
+//! struct NoQueue;
+//!
+//! impl TaskOwner for NoQueue {
+//!     fn task_left(&self, _how: Left) -> Vec<Waker> {
+//!         Vec::new()
+//!     }
+//! }
+//!
+//! struct Here(Owner);
+//!
+//! impl Executor for Here {
+//!     fn submit_task(&self, task: Task, _admission: Admission) -> Result<(), Rejected> {
+//!         // SAFETY: the owner outlives the task, which is ended here.
+//!         if !task.is_portable() || !unsafe { task.set_remote_owner(&raw const self.0) } {
+//!             return Ok(()); // its future ends with it
+//!         }
+//!         // The parent: the input goes to the worker,
+//!         let mut input = Vec::new();
+//!         let function = match task.pack(&mut Output::new(&mut input)) {
+//!             Ok(function) => function,
+//!             Err(cause) => return Ok(drop(task.finish(Reply::NONE, cause))),
+//!         };
+//!         // which runs the function,
+//!         let (mut reply, mut items, stop) = (Vec::new(), Items(0), AtomicU32::new(0));
+//!         let output = Output::new(&mut reply);
+//!         let mut job =
+//!             Job { input: &input, output, stop: &stop, timed: false, worker: "here", progress: &mut items };
+//!         assert!(function.descriptor.is_genuine());
+//!         // SAFETY: descriptor and function come from one task.
+//!         unsafe { function.descriptor.run(function.code, &mut job) };
+//!         drop(job);
+//!         // and the reply comes back.
+//!         task.finish(Reply { bytes: &reply, items: items.0, ..Reply::NONE }, Cause::Replied);
+//!         Ok(())
+//!     }
+//!     // All else is as for an executor without a queue.
+//! #   fn poll_room(&self, _cx: &mut Context<'_>) -> Poll<()> { Poll::Ready(()) }
+//! #   fn workers(&self) -> usize { 1 }
+//! #   fn shutdown(&self, _how: Shutdown) {}
+//! #   fn shutdown_timeout(&self, _limit: Duration) -> Result<(), TimedOut> { Ok(()) }
+//! #   fn poll_shutdown(&self, _how: Shutdown, _cx: &mut Context<'_>) -> Poll<()> { Poll::Ready(()) }
+//! }
+//!
+//! let here = Here(Owner::new(Arc::new(NoQueue)));
+//! assert_eq!(here.submit(u64::isqrt, 81)?.result()?, 9);
+//! assert!(here.submit(|divisor: u32| 10 / divisor, 0)?.result().unwrap_err().is_panic());
+//! assert_eq!(here.map(u64::isqrt, [4, 9, 16]).filter_map(Result::ok).sum::<u64>(), 9);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! `call.rs` has both sides of a single call, `chunk.rs` those of a chunk of `map`, `single.rs` what is different for an input of
 //! `map` that travels alone, `frame.rs` the few bytes around them.
 
 /// First byte of the reply to a call that returned.
+///
+/// See the example of [the module](self).
 pub const VALUE: u8 = frame::VALUE;
 
 mod call;
@@ -49,6 +124,8 @@ const MAGIC: u64 = 0x6578_6563_5f64_6573;
 ///
 /// Another process of the same executable finds it at the same offset. What is found there is checked by
 /// [`is_genuine`](Self::is_genuine) and [`fingerprint`](Self::fingerprint) before it is used.
+///
+/// See the example of [the module](self).
 #[repr(C)]
 pub struct Descriptor {
     magic: u64,
@@ -65,12 +142,16 @@ impl Descriptor {
     }
 
     /// Whether this is a descriptor at all. Only then may anything else be asked of it.
+    ///
+    /// See the example of [the module](self).
     #[must_use]
     pub fn is_genuine(&self) -> bool {
         self.magic == MAGIC
     }
 
     /// A number that other types than these have another of, most likely.
+    ///
+    /// See the example of [the module](self).
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let (argument, result) = (self.types)();
@@ -85,6 +166,8 @@ impl Descriptor {
     ///
     /// # Safety
     /// The descriptor is genuine, and `code` is the address of a function of its types.
+    ///
+    /// See the example of [the module](self).
     pub unsafe fn run(&self, code: *const (), job: &mut Job<'_>) {
         // SAFETY: by contract.
         unsafe { (self.run)(code, job) }
@@ -98,6 +181,8 @@ impl fmt::Debug for Descriptor {
 }
 
 /// A function as this process knows it: to be named to another as two offsets in the executable.
+///
+/// See the example of [the module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct Function {
     /// How to call it.
@@ -125,6 +210,8 @@ pub(crate) struct RemoteWork {
 }
 
 /// What a worker sent back for a task, whole or as far as it came.
+///
+/// See the example of [the module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
     /// The bytes, from wherever: they are checked.
@@ -139,10 +226,14 @@ pub struct Reply<'a> {
 
 impl Reply<'_> {
     /// Nothing came back.
+    ///
+    /// See the example of [the module](self).
     pub const NONE: Self = Self { bytes: &[], items: 0, elapsed: Duration::ZERO, attached: false };
 }
 
 /// Why a task is over, or its worker.
+///
+/// See the example of [the module](self).
 #[derive(Debug)]
 pub enum Cause {
     /// The worker replied.
@@ -180,6 +271,8 @@ impl Cause {
 }
 
 /// Where an executor has a task that is away: a word of its own, which it reads and writes under a lock of its own.
+///
+/// See the example of [the module](self).
 #[derive(Debug)]
 pub struct Place(AtomicU64);
 
@@ -189,18 +282,24 @@ impl Place {
     }
 
     /// The word; 0 at first.
+    ///
+    /// See the example of [the module](self).
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
     /// Changes it.
+    ///
+    /// See the example of [the module](self).
     pub fn set(&self, place: u64) {
         self.0.store(place, Ordering::Relaxed);
     }
 }
 
 /// What is left of a chunk of which some items are over.
+///
+/// See the example of [the module](self).
 #[derive(Debug)]
 pub struct Rest {
     /// The task, still to be ended.
@@ -210,24 +309,32 @@ pub struct Rest {
 }
 
 /// Takes items off the front of a chunk's packed input. False: the bytes are not a chunk's, or have fewer.
+///
+/// See the example of [the module](self).
 #[must_use]
 pub fn skip_items(input: &mut Vec<u8>, items: usize) -> bool {
     chunk::skip(input, items).is_some()
 }
 
 /// Appends the reply of a task whose input or result could not be carried, as said by the transport, in the worker.
+///
+/// See the example of [the module](self).
 pub fn write_codec_error(phase: CodecPhase, text: &str, reply: &mut Output<'_>) {
     frame::push_codec_error(phase, text, reply);
 }
 
 /// Runs `encode`, in which values that tasks are given or return are serialized once and no more, for transports where
 /// types do more than write when they are: ipc-channel's hand themselves over.
+///
+/// See the example of [the module](self).
 pub fn serializing_once<R>(encode: impl FnOnce() -> R) -> R {
     crate::codec::each_once(encode)
 }
 
 /// Puts another outcome in the place of that which an item of a chunk has, the last one in the output, which began at
 /// `start`: its result could not be carried, as said by the transport, in the worker.
+///
+/// See the example of [the module](self).
 pub fn refuse_item(start: usize, phase: CodecPhase, text: &str, output: &mut Output<'_>) {
     output.truncate(start);
     let start = frame::begin_item(output);
@@ -238,12 +345,16 @@ pub fn refuse_item(start: usize, phase: CodecPhase, text: &str, output: &mut Out
 /// The parent's side of tasks that run in another process.
 impl Task {
     /// Whether its work can cross: that of `submit` and `map` can, a closure cannot.
+    ///
+    /// See the example of [the module](self).
     #[must_use]
     pub fn is_portable(&self) -> bool {
         self.cell().header().vtable.remote.is_some()
     }
 
     /// Whether it is a chunk of `map`, whose items have outcomes of their own.
+    ///
+    /// See the example of [the module](self).
     #[must_use]
     pub fn has_items(&self) -> bool {
         self.cell().header().vtable.remote.is_some_and(|remote| remote.has_items)
@@ -255,12 +366,16 @@ impl Task {
     /// # Safety
     /// `owner` stays alive and at its address until the task was ended by [`finish`](Self::finish),
     /// [`fail`](Self::fail) or drop, none of which may be called under a lock that the owner's methods take.
+    ///
+    /// See the example of [the module](self).
     #[must_use = "false means that the task was cancelled"]
     pub unsafe fn set_remote_owner(&self, owner: *const Owner) -> bool {
         self.cell().header().set_remote_owner(owner)
     }
 
     /// Where the task is.
+    ///
+    /// See the example of [the module](self).
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.cell().header().place
@@ -276,6 +391,8 @@ impl Task {
     /// # Panics
     ///
     /// If the task is not portable.
+    ///
+    /// See the example of [the module](self).
     pub fn pack(&self, bytes: &mut Output<'_>) -> Result<Function, Cause> {
         let cell = self.cell();
         let remote = cell.header().vtable.remote.expect("the task is portable");
@@ -284,18 +401,24 @@ impl Task {
     }
 
     /// Whether it is still to be run: not cancelled, not expired.
+    ///
+    /// See the example of [the module](self).
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.cell().header().is_pending()
     }
 
     /// Whether its holder asked it to stop.
+    ///
+    /// See the example of [the module](self).
     #[must_use]
     pub fn is_stop_requested(&self) -> bool {
         self.cell().header().is_stop_requested()
     }
 
     /// Whether ending it runs user code of those who wait: callbacks, or an async task's waker.
+    ///
+    /// See the example of [the module](self).
     #[must_use]
     pub fn has_listeners(&self) -> bool {
         self.cell().header().has_user_listeners()
@@ -303,6 +426,8 @@ impl Task {
 
     /// Wakes the threads that sleep until this task is done, to [pick up](crate::assist::Assistant::pick_up) what they wait
     /// for. False: none sleeps.
+    ///
+    /// See the example of [the module](self).
     #[must_use = "false means that nobody comes"]
     pub fn wake_waiter(&self) -> bool {
         let header = self.cell().header();
@@ -310,12 +435,16 @@ impl Task {
     }
 
     /// The limit on its run, if it has one.
+    ///
+    /// See the example of [the module](self).
     #[must_use]
     pub fn run_limit(&self) -> Option<Duration> {
         self.cell().header().options()?.run_limit()
     }
 
     /// How many deaths of its worker it survives.
+    ///
+    /// See the example of [the module](self).
     #[must_use]
     pub fn retries(&self) -> u32 {
         self.cell().header().options().map_or(0, crate::options::TaskOptions::retry_limit)
@@ -324,6 +453,8 @@ impl Task {
     /// Ends the task with what came back and why; for a chunk of which items are left, takes in those that are over.
     ///
     /// The result's `Deserialize`, and callbacks and wakers of the future, run on this thread; panics are caught.
+    ///
+    /// See the example of [the module](self).
     pub fn finish(self, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
         let header = self.cell().header();
         // A task of which a part has run is not pending any more for its owner, but AWAY until it is over.

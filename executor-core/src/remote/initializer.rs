@@ -9,6 +9,19 @@ use std::fmt::{self, Display};
 use std::panic::Location;
 
 /// A function and its packed argument, for every worker process to run first.
+///
+/// ```
+/// use executor_core::remote::Initializer;
+///
+/// fn load(table: u32) -> Result<(), String> {
+///     if table == 0 { Err("there is no table 0".to_owned()) } else { Ok(()) }
+/// }
+///
+/// // What a worker is to run, and with which bytes; they are encoded in the parent, once.
+/// let initializer = Initializer::with(load, &7)?;
+/// assert_eq!(initializer.input, [7]);
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Initializer {
     /// What to run.
@@ -18,6 +31,8 @@ pub struct Initializer {
 }
 
 /// What an initializer said, or its panic.
+///
+/// See the example of [`Initializer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InitializerError(String);
 
@@ -31,6 +46,8 @@ impl std::error::Error for InitializerError {}
 
 impl Initializer {
     /// Without an argument.
+    ///
+    /// See the example of [`Initializer`].
     #[must_use]
     pub fn new<E: Display + 'static>(f: fn() -> Result<(), E>) -> Self {
         let descriptor = const { &Descriptor::new(types::<fn(), E>, run::<E>) };
@@ -42,6 +59,8 @@ impl Initializer {
     /// # Errors
     ///
     /// What the argument's `Serialize` said.
+    ///
+    /// See the example of [`Initializer`].
     pub fn with<A: Portable, E: Display + 'static>(f: fn(A) -> Result<(), E>, args: &A) -> Result<Self, String> {
         let descriptor = const { &Descriptor::new(types::<A, E>, run_with::<A, E>) };
         let mut input = Vec::new();
@@ -54,6 +73,8 @@ impl Initializer {
     /// # Errors
     ///
     /// The initializer's own.
+    ///
+    /// See the example of [`Initializer`].
     #[track_caller]
     pub fn read_reply(reply: &[u8]) -> Result<(), InitializerError> {
         let info = || TaskInfo::new(TaskId::next(), None, Location::caller());

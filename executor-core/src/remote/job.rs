@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::atomic::AtomicU32;
 
 /// Where a worker is with its task; tells afterwards where it died.
+///
+/// See the example of [the module](super).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Phase {
@@ -18,6 +20,8 @@ pub enum Phase {
 
 impl Phase {
     /// The phase of a number that another process wrote.
+    ///
+    /// See the example of [the module](super).
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
         match number {
@@ -41,6 +45,8 @@ impl fmt::Display for Phase {
 
 /// Who is told how far a job has come. What is told must be visible to the parent at once: the worker may die at any
 /// instruction.
+///
+/// See the example of [the module](super).
 pub trait Progress {
     /// The job enters a phase.
     fn enter(&mut self, phase: Phase);
@@ -57,6 +63,8 @@ pub trait Progress {
 }
 
 /// A task in its worker: the input, and where the reply goes.
+///
+/// See the example of [the module](super).
 pub struct Job<'a> {
     /// The packed input.
     pub input: &'a [u8],
