@@ -2,19 +2,22 @@
 //!
 //! An executor whose results lie in memory shared with its workers enlists an [`Assistant`]. A waiting thread then asks it
 //! again and again, for the short while in which looking is cheaper than sleeping; so a result passes from the worker to
-//! the waiter with nobody in between. A thread that sleeps may be woken to finish the result it waits for itself
-//! ([`Task::wake_waiter`](crate::task::Task::wake_waiter)).
+//! the waiter with nobody in between. When it goes to sleep, it listens to the workers' [bells](Bell), and fetches whenever
+//! one rings.
 
+pub use crate::listening::Bell;
+use crate::listening::{self, Woken, Word};
 use crate::spin;
 use parking_lot::RwLock;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// An executor that can be asked to fetch results.
 ///
 /// ```
-/// use executor_core::assist::{Assistant, Enlisted};
+/// use executor_core::assist::{Assistant, Bell, Enlisted};
 /// use executor_core::{ExecutorExt, SerialExecutor};
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -29,7 +32,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 ///         self.0.fetch_add(1, Relaxed);
 ///     }
 ///     fn end(&self, _found: bool) {}
-///     fn pick_up(&self) {}
+///     fn listen(&self, _bells: &mut Vec<Bell>) {}
 /// }
 ///
 /// let idle = Arc::new(Idle::default());
@@ -47,11 +50,13 @@ pub trait Assistant: Send + Sync {
     /// Fetches what is there, without waiting for anything. Runs the results' `Deserialize`, no other user code.
     fn fetch(&self);
 
-    /// The thread asks no more; unless it has `found` what it was waiting for, it goes to sleep now.
+    /// The thread asks no more; unless it has `found` what it was waiting for, it goes to sleep.
     fn end(&self, found: bool);
 
-    /// A thread was woken before what it waits for was there: finishes what was left for it. As for `fetch`.
-    fn pick_up(&self);
+    /// A thread is about to sleep: adds the bells that ring from now on when there is something to fetch, and fetches what
+    /// came before. A bell that rings while nobody listens to it must reach somebody else: the thread may have as many as
+    /// the system allows (some 127), or none, and it comes back only if it is to sleep again. As for `fetch`.
+    fn listen(&self, bells: &mut Vec<Bell>);
 }
 
 /// All assistants of this process.
@@ -108,10 +113,37 @@ impl All {
     }
 }
 
-/// Picks up what was left for the calling thread, which was woken early.
-pub(crate) fn pick_up() {
-    if COUNT.load(Ordering::Relaxed) > 0 {
-        All::now().each(|assistant| assistant.pick_up());
+/// What became of a thread that listened.
+pub(crate) enum Heard {
+    /// What it waited for is there.
+    Done,
+    TimedOut,
+    /// There is nothing to listen to, or no way to: it has to sleep otherwise.
+    Nothing,
+}
+
+/// Sleeps until what the calling thread waits for is there, and fetches whenever a bell rings.
+///
+/// `announce` says that it sleeps on `word`, and gives the word as it is then; `None`: what it waits for is there.
+pub(crate) fn listen(word: &impl Word, announce: impl Fn() -> Option<usize>, deadline: Option<Instant>) -> Heard {
+    if COUNT.load(Ordering::Relaxed) == 0 {
+        return Heard::Nothing;
+    }
+    let mut bells = Vec::new();
+    let mut heard = Woken::ByBell;
+    loop {
+        if heard == Woken::ByBell {
+            bells.clear();
+            // Not kept: an executor that ends meanwhile is not kept alive by who sleeps.
+            All::now().each(|assistant| assistant.listen(&mut bells));
+        }
+        let Some(expected) = announce() else { return Heard::Done };
+        heard = listening::sleep(word, expected, &bells, deadline);
+        match heard {
+            Woken::ByWord | Woken::ByBell => {}
+            Woken::TimedOut => return Heard::TimedOut,
+            Woken::NotAsleep => return Heard::Nothing,
+        }
     }
 }
 

@@ -18,12 +18,14 @@
 use crate::callback::{Callback, CallbackList};
 use crate::error::TaskError;
 use crate::header::{Header, Link, Vtable};
+use crate::listening;
 use crate::observer::Observer;
 use crate::options::TaskOptions;
 use crate::panic::{catch, contain};
 use crate::remote::RemoteWork;
 use crate::state::{
-    AWAY, CALLBACKS, COMPLETING, DONE, DRAINING, OBSERVED, PARKED, PHASE, REFERENCE, TIMED, phase, references,
+    AWAY, CALLBACKS, COMPLETING, DONE, DRAINING, LISTENING, OBSERVED, PARKED, PHASE, REFERENCE, TIMED, phase,
+    references,
 };
 use crate::sync::{Ordering, UnsafeCell, parking};
 use crate::task::Ended;
@@ -374,9 +376,9 @@ unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
             }
             return;
         }
-        let listeners = seen & (PARKED | OBSERVED);
+        let listeners = seen & (PARKED | LISTENING | OBSERVED);
         let leaving = if release && listeners == 0 { REFERENCE } else { 0 };
-        let next = ((seen & !(PARKED | OBSERVED)) | DONE) - leaving;
+        let next = ((seen ^ listeners) | DONE) - leaving;
         // ORDERING: Release publishes the outcome; Acquire takes over the observer slot. With no listeners the
         // reference goes in the same step: the cell may be freed at once and is not touched below.
         match header.state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
@@ -391,6 +393,9 @@ unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
     }
     if listeners & PARKED != 0 {
         parking::unpark_all(header.address());
+    }
+    if listeners & LISTENING != 0 {
+        listening::wake(&header.state);
     }
     if release {
         // SAFETY: the caller's reference goes.

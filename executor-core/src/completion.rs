@@ -8,9 +8,10 @@
 //! The list is linked through the members' observer slots. The set owns the members' handles, so a cell on the list
 //! lives until the set is closed; after that nothing is pushed and nothing is followed.
 
-use crate::assist;
+use crate::assist::{self, Heard};
 use crate::current;
 use crate::header::Header;
+use crate::listening;
 use crate::member::Member;
 use crate::observer::Observer;
 use crate::panic::contain;
@@ -41,6 +42,8 @@ pub(crate) struct ReadyList {
 enum Sleeper {
     /// A thread, in the parking lot under the list's address.
     Thread,
+    /// A thread that sleeps on the list's head, and on bells.
+    Listener,
     Task(Waker),
 }
 
@@ -76,7 +79,8 @@ impl ReadyList {
         let sleeper = self.sleeper.lock().clone();
         match sleeper {
             None => {}
-            Some(Sleeper::Thread) => _ = parking::unpark_all(self.key()),
+            Some(Sleeper::Thread) => parking::unpark_all(self.key()),
+            Some(Sleeper::Listener) => listening::wake(&self.head),
             Some(Sleeper::Task(waker)) => contain(|| waker.wake()),
         }
     }
@@ -98,6 +102,12 @@ impl ReadyList {
 
     /// Sleeps until a member is done or `deadline`; false if the deadline came first.
     fn sleep(&self, deadline: Option<Instant>) -> bool {
+        let announce = || self.announce(Sleeper::Listener).then_some(SLEEPING.addr());
+        match assist::listen(&self.head, announce, deadline) {
+            Heard::Done => return true,
+            Heard::TimedOut => return self.has_members(),
+            Heard::Nothing => {}
+        }
         if !self.announce(Sleeper::Thread) {
             return true;
         }

@@ -298,19 +298,20 @@ impl Header {
         self.has_listeners()
     }
 
-    /// Announces a sleeper; false if there is no need to sleep.
-    pub(crate) fn set_parked(&self) -> bool {
+    /// Announces a sleeper, by PARKED or LISTENING; gives the word as it is then. `None`: there is no need to sleep.
+    pub(crate) fn announce(&self, sleeper: usize) -> Option<usize> {
         let mut seen = self.load();
         while phase(seen) != DONE {
-            if seen & PARKED != 0 {
-                return true;
+            let next = seen | sleeper;
+            if seen == next {
+                return Some(seen);
             }
-            match self.state.compare_exchange_weak(seen, seen | PARKED, Ordering::Relaxed, Ordering::Acquire) {
-                Ok(_) => return true,
+            match self.state.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Acquire) {
+                Ok(_) => return Some(next),
                 Err(now) => seen = now,
             }
         }
-        false
+        None
     }
 
     /// Whether a sleeper may go on sleeping.

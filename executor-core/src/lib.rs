@@ -39,12 +39,14 @@ pub mod task;
 mod worker;
 
 pub mod assist;
+mod listening;
 mod spin;
 mod waiting;
 
 mod codec;
 mod codec_error;
 mod death;
+mod large_pages;
 mod output;
 pub mod remote;
 

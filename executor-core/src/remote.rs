@@ -424,16 +424,6 @@ impl Task {
         self.cell().header().has_user_listeners()
     }
 
-    /// Wakes the threads that sleep until this task is done, to [pick up](crate::assist::Assistant::pick_up) what they wait
-    /// for. False: none sleeps.
-    ///
-    /// See the example of [the module](self).
-    #[must_use = "false means that nobody comes"]
-    pub fn wake_waiter(&self) -> bool {
-        let header = self.cell().header();
-        header.is_parked() && crate::sync::parking::unpark_all(header.address())
-    }
-
     /// The limit on its run, if it has one.
     ///
     /// See the example of [the module](self).

@@ -1,7 +1,7 @@
 //! A short look before a sleep: a hand-over between two running threads costs 0.1 µs, a sleep and a wake-up 5 to 50.
 //!
 //! Each thread learns whether looking pays: a look that succeeds lengthens the next, one that fails halves it, and now
-//! and then a full one is tried again. On one processor nobody looks: the other side could not run meanwhile.
+//! and then a full one is tried again, the more rarely the longer it has not paid. On one processor nobody looks: the other side could not run meanwhile.
 
 use crate::sync::hint;
 use std::cell::Cell;
@@ -11,20 +11,28 @@ use std::sync::LazyLock;
 const MOST: u32 = 1024;
 /// The shortest look.
 const LEAST: u32 = 8;
-/// After this many failures in a row a full look is tried again.
-const RETRY: u32 = 32;
+/// After this many failures in a row a full look is tried again; then after twice as many, and so on.
+const FIRST_RETRY: u32 = 32;
+/// The longest time without a full look, in failures.
+const LAST_RETRY: u32 = 1024;
 
 static SEVERAL_PROCESSORS: LazyLock<bool> =
     LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1));
 
 thread_local! {
-    static LOOK: Cell<Look> = const { Cell::new(Look { budget: MOST, failures: 0 }) };
+    static LOOK: Cell<Look> = const { Cell::new(Look::NEW) };
 }
 
 #[derive(Clone, Copy)]
 struct Look {
     budget: u32,
     failures: u32,
+    /// A full look is tried again after so many failures.
+    retry: u32,
+}
+
+impl Look {
+    const NEW: Self = Self { budget: MOST, failures: 0, retry: FIRST_RETRY };
 }
 
 /// Looks for `found` for a while; true as soon as it is.
@@ -52,13 +60,13 @@ pub(crate) fn look(mut found: impl FnMut() -> bool) -> bool {
 }
 
 fn longer(look: Look) -> Look {
-    Look { budget: (look.budget * 2).min(MOST), failures: 0 }
+    Look { budget: (look.budget * 2).min(MOST), ..Look::NEW }
 }
 
 fn shorter(look: Look) -> Look {
-    if look.failures + 1 == RETRY {
-        Look { budget: MOST, failures: 0 }
+    if look.failures + 1 == look.retry {
+        Look { budget: MOST, failures: 0, retry: (look.retry * 2).min(LAST_RETRY) }
     } else {
-        Look { budget: (look.budget / 2).max(LEAST), failures: look.failures + 1 }
+        Look { budget: (look.budget / 2).max(LEAST), failures: look.failures + 1, ..look }
     }
 }

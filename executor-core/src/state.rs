@@ -58,6 +58,9 @@ pub(crate) const OWNED: usize = 1 << 10;
 /// Set with OWNED; cleared by the executor when the task comes back (`arrive`).
 pub(crate) const AWAY: usize = 1 << 11;
 
+/// Some thread sleeps on this very word, and on bells that others ring (`listening.rs`); the transition to DONE wakes it.
+pub(crate) const LISTENING: usize = 1 << 12;
+
 /// One reference to the cell: the executor side has one, the handle one, an armed clock one.
 pub(crate) const REFERENCE: usize = 1 << 16;
 

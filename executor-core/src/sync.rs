@@ -68,10 +68,10 @@ mod native {
             result != ParkResult::TimedOut
         }
 
-        /// Wakes who sleeps there; false if nobody did.
-        pub(crate) fn unpark_all(key: usize) -> bool {
+        /// Wakes who sleeps there.
+        pub(crate) fn unpark_all(key: usize) {
             // SAFETY: the key is the address of an object of ours (see `park`).
-            unsafe { parking_lot_core::unpark_all(key, DEFAULT_UNPARK_TOKEN) > 0 }
+            unsafe { parking_lot_core::unpark_all(key, DEFAULT_UNPARK_TOKEN) };
         }
     }
 }
@@ -131,11 +131,9 @@ macro_rules! model {
                     true
                 }
 
-                /// Whether anybody sleeps, a model does not know.
-                pub(crate) fn unpark_all(_key: usize) -> bool {
+                pub(crate) fn unpark_all(_key: usize) {
                     let _guard = LOT.0.lock().unwrap_or_else(PoisonError::into_inner);
                     LOT.1.notify_all();
-                    true
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! Blocking until one future is done: help, then look, then sleep.
 
-use crate::assist;
+use crate::assist::{self, Heard};
 use crate::header::Header;
+use crate::state::{LISTENING, PARKED};
 use crate::sync::parking;
 use crate::{current, worker};
 use std::ptr::NonNull;
@@ -31,17 +32,16 @@ pub(crate) unsafe fn wait(cell: NonNull<Header>, deadline: Option<Instant>) -> b
 }
 
 fn sleep(header: &Header, deadline: Option<Instant>) -> bool {
-    loop {
-        if !header.set_parked() {
-            return true;
-        }
-        let woken = parking::park(header.address(), || header.is_parked(), deadline);
-        if header.is_done() {
-            return true;
-        }
-        if !woken {
-            return false;
-        }
-        assist::pick_up();
+    match assist::listen(&header.state, || header.announce(LISTENING), deadline) {
+        Heard::Done => return true,
+        Heard::TimedOut => return header.is_done(),
+        Heard::Nothing => {}
     }
+    while header.announce(PARKED).is_some() {
+        let woken = parking::park(header.address(), || header.is_parked(), deadline);
+        if !woken {
+            return header.is_done();
+        }
+    }
+    true
 }

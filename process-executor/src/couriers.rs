@@ -41,8 +41,6 @@ struct State {
 struct Waiting {
     since: Instant,
     batch: Batch,
-    /// A thread that waits for one of its results was woken to take it.
-    offered: bool,
 }
 
 /// Whether this thread runs callbacks of that pool: it must not wait for the pool's end, which waits for it.
@@ -66,7 +64,7 @@ impl Couriers {
     /// Hands a batch over. If all threads are busy, the supervisor looks after it.
     pub(crate) fn push(&self, pool: &Arc<Pool>, batch: Batch) {
         let mut state = self.state.lock();
-        state.batches.push_back(Waiting { since: Instant::now(), batch, offered: false });
+        state.batches.push_back(Waiting { since: Instant::now(), batch });
         let is_idle = state.idle > 0;
         drop(state);
         if is_idle {
@@ -74,26 +72,6 @@ impl Couriers {
         } else {
             pool.call_supervisor();
         }
-    }
-
-    /// As `push`; but if a thread sleeps until one of the results is there, it is woken to finish them all itself. The caller
-    /// is the supervisor, which looks after the batch if that thread does not come.
-    pub(crate) fn offer(&self, pool: &Arc<Pool>, batch: Batch) {
-        let mut state = self.state.lock();
-        // Under the lock, so that it finds the batch.
-        let offered = batch.collected.iter().any(|collected| collected.entry.task.wake_waiter());
-        if !offered {
-            drop(state);
-            return self.push(pool, batch);
-        }
-        state.batches.push_back(Waiting { since: Instant::now(), batch, offered });
-    }
-
-    /// A batch that was offered to a waiting thread, which the caller may be.
-    pub(crate) fn take_offered(&self) -> Option<Batch> {
-        let mut state = self.state.lock();
-        let place = state.batches.iter().position(|waiting| waiting.offered)?;
-        state.batches.remove(place).map(|waiting| waiting.batch)
     }
 
     /// Sees to a batch that has waited too long; gives the time until the next look is due.

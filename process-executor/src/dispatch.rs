@@ -9,6 +9,8 @@
 //! A worker gets a task while it still runs another, so that it need not wait for the next: about `AHEAD` of work, or one
 //! task more if tasks take longer. What was dealt and not begun can be taken back at any time.
 
+mod balance;
+
 use crate::batch::Batch;
 use crate::entry::Entry;
 use crate::function::FunctionTable;
@@ -35,6 +37,8 @@ pub(crate) const IN_HAND: u64 = 3;
 pub(crate) const RESTING: u64 = 4;
 /// Taken out of the queue to be cancelled.
 pub(crate) const LOOSE: u64 = 5;
+/// Taken out of the queue to be put into a buffer; it goes back there.
+const PREPARING: u64 = 6;
 /// In a lane, whose number and slot follow.
 const IN_LANE: u64 = 1 << 63;
 const LANE_SHIFT: u32 = 40;
@@ -44,8 +48,6 @@ const AHEAD: u64 = 100_000;
 /// Tasks that take less are kept together with one worker, as long as it has less than this to do: waking another
 /// costs more.
 const CHEAP: u32 = 10_000;
-/// Tasks that take more are begun in order even if another worker has one ahead.
-const DEAR: u32 = 50_000;
 
 /// All that is under the lock.
 #[derive(Debug)]
@@ -165,6 +167,9 @@ impl Dispatch {
             match self.choose(&entry) {
                 Some(_) if entry.payload.is_unwieldy() => {
                     self.preparing = true;
+                    if entry.task.place().get() == QUEUE {
+                        entry.task.place().set(PREPARING);
+                    }
                     wakes.prepare = Some(entry);
                 }
                 Some(index) => self.put(index, entry, wakes),
@@ -175,30 +180,40 @@ impl Dispatch {
             }
         }
         self.want_workers(wakes);
+        self.watch_those_behind(wakes);
     }
 
     /// A large task is in a buffer now.
     pub(crate) fn end_preparing(&mut self, entry: Entry, wakes: &mut Wakes) {
-        self.preparing = false;
-        self.queue.push_front(entry);
         wakes.supervisor |= self.closed;
+        self.requeue_prepared(entry, wakes);
         self.deal(wakes);
+    }
+
+    /// The task that was taken out to be prepared goes back to the front, unless it was recalled meanwhile.
+    fn requeue_prepared(&mut self, entry: Entry, wakes: &mut Wakes) {
+        self.preparing = false;
+        if entry.task.place().get() == RECALLED {
+            self.husk(entry);
+            // It is large: whoever comes next may be long in coming.
+            wakes.supervisor = true;
+        } else {
+            self.put_back(entry);
+        }
     }
 
     /// There was no buffer to be had for a large task. If others are in flight, it waits until one of them is over; else it
     /// is given back.
     pub(crate) fn put_off_preparing(&mut self, entry: Entry, wakes: &mut Wakes) -> Option<Entry> {
-        self.preparing = false;
         wakes.supervisor |= self.closed;
-        if self.has_work_in_flight() {
-            self.queue.push_front(entry);
+        if self.has_work_in_flight() || entry.task.place().get() == RECALLED {
+            self.requeue_prepared(entry, wakes);
             return None;
         }
-        if entry.task.place().get() == QUEUE {
-            self.note_unqueued(&entry);
-            self.stats.failed += 1;
-            entry.task.place().set(IN_HAND);
-        }
+        self.preparing = false;
+        self.note_unqueued(&entry);
+        self.stats.failed += 1;
+        entry.task.place().set(IN_HAND);
         self.deal(wakes);
         Some(entry)
     }
@@ -272,6 +287,7 @@ impl Dispatch {
     }
 
     fn put(&mut self, index: usize, entry: Entry, wakes: &mut Wakes) {
+        let could_be_taken_over = self.has_free_hands();
         let Some(seat) = self.seats[index].as_mut() else { return self.queue.push_front(entry) };
         if let Some(porter) = seat.porter.clone() {
             return self.load_porter(index, porter, entry, wakes);
@@ -288,7 +304,7 @@ impl Dispatch {
             return;
         }
         let starts = seat.lane.depth() == 0;
-        wakes.supervisor |= self.watch.must_call(self.watch.limit_of(&entry), !starts);
+        wakes.supervisor |= self.watch.must_call(self.watch.limit_of(&entry), !starts && could_be_taken_over);
         seat.lane.put(entry, &self.functions, place_in(index));
         seat.dealt += 1;
         seat.idle_since = None;
@@ -303,28 +319,6 @@ impl Dispatch {
         if seat.lane.begin_oldest() {
             self.count_unqueued(1);
             wakes.room_freed = true;
-        }
-    }
-
-    /// A worker with nothing to do takes over what lies ready elsewhere behind a dear task, so that tasks begin in order.
-    fn advance_older(&mut self, wakes: &mut Wakes) {
-        loop {
-            if !self.seats.iter().flatten().any(|seat| seat.is_free(self.most_tasks)) {
-                return;
-            }
-            let functions = &self.functions;
-            let victim = self.seats.iter().position(|seat| {
-                seat.as_ref().is_some_and(|seat| seat.lane.depth() > 1 && seat.lane.youngest_cost(functions) >= DEAR)
-            });
-            let Some(victim) = victim else { return };
-            if !self.take_back(victim, 1) {
-                return;
-            }
-            let Some(entry) = self.queue.pop_front() else { return };
-            match self.choose(&entry) {
-                Some(index) => self.put(index, entry, wakes),
-                None => return self.queue.push_front(entry),
-            }
         }
     }
 
@@ -347,22 +341,11 @@ impl Dispatch {
         self.queue.push_front(entry);
     }
 
-    /// A worker seems stuck with one task: what lies behind it goes to those that have nothing to do, or could be started.
-    pub(crate) fn rescue(&mut self, index: usize, wakes: &mut Wakes) {
-        let is_free = |seat: &Seat| seat.is_free(self.most_tasks);
-        let others = self.seats.iter().any(|seat| seat.as_ref().map_or(!self.stopping, is_free));
-        if others && self.take_back(index, SLOTS) {
-            if let Some(seat) = self.seats[index].as_mut() {
-                seat.stuck = true;
-            }
-            self.deal(wakes);
-        }
-    }
-
     /// Drops what is left of recalled tasks if there is nothing else in the queue.
     pub(crate) fn drop_recalled(&mut self) {
         if self.recalled > 0 && self.recalled == self.queue.len() {
             self.recalled = 0;
+            debug_assert!(self.queue.iter().all(|entry| entry.task.place().get() == RECALLED), "none is lost");
             self.husks.extend(std::mem::take(&mut self.queue));
         }
     }
@@ -427,7 +410,7 @@ impl Dispatch {
     /// A task is about to be cancelled or to expire.
     pub(crate) fn recall(&mut self, place: &Place) -> bool {
         let recalled = match place.get() {
-            whereabouts @ (QUEUE | LOOSE | 0) => {
+            whereabouts @ (QUEUE | LOOSE | PREPARING | 0) => {
                 self.recalled += usize::from(whereabouts == QUEUE);
                 true
             }

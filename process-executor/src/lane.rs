@@ -431,10 +431,15 @@ impl Lane {
         })
     }
 
-    /// The shortest limit of the tasks in flight.
-    pub(crate) fn shortest_limit(&self, default: Option<Duration>) -> Option<Duration> {
-        let tasks = (self.oldest..self.next).filter_map(|number| self.in_flight[index(number)].as_ref());
-        tasks.filter(|task| task.entry.timed).filter_map(|task| task.entry.task.run_limit().or(default)).min()
+    /// How soon one of the tasks in flight could be due to be ended, if it begins now: one that was stopped, at once; one with
+    /// a limit, when that has passed.
+    pub(crate) fn first_due(&self, default: Option<Duration>) -> Option<Duration> {
+        let due = |task: &InFlight| match &task.entry {
+            entry if entry.stopping => Some(Duration::ZERO),
+            entry if entry.timed => entry.task.run_limit().or(default),
+            _ => None,
+        };
+        (self.oldest..self.next).filter_map(|number| self.in_flight[index(number)].as_ref().and_then(due)).min()
     }
 
     /// How many tasks wait for their turn, for drivers that check the books.

@@ -58,6 +58,9 @@ pub(crate) const IN_BUFFER: u32 = u32::MAX;
 /// In a message of ipc-channel. Of such a reply the slot has the first byte, which says what kind it is.
 pub(crate) const IN_MESSAGE: u32 = u32::MAX - 1;
 
+/// The bell: it is to be rung, which makes it 0.
+pub(crate) const ARMED: u32 = 1;
+
 /// The items of this task are timed: the worker notes when each begins.
 pub(crate) const TIMED: u32 = 1;
 /// Buffers were sent along with the reply.
@@ -104,7 +107,8 @@ pub(crate) struct FunctionEntry {
 pub(crate) struct Head {
     /// 1 while the worker sleeps, or is about to: who gives it work wakes it (a futex).
     pub(crate) asleep: Line,
-    /// 1 while nobody in the parent looks for results: the worker rings the bell for the next.
+    /// `ARMED` while nobody in the parent looks for results: the worker rings for the next. A futex on which threads of the
+    /// parent sleep.
     pub(crate) bell: Line,
     /// How many reply blocks the parent has given back, ever.
     pub(crate) replies_taken: Line,
@@ -126,6 +130,13 @@ const _: () = assert!(size_of::<Head>() <= HEAD && size_of::<Slot>() == 128);
 /// The shared memory of one worker, as either side has it.
 #[derive(Debug)]
 pub(crate) struct Shared(Mapping);
+
+/// Its bell.
+impl AsRef<AtomicU32> for Shared {
+    fn as_ref(&self) -> &AtomicU32 {
+        &self.head().bell.0
+    }
+}
 
 impl Shared {
     /// Takes a mapping of `SIZE` bytes over; `None` if it has not as many.

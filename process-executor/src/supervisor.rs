@@ -11,6 +11,7 @@ mod deaths;
 mod limits;
 
 use crate::batch::Batch;
+use crate::layout::ARMED;
 use crate::link::{Event, Link};
 use crate::message::Message;
 use crate::pool::Pool;
@@ -67,8 +68,10 @@ struct Worker {
     ending: Option<Ending>,
     /// It was told to retire.
     retired: Option<Instant>,
-    /// The oldest slot at the last tick, to see whether it moves.
+    /// The oldest slot at the last look, to see whether it moves.
     position: u64,
+    /// How many tasks it had been given at the last look.
+    dealt: u64,
     memory_looked_at: Instant,
 }
 
@@ -213,7 +216,7 @@ impl Supervisor {
     fn hand_over(&self, batch: Batch) -> bool {
         let any = !batch.is_empty();
         if any {
-            self.pool.couriers().offer(&self.pool, batch);
+            self.pool.couriers().push(&self.pool, batch);
         }
         any
     }
@@ -257,7 +260,7 @@ impl Supervisor {
     fn start_worker(&mut self, index: usize) -> io::Result<()> {
         let Started { process, lane, link, sender, welcome } =
             process::start(self.pool.settings(), self.pool.image(), index, &self.environment)?;
-        lane.shared().head().bell.0.store(1, Ordering::SeqCst);
+        lane.shared().head().bell.0.store(ARMED, Ordering::SeqCst);
         let seated = self
             .listen_to(index, &process, &link)
             .and_then(|()| sender.map(|sender| Porter::start(&self.pool, index, &link, sender)).transpose())
@@ -275,6 +278,7 @@ impl Supervisor {
             ending: None,
             retired: None,
             position: 0,
+            dealt: 0,
             memory_looked_at: now,
         });
         Ok(())

@@ -181,6 +181,9 @@ pub(crate) fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_
 }
 
 /// Receives bytes, and the descriptors that came along. 0 bytes: the other end is gone. `wait`: blocks until something comes.
+///
+/// It waits in `recvmsg` itself, which keeps to the socket it was given; `poll` asks for the number again, which may be
+/// another file's by then.
 pub(crate) fn receive(
     socket: impl AsFd,
     bytes: &mut [u8],
@@ -215,6 +218,11 @@ pub(crate) fn sleep_while(word: &AtomicU32, expected: u32, limit: Option<Duratio
 /// Wakes who sleeps on `word`.
 pub(crate) fn wake(word: &AtomicU32) {
     let _ = futex::wake(word, futex::Flags::empty(), u32::MAX);
+}
+
+/// Wakes one of those who sleep on `word`; false if nobody does.
+pub(crate) fn wake_one(word: &AtomicU32) -> bool {
+    futex::wake(word, futex::Flags::empty(), 1).is_ok_and(|woken| woken > 0)
 }
 
 /// Signals a process group by its leader's number. Only before the leader was reaped: until then the number is taken. An

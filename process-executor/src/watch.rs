@@ -9,24 +9,34 @@ use std::time::{Duration, Instant};
 pub(crate) const MEMORY_TICK: Duration = Duration::from_millis(20);
 /// A worker that has not moved on for so long while tasks lie ready behind the one that runs gives them back.
 pub(crate) const STUCK_TICK: Duration = Duration::from_millis(1);
+/// How often the pool is looked at while it is in use, whatever the workers say: a task that writes over the memory it shares
+/// with its parent may also silence the bell.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Under the pool's lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Watch {
     /// The limit on the run of tasks that have none of their own.
     run_limit: Option<Duration>,
     /// How often it must look at a worker that has a task, whatever that is.
-    tick: Option<Duration>,
+    tick: Duration,
     /// When it looks next; `None` is when it is called.
     next: Option<Instant>,
-    /// It looks within `STUCK_TICK`.
-    soon: bool,
+    /// How long it waits at most, counted from any time until it begins to look again.
+    pause: Option<Duration>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { run_limit: None, tick: HEARTBEAT, next: None, pause: None }
+    }
 }
 
 impl Watch {
     pub(crate) fn new(settings: &Settings) -> Self {
         let has_memory_limit = settings.soft_memory_limit.or(settings.hard_memory_limit).is_some();
-        Self { run_limit: settings.run_limit, tick: has_memory_limit.then_some(MEMORY_TICK), ..Self::default() }
+        let tick = if has_memory_limit { MEMORY_TICK } else { HEARTBEAT };
+        Self { run_limit: settings.run_limit, tick, ..Self::default() }
     }
 
     /// How long a task may run.
@@ -37,30 +47,31 @@ impl Watch {
     /// The supervisor begins to look. What is dealt from now on it may miss.
     pub(crate) fn begin(&mut self) {
         self.next = None;
-        self.soon = false;
+        self.pause = None;
     }
 
     /// It has looked, and does so again after this time.
     pub(crate) fn end(&mut self, wait: Option<Duration>) {
         if self.next.is_none() {
             self.next = wait.and_then(|wait| Instant::now().checked_add(wait));
-            self.soon = wait.is_some_and(|wait| wait <= STUCK_TICK);
+            self.pause = wait;
         }
     }
 
-    /// A task was dealt, with a limit or without, behind another or not. True: the supervisor is to be called.
+    /// A task was dealt, with a limit or without, behind another that may be stuck or not. True: the supervisor is to be
+    /// called.
     pub(crate) fn must_call(&mut self, limit: Option<Duration>, behind: bool) -> bool {
-        if self.soon {
+        let stuck = behind.then_some(STUCK_TICK);
+        let within = [limit, stuck].into_iter().flatten().fold(self.tick, Duration::min);
+        if self.pause.is_some_and(|pause| pause <= within) {
             return false;
         }
-        let stuck = behind.then_some(STUCK_TICK);
-        let Some(within) = [limit, self.tick, stuck].into_iter().flatten().min() else { return false };
         let now = Instant::now();
         let late = self.next.is_none_or(|next| now.checked_add(within).is_some_and(|time| time < next));
         if late {
             // It is on its way then.
             self.next = Some(now);
-            self.soon = true;
+            self.pause = Some(Duration::ZERO);
         }
         late
     }

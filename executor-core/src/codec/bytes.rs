@@ -4,6 +4,7 @@
 //! `serialize_u8` is one byte. For types that do so always, the compiler makes the question disappear, and of the loop
 //! it makes a copy.
 
+use crate::large_pages::prefer_large_pages;
 use crate::output::Output;
 use serde::Serialize;
 use serde::ser::{Impossible, Serializer};
@@ -29,7 +30,12 @@ pub(super) fn extend<T: Serialize>(bytes: &mut Output<'_>, items: impl Iterator<
 /// The bytes of a sequence that fills `bytes` exactly; `None` if it does not.
 pub(super) fn whole(bytes: &[u8]) -> Option<Vec<u8>> {
     match postcard::take_from_bytes::<&[u8]>(bytes) {
-        Ok((value, [])) => Some(value.to_vec()),
+        Ok((value, [])) => {
+            let mut copy = Vec::with_capacity(value.len());
+            prefer_large_pages(copy.spare_capacity_mut());
+            copy.extend_from_slice(value);
+            Some(copy)
+        }
         _ => None,
     }
 }

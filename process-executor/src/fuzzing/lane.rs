@@ -307,7 +307,7 @@ impl<'e> Driver<'e> {
             if let Some(running) = seat.lane.running() {
                 let _ = (running.limit(None), running.ran(), running.items, running.entry.stopping);
             }
-            let _ = seat.lane.shortest_limit(None);
+            let _ = seat.lane.first_due(None);
             assert!(!seat.lane.is_spoiled() || (index == WILD && !self.good_workers));
             let _ = seat.link.read();
             assert!(seat.lane.first_reply(take(script)).len() <= BLOCK);

@@ -6,17 +6,17 @@ use crate::carrier;
 use crate::couriers;
 use crate::dispatch::{Dispatch, LOOSE, Wakes};
 use crate::entry::{Entry, Parts, Payload};
+use crate::layout::ARMED;
 use crate::link::ReplyBuffers;
 use executor_core::Stats;
-use executor_core::assist::Assistant;
+use executor_core::assist::{Assistant, Bell};
 use executor_core::remote::{Cause, Reply, Rest, skip_items};
 use executor_core::task::Task;
-use parking_lot::MutexGuard;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
-/// How long a waiting thread tries to turn the bells on: far longer than the lock is held, and nothing to one that sleeps next.
+/// How long a thread that goes to sleep tries to listen: far longer than the lock is held, and nothing to one that sleeps.
 const MOMENT: Duration = Duration::from_micros(50);
 
 impl Pool {
@@ -134,9 +134,12 @@ impl Pool {
     }
 
     // Bells. While threads of the program fetch results one after the other, workers do not ring; the supervisor then looks
-    // every `TICK` whether they still do. A waiting thread fetches for all pools of the program, so it does not wait for the
-    // lock of one: a bell that stays on costs time, and the next that fetches turns it off; one that stays off is turned on
-    // by the supervisor, which takes what came meanwhile.
+    // every `TICK` whether they still do. A thread that sleeps for a result listens to the bells itself; one that rings while
+    // nobody listens to it is the supervisor's.
+    //
+    // A waiting thread fetches for all pools of the program, so it does not wait for the lock of one: a bell that stays on
+    // costs time, and the next that fetches turns it off; one that stays off is turned on by the supervisor, which takes what
+    // came meanwhile.
 
     /// A thread of the program fetches: no bells for the time being.
     pub(super) fn note_fetch(&self) {
@@ -145,30 +148,25 @@ impl Pool {
         if self.bells.load(Ordering::Relaxed)
             && let Some(dispatch) = self.dispatch.try_lock()
         {
-            self.set_bells(dispatch, false);
+            self.set_bells(&dispatch, false);
+            drop(dispatch);
             self.call_supervisor();
         }
     }
 
-    /// From now on results are rung for; those that came before are the caller's to look for.
-    fn ring_again(&self) {
-        self.set_bells(self.dispatch.lock(), true);
-    }
-
-    /// As `ring_again`, for a waiting thread before it sleeps.
-    fn try_ring_again(&self) {
-        if let Some(dispatch) = self.dispatch.try_lock_for(MOMENT) {
-            self.set_bells(dispatch, true);
-        }
-    }
-
-    /// Under the lock, so that what `bells` says is what the workers have been told.
-    fn set_bells(&self, dispatch: MutexGuard<'_, Dispatch>, on: bool) {
+    /// Turns the bells on or off. Who turns them on looks for results afterwards: those that came before were not rung for.
+    fn set_bells(&self, dispatch: &Dispatch, on: bool) {
         self.bells.store(on, Ordering::Relaxed);
-        for seat in dispatch.seats.iter().flatten() {
-            // ORDERING: SeqCst, as is the worker's end of a task: either it sees the bell, or the result is seen after this.
-            seat.lane.shared().head().bell.0.store(u32::from(on), Ordering::SeqCst);
+        let value = if on { ARMED } else { 0 };
+        for bell in dispatch.seats.iter().flatten().map(|seat| &seat.lane.shared().head().bell.0) {
+            // A line that the worker looks at is not taken away from it for nothing.
+            if bell.load(Ordering::Relaxed) != value {
+                bell.store(value, Ordering::Relaxed);
+            }
         }
+        // ORDERING: the worker ends a task and then looks at the bell, both SeqCst: either it sees the bell, or the result is
+        // seen after this.
+        fence(Ordering::SeqCst);
     }
 
     /// For the supervisor, before it sleeps: bells on, unless threads of the program have fetched since `seen`; then when to
@@ -178,7 +176,7 @@ impl Pool {
         if !self.bells.load(Ordering::Relaxed) && std::mem::replace(seen, fetches) != fetches {
             return Some(TICK);
         }
-        self.ring_again();
+        self.set_bells(&self.dispatch.lock(), true);
         None
     }
 }
@@ -203,17 +201,22 @@ impl Assistant for Fetcher {
         if self.0.looking_pays.load(Ordering::Relaxed) != found {
             self.0.looking_pays.store(found, Ordering::Relaxed);
         }
-        if !found && !self.0.bells.load(Ordering::Relaxed) {
-            self.0.try_ring_again();
-            // What came before the bells were on was not rung for.
-            self.0.try_collect();
-        }
     }
 
-    fn pick_up(&self) {
-        while let Some(mut batch) = self.0.couriers.take_offered() {
-            self.0.finish(&mut batch, false);
-        }
+    fn listen(&self, bells: &mut Vec<Bell>) {
+        let Some(dispatch) = self.0.dispatch.try_lock_for(MOMENT) else {
+            // It turns the bells on, and takes what is there.
+            return self.0.call_supervisor();
+        };
+        let mut batch = SPARE.take();
+        self.0.with_locked(dispatch, |dispatch, wakes| {
+            self.0.set_bells(dispatch, true);
+            self.0.gather(dispatch, &mut batch, wakes);
+            // Of others the supervisor hears.
+            let busy = dispatch.seats.iter().flatten().filter(|seat| seat.lane.depth() > 0);
+            bells.extend(busy.map(|seat| Bell::new(seat.lane.shared().clone(), ARMED)));
+        });
+        self.0.finish_and_keep(batch);
     }
 }
 

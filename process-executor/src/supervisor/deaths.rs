@@ -10,6 +10,7 @@ use crate::lane::Interrupted;
 use crate::link::Event;
 use crate::pool::Pool;
 use crate::seat::SeatState;
+use crate::system;
 use executor_core::Death;
 use executor_core::remote::{Cause, Phase};
 use std::process::ExitStatus;
@@ -88,6 +89,8 @@ impl Pool {
                 dispatch.unload_porter(wakes);
                 dispatch.return_unbegun(entry, wakes);
             }
+            // Who listens to it turns to the others.
+            system::wake(seat.lane.shared().as_ref().as_ref());
             let wreck = seat.lane.salvage(&seat.link, &mut batch.bytes);
             dispatch.stats.bytes_sent += seat.lane.bytes_sent();
             dispatch.stats.deaths += u64::from(!expected && seat.state != SeatState::Starting);

@@ -5,7 +5,7 @@ use crate::lane::Running;
 use crate::seat::{Seat, SeatState};
 use crate::settings::Settings;
 use crate::system;
-use crate::watch::{MEMORY_TICK, STUCK_TICK};
+use crate::watch::{HEARTBEAT, MEMORY_TICK, STUCK_TICK};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -87,10 +87,14 @@ impl Supervisor {
         }
         let look_at_memory = now >= worker.memory_looked_at + MEMORY_TICK;
         let in_hand = self.pool.in_hand();
-        let (position, pid) = (&mut worker.position, worker.process.pid());
+        let (position, dealt, pid) = (&mut worker.position, &mut worker.dealt, worker.process.pid());
         self.pool.with_dispatch(|dispatch, _| {
             let leave = dispatch.wants_to_leave(index, settings.keep_alive, now, in_hand);
+            let could_be_taken_over = dispatch.has_free_hands();
             let Some(seat) = dispatch.seats[index].as_mut() else { return };
+            if std::mem::replace(dealt, seat.dealt) != seat.dealt || seat.lane.depth() > 0 {
+                sooner(&mut finding.wait, Some(HEARTBEAT));
+            }
             if seat.lane.depth() == 0 {
                 match leave {
                     Some(Duration::ZERO) => {
@@ -105,7 +109,7 @@ impl Supervisor {
             if seat.lane.is_spoiled() {
                 finding.end = Some(Ending::Spoiled);
             }
-            if seat.lane.depth() > 1 {
+            if seat.lane.depth() > 1 && could_be_taken_over {
                 finding.stuck = seat.lane.position() == *position;
                 sooner(&mut finding.wait, Some(STUCK_TICK));
             }
@@ -222,15 +226,12 @@ impl Supervisor {
     }
 }
 
-/// The limits of the task that runs.
+/// The limits of the task that runs, and of those behind it.
 fn look_at_task(seat: &mut Seat, settings: &Settings, finding: &mut Finding) {
-    let Some(running) = seat.lane.running() else {
-        // What lies there has not begun yet; a limit cannot pass sooner than its length from now.
-        if let Some(limit) = seat.lane.shortest_limit(settings.run_limit) {
-            sooner(&mut finding.wait, Some(limit));
-        }
-        return;
-    };
+    // What has not begun yet may begin any time.
+    let due = seat.lane.first_due(settings.run_limit);
+    sooner(&mut finding.wait, due.map(|due| due.max(STUCK_TICK)));
+    let Some(running) = seat.lane.running() else { return };
     if running.entry.stopping {
         finding.end = Some(Ending::Stopped);
         return;

@@ -11,7 +11,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// What the connection's thread shares with the worker's.
 pub(super) struct Connection {
@@ -87,12 +87,25 @@ impl Connection {
         }
     }
 
-    /// Sends a message, if the socket is still the socket: a task may have closed all descriptors, and its number may be
-    /// another file's now. Without a connection this process is of no use, and ends.
-    pub(super) fn send(&self, message: Message, file: Option<&OwnedFd>) {
+    /// There are results: a thread of the parent that sleeps for one comes, or, if there is none, the supervisor.
+    pub(super) fn ring(&self, bell: &AtomicU32) {
+        self.check();
+        if !system::wake_one(bell) {
+            self.send(Message::Bell, None);
+        }
+    }
+
+    /// Whether the socket is still the socket: a task may have closed all descriptors, and its number may be another file's
+    /// now. Without a connection this process is of no use, and ends.
+    fn check(&self) {
         if self.identity.is_none() || system::file_identity(&self.socket) != self.identity {
             end_group();
         }
+    }
+
+    /// Sends a message.
+    pub(super) fn send(&self, message: Message, file: Option<&OwnedFd>) {
+        self.check();
         let files = file.map(AsFd::as_fd);
         loop {
             match message.send(&self.socket, files.as_slice()) {

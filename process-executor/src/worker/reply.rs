@@ -178,6 +178,6 @@ impl<'a> Replies<'a> {
 pub(super) fn ring(shared: &Shared, connection: &Connection) {
     let bell = &shared.head().bell.0;
     if bell.load(Ordering::SeqCst) != 0 && bell.swap(0, Ordering::SeqCst) != 0 {
-        connection.send(Message::Bell, None);
+        connection.ring(bell);
     }
 }

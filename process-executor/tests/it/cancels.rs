@@ -1,5 +1,6 @@
 //! S6 in its better form: `cancel` says exactly whether a task ran, wherever it lies, and whatever dies meanwhile.
 
+use crate::bytes::{Bytes, MIB};
 use crate::processes;
 use crate::support::{Gate, Pass, Scratch, append, assert_works, double, outcome, pool, read_lines, until};
 use crate::watchdog::{step, watched};
@@ -8,12 +9,17 @@ use process_executor::WorkerState;
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::thread;
+use std::time::Duration;
 
 const TASKS: u64 = 5000;
 
 fn note((log, number): (String, u64)) -> u64 {
     append(&log, &format!("{number}\n"));
     2 * number
+}
+
+fn hold(pass: Pass) {
+    pass.go();
 }
 
 /// Cancels every other task while they run, some of them while their workers are killed.
@@ -76,9 +82,6 @@ fn s6_exact_while_workers_die() {
 /// Also what lies ready at a busy worker can be cancelled, and is free of it at once.
 #[test]
 fn s6_ready_at_a_worker() {
-    fn hold(pass: Pass) {
-        pass.go();
-    }
     watched(|| {
         let pool = pool(1);
         let gate = Gate::new();
@@ -117,5 +120,33 @@ fn m9_a_dropped_map() {
         let ran = read_lines(&log).len();
         assert_works(&pool);
         assert_eq!(read_lines(&log).len(), ran);
+    });
+}
+
+/// A large argument that waited is put into memory of its own when its turn comes; cancelled meanwhile, it costs no other task.
+#[test]
+fn a_large_task_is_cancelled_while_it_is_prepared() {
+    watched(|| {
+        let pool = pool(1);
+        for round in 0..60 {
+            let gate = Gate::new();
+            let first = pool.submit(hold, gate.pass()).unwrap();
+            gate.wait_arrivals(1);
+            // With tasks before it, it waits as plain bytes.
+            let before: Vec<_> = (0..300).map(|number| pool.submit(double, number).unwrap()).collect();
+            let large = pool.submit(|bytes: Bytes| bytes.is_pattern(), Bytes::pattern(32 * MIB)).unwrap();
+            let behind = pool.submit(double, round).unwrap();
+            gate.open();
+            // The supervisor hears of the end of the first, and prepares the large one.
+            thread::sleep(Duration::from_millis(round % 30));
+            let cancelled = large.cancel();
+            outcome("the first", first).unwrap();
+            before.into_iter().for_each(|one| _ = outcome("one before it", one).unwrap());
+            assert_eq!(outcome(&format!("round {round}: the one behind it"), behind).unwrap(), 2 * round);
+            match outcome("the large one", large) {
+                Ok(right) => assert!(right && !cancelled),
+                Err(error) => assert!(cancelled && matches!(error, TaskError::Cancelled(_)), "{error}"),
+            }
+        }
     });
 }

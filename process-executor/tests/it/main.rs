@@ -22,6 +22,7 @@ mod proof;
 mod states;
 
 mod limits;
+mod listening;
 mod memory;
 mod nested;
 mod orders;

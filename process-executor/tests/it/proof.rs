@@ -43,6 +43,10 @@ fn a_worker_holds_what_it_was_given() {
         let holding: Vec<_> = (0..3).map(|_| pool.submit(hold, gate.pass()).unwrap()).collect();
         gate.wait_arrivals(3);
         for worker in pool.workers() {
+            let is_noting = |(_, leads): &(u32, String)| leads.ends_with("/arrived");
+            until("its task has closed what it wrote to", || {
+                !processes::descriptors(worker.pid()).iter().any(is_noting)
+            });
             assert_clean(worker.pid(), &inherited);
         }
         gate.open();

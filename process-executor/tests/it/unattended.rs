@@ -73,6 +73,23 @@ fn a_shorter_run_limit() {
     });
 }
 
+/// A limit is met although the task began behind one that has none, and no worker could take it over.
+#[test]
+fn a_run_limit_behind_a_task_that_has_none() {
+    watched(|| {
+        let pool = pool(1);
+        for _ in 0..ROUNDS {
+            let gate = Gate::new();
+            let first = told(&pool.submit(hold, Some(gate.pass())).unwrap());
+            gate.wait_arrivals(1);
+            let limited = pool.submit_with(TaskOptions::new().run_timeout(SHORT), for_ever, ()).unwrap();
+            gate.open();
+            assert_told("the first", &first, true);
+            assert_told("a limit that passes", &told(&limited), false);
+        }
+    });
+}
+
 #[test]
 fn a_memory_limit() {
     fn eat(_: ()) {

@@ -1,0 +1,25 @@
+//! Large pages for large memory that is about to be written: the system gives the first touch of each page a page fault, and a
+//! large page takes the place of 512 small ones.
+
+use std::mem::MaybeUninit;
+
+/// Less is not worth a system call.
+#[cfg(target_os = "linux")]
+const WORTHWHILE: usize = 4 * 1024 * 1024;
+
+/// Asks for large pages where `memory` comes to lie, which nobody has written to yet. A hint: nothing else depends on it.
+#[cfg(target_os = "linux")]
+pub(crate) fn prefer_large_pages(memory: &mut [MaybeUninit<u8>]) {
+    use rustix::mm::{Advice, madvise};
+    if memory.len() < WORTHWHILE {
+        return;
+    }
+    let page = rustix::param::page_size();
+    let skipped = memory.as_ptr().align_offset(page);
+    let length = (memory.len() - skipped) / page * page;
+    // SAFETY: whole pages inside of `memory`, whose content the advice leaves as it is.
+    let _ = unsafe { madvise(memory.as_mut_ptr().add(skipped).cast(), length, Advice::LinuxHugepage) };
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn prefer_large_pages(_memory: &mut [MaybeUninit<u8>]) {}

@@ -1,0 +1,56 @@
+//! What lies ready behind a task that takes long goes to a worker that has nothing to do.
+
+use super::{Dispatch, Wakes};
+use crate::layout::SLOTS;
+use crate::seat::Seat;
+
+/// Tasks that take more, in nanoseconds, are begun in order even if another worker has one ahead.
+const DEAR: u32 = 50_000;
+
+impl Dispatch {
+    /// A worker with nothing to do takes over what lies ready elsewhere behind a dear task, so that tasks begin in order.
+    pub(super) fn advance_older(&mut self, wakes: &mut Wakes) {
+        loop {
+            if !self.seats.iter().flatten().any(|seat| seat.is_free(self.most_tasks)) {
+                return;
+            }
+            let functions = &self.functions;
+            let victim = self.seats.iter().position(|seat| {
+                seat.as_ref().is_some_and(|seat| seat.lane.depth() > 1 && seat.lane.youngest_cost(functions) >= DEAR)
+            });
+            let Some(victim) = victim else { return };
+            if !self.take_back(victim, 1) {
+                return;
+            }
+            let Some(entry) = self.queue.pop_front() else { return };
+            match self.choose(&entry) {
+                Some(index) => self.put(index, entry, wakes),
+                None => return self.queue.push_front(entry),
+            }
+        }
+    }
+
+    /// A worker seems stuck with one task: what lies behind it goes to those that have nothing to do, or could be started.
+    pub(crate) fn rescue(&mut self, index: usize, wakes: &mut Wakes) {
+        if self.has_free_hands() && self.take_back(index, SLOTS) {
+            if let Some(seat) = self.seats[index].as_mut() {
+                seat.stuck = true;
+            }
+            self.deal(wakes);
+        }
+    }
+
+    /// Whether a worker has nothing to do, or could be started: it could take over what lies behind others.
+    pub(crate) fn has_free_hands(&self) -> bool {
+        let is_free = |seat: &Seat| seat.is_free(self.most_tasks);
+        self.seats.iter().any(|seat| seat.as_ref().map_or(!self.stopping, is_free))
+    }
+
+    /// If somebody could take over what lies behind others, the supervisor looks in time whether those others are stuck.
+    pub(super) fn watch_those_behind(&mut self, wakes: &mut Wakes) {
+        let any_behind = || self.seats.iter().flatten().any(|seat| seat.lane.depth() > 1);
+        if self.has_free_hands() && any_behind() {
+            wakes.supervisor |= self.watch.must_call(None, true);
+        }
+    }
+}
