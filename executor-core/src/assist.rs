@@ -138,6 +138,10 @@ pub(crate) fn listen(word: &impl Word, announce: impl Fn() -> Option<usize>, dea
             All::now().each(|assistant| assistant.listen(&mut bells));
         }
         let Some(expected) = announce() else { return Heard::Done };
+        // The system may find a bell that has rung before it finds that the time is up, again and again.
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Heard::TimedOut;
+        }
         heard = listening::sleep(word, expected, &bells, deadline);
         match heard {
             Woken::ByWord | Woken::ByBell => {}

@@ -74,7 +74,7 @@ mod linux {
     /// The kernel takes so many words, our own included.
     const MOST: usize = 128;
 
-    /// Set once the system has refused.
+    /// The system does not have the call, or does not allow it.
     static DEAF: AtomicBool = AtomicBool::new(false);
 
     /// A word of which the kernel watches the lower 32 bits.
@@ -116,8 +116,9 @@ mod linux {
             Ok(0) => Woken::ByWord,
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Woken::ByBell,
             Err(Errno::TIMEDOUT) => Woken::TimedOut,
-            Err(_) => {
-                DEAF.store(true, Ordering::Relaxed);
+            Err(error) => {
+                let is_unknown = matches!(error, Errno::NOSYS | Errno::PERM | Errno::INVAL);
+                DEAF.store(is_unknown, Ordering::Relaxed);
                 Woken::NotAsleep
             }
         }

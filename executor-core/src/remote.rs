@@ -234,7 +234,7 @@ impl Reply<'_> {
 /// Why a task is over, or its worker.
 ///
 /// See the example of [the module](self).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Cause {
     /// The worker replied.
     Replied,

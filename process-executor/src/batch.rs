@@ -5,6 +5,7 @@ use crate::link::Link;
 use executor_core::remote::Cause;
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::Waker;
 
 /// Bytes of scratch that a batch keeps.
 const KEPT: usize = 1024 * 1024;
@@ -16,6 +17,10 @@ pub(crate) struct Batch {
     pub(crate) collected: Vec<Collected>,
     /// Recalled tasks, to be dropped outside the lock.
     pub(crate) husks: Vec<Entry>,
+    /// Who waits for room that is free now: wakers are anybody's code.
+    pub(crate) wakers: Vec<Waker>,
+    /// A large task that is to be put into a buffer.
+    pub(crate) prepare: Option<Entry>,
 }
 
 /// A task that came back, with its reply among the bytes of a batch. Small: it is moved several times.
@@ -84,6 +89,6 @@ impl Batch {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.collected.is_empty() && self.husks.is_empty()
+        self.collected.is_empty() && self.husks.is_empty() && self.wakers.is_empty() && self.prepare.is_none()
     }
 }

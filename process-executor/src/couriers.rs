@@ -1,4 +1,5 @@
-//! The threads that run what users attached to their futures: callbacks, wakers, and the decoding of results nobody fetched.
+//! The threads that run what users attached to their futures: callbacks, wakers, and the decoding of results nobody fetched;
+//! and what takes too long for the supervisor.
 //!
 //! One is enough as long as none of that code blocks. If it does, another is started, so that a callback may wait for
 //! whatever it likes, a task of the same pool included.
@@ -62,10 +63,11 @@ impl Couriers {
     }
 
     /// Hands a batch over. If all threads are busy, the supervisor looks after it.
-    pub(crate) fn push(&self, pool: &Arc<Pool>, batch: Batch) {
+    pub(crate) fn push(&self, pool: &Pool, batch: Batch) {
         let mut state = self.state.lock();
         state.batches.push_back(Waiting { since: Instant::now(), batch });
-        let is_idle = state.idle > 0;
+        // One that was woken for another batch counts as idle until it has taken that.
+        let is_idle = state.idle >= state.batches.len();
         drop(state);
         if is_idle {
             self.work.notify_one();

@@ -80,6 +80,8 @@ pub(crate) struct Dispatch {
     husks: Vec<Entry>,
     /// The task at the front of the queue is large, and being put into a buffer.
     preparing: bool,
+    /// It is to be cancelled then, if it has not begun.
+    cancels_prepared: bool,
 }
 
 /// Whom to wake once the lock is released: workers that sleep, room that is free, the supervisor.
@@ -116,6 +118,7 @@ impl Dispatch {
             recalled: 0,
             husks: Vec::new(),
             preparing: false,
+            cancels_prepared: false,
         }
     }
 
@@ -193,7 +196,11 @@ impl Dispatch {
     /// The task that was taken out to be prepared goes back to the front, unless it was recalled meanwhile.
     fn requeue_prepared(&mut self, entry: Entry, wakes: &mut Wakes) {
         self.preparing = false;
-        if entry.task.place().get() == RECALLED {
+        let place = entry.task.place();
+        if std::mem::take(&mut self.cancels_prepared) && place.get() == PREPARING {
+            place.set(LOOSE);
+        }
+        if matches!(place.get(), RECALLED | LOOSE) {
             self.husk(entry);
             // It is large: whoever comes next may be long in coming.
             wakes.supervisor = true;
@@ -206,12 +213,19 @@ impl Dispatch {
     /// is given back.
     pub(crate) fn put_off_preparing(&mut self, entry: Entry, wakes: &mut Wakes) -> Option<Entry> {
         wakes.supervisor |= self.closed;
-        if self.has_work_in_flight() || entry.task.place().get() == RECALLED {
+        let is_over = match entry.task.place().get() {
+            RECALLED => true,
+            PREPARING => self.cancels_prepared,
+            _ => false,
+        };
+        if self.has_work_in_flight() || is_over {
             self.requeue_prepared(entry, wakes);
             return None;
         }
         self.preparing = false;
+        self.cancels_prepared = false;
         self.note_unqueued(&entry);
+        wakes.room_freed = true;
         self.stats.failed += 1;
         entry.task.place().set(IN_HAND);
         self.deal(wakes);
@@ -388,8 +402,10 @@ impl Dispatch {
         let begun = seat.lane.collect(&mut self.functions, &seat.link, batch);
         wakes.room_freed |= begun > 0;
         seat.done += (batch.collected.len() - tasks) as u64;
-        if self.notes_idleness && seat.lane.depth() == 0 {
+        let is_idle = seat.lane.depth() == 0;
+        if self.notes_idleness && is_idle {
             seat.idle_since = Some(Instant::now());
+            wakes.supervisor |= self.watch.must_call_for_idleness();
         }
         self.stats.bytes_received += (batch.bytes.len() - bytes) as u64;
         for collected in &batch.collected[tasks..] {
@@ -401,7 +417,7 @@ impl Dispatch {
             let beside = collected.bytes_beside();
             self.stats.bytes_received = self.stats.bytes_received.saturating_add(beside);
         }
-        let may_leave = seat.state == SeatState::Leaving || seat.dealt >= self.most_tasks;
+        let may_leave = seat.state == SeatState::Leaving || seat.dealt >= self.most_tasks || (self.closed && is_idle);
         wakes.supervisor |= may_leave;
         self.count_unqueued(begun as usize);
         self.begin(index, wakes);
@@ -494,6 +510,7 @@ impl Dispatch {
 
     /// Takes all tasks that have not begun, from the queue and from the workers, for whoever cancels them.
     pub(crate) fn take_unbegun(&mut self) -> Vec<Entry> {
+        self.cancels_prepared = self.preparing;
         for index in 0..self.seats.len() {
             self.take_back(index, SLOTS);
         }

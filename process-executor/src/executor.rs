@@ -3,7 +3,7 @@
 use crate::budget;
 use crate::builder::ProcessPoolBuilder;
 use crate::image::Image;
-use crate::pool::{Fetcher, Pool};
+use crate::pool::{Fetcher, Pool, Registration};
 use crate::settings::Settings;
 use crate::supervisor::Supervisor;
 use crate::worker_info::WorkerInfo;
@@ -48,9 +48,9 @@ use std::time::Duration;
 /// ```
 pub struct ProcessPoolExecutor {
     pool: Arc<Pool>,
-    /// What tasks know the pool by. It outlives them: all are ended before the pool is, and the last wait is below, in `drop`.
-    owner: Box<Owner>,
-    _enlisted: Enlisted,
+    /// What tasks know the pool by. It outlives them, see `drop`.
+    owner: Arc<Owner>,
+    enlisted: Option<Enlisted>,
 }
 
 impl ProcessPoolExecutor {
@@ -118,8 +118,8 @@ impl ProcessPoolExecutor {
             return Err(unavailable(format!("no thread for its supervisor: {error}")));
         }
         Ok(Self {
-            owner: Box::new(Owner::new(pool.clone())),
-            _enlisted: Enlisted::new(Arc::new(Fetcher(pool.clone()))),
+            owner: Arc::new(Owner::new(pool.clone())),
+            enlisted: Some(Enlisted::new(Arc::new(Fetcher(pool.clone())))),
             pool,
         })
     }
@@ -191,7 +191,7 @@ impl ProcessPoolExecutor {
 
 impl Executor for ProcessPoolExecutor {
     fn submit_task(&self, task: Task, admission: Admission) -> Result<(), Rejected> {
-        self.pool.submit(&raw const *self.owner, task, admission)
+        self.pool.submit(Arc::as_ptr(&self.owner), task, admission)
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -222,6 +222,8 @@ impl Executor for ProcessPoolExecutor {
 impl Drop for ProcessPoolExecutor {
     fn drop(&mut self) {
         self.pool.shutdown(Shutdown::wait());
+        // In a callback of a task of its own, that did not wait.
+        self.pool.keep_until_end(Registration { _owner: self.owner.clone(), _enlisted: self.enlisted.take() });
     }
 }
 

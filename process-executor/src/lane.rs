@@ -360,6 +360,13 @@ impl Lane {
         !std::mem::replace(&mut task.began, true)
     }
 
+    /// Whether there are tasks that have not begun, and could be taken back.
+    pub(crate) fn has_some_behind(&self) -> bool {
+        let waits = |task: &InFlight| !task.began && !task.is_husk();
+        let mut youngest_first = (self.oldest..self.next).rev();
+        self.depth() > 1 && youngest_first.any(|number| self.in_flight[index(number)].as_ref().is_some_and(waits))
+    }
+
     /// What the youngest task in flight is expected to cost.
     pub(crate) fn youngest_cost(&self, functions: &FunctionTable) -> u32 {
         let youngest = (self.oldest..self.next).rev().find_map(|number| self.in_flight[index(number)].as_ref());

@@ -8,19 +8,21 @@ mod packing;
 mod results;
 mod submission;
 
-use crate::batch::Batch;
-use crate::couriers::Couriers;
+use crate::batch::{Batch, Collected};
+use crate::couriers::{self, Couriers};
 use crate::dispatch::{Dispatch, Wakes};
 use crate::entry::Entry;
 use crate::image::Image;
 use crate::settings::{Settings, TransportKind};
+use crate::supervisor;
 use crate::system;
 use crate::watch::Watch;
-use executor_core::remote::{Cause, Place, Reply};
-use executor_core::task::{Left, TaskOwner};
+use executor_core::assist::Enlisted;
+use executor_core::remote::{Cause, Place};
+use executor_core::task::{Left, Owner, TaskOwner};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-pub(crate) use results::{Fetcher, end_all_items};
+pub(crate) use results::Fetcher;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::process::Signal;
@@ -58,6 +60,16 @@ pub(crate) struct Pool {
     couriers: Couriers,
     /// With which signal all workers are to be ended.
     ending: OnceLock<Signal>,
+    /// What its handle has left to it until its end, if that did not wait for it.
+    kept: Mutex<Option<Registration>>,
+}
+
+/// What lasts as long as the pool has tasks.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    /// What tasks know the pool by.
+    pub(crate) _owner: Arc<Owner>,
+    pub(crate) _enlisted: Option<Enlisted>,
 }
 
 /// How often the supervisor looks whether results are still fetched without bells.
@@ -93,6 +105,7 @@ impl Pool {
             call: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             couriers: Couriers::default(),
             ending: OnceLock::new(),
+            kept: Mutex::new(None),
         }))
     }
 
@@ -121,11 +134,28 @@ impl Pool {
         self.with_locked(self.dispatch.lock(), f)
     }
 
-    fn with_locked<R>(
+    fn with_locked<R>(&self, dispatch: MutexGuard<'_, Dispatch>, f: impl FnOnce(&mut Dispatch, &mut Wakes) -> R) -> R {
+        let (result, prepare) = self.locked(dispatch, f);
+        if let Some(entry) = prepare {
+            self.prepare_all(entry);
+        }
+        result
+    }
+
+    /// Prepares a large task, and those whose turn comes by that.
+    fn prepare_all(&self, entry: Entry) {
+        let mut next = Some(entry);
+        while let Some(entry) = next {
+            next = self.prepare(entry);
+        }
+    }
+
+    /// As `with_locked`; a large task that is to be prepared is given to the caller.
+    fn locked<R>(
         &self,
         mut dispatch: MutexGuard<'_, Dispatch>,
         f: impl FnOnce(&mut Dispatch, &mut Wakes) -> R,
-    ) -> R {
+    ) -> (R, Option<Entry>) {
         let mut wakes = Wakes::default();
         let result = f(&mut dispatch, &mut wakes);
         dispatch.find_sleepers(&mut wakes);
@@ -133,25 +163,36 @@ impl Pool {
             wakes.room = std::mem::take(&mut dispatch.room.wakers);
         }
         drop(dispatch);
-        self.wake(wakes);
-        result
+        (result, self.wake(wakes))
     }
 
-    /// Puts a large task into a buffer, with no lock held, and deals it.
-    fn prepare(&self, mut entry: Entry) {
-        if let Err(error) = entry.payload.make_wieldy() {
-            let failed = self.with_dispatch(|dispatch, wakes| dispatch.put_off_preparing(entry, wakes));
-            if let Some(entry) = failed {
-                let text =
-                    format!("no shared memory for an argument of {} bytes: {error}", entry.payload.bytes().len());
-                entry.into_parts().0.finish(Reply::NONE, Cause::Codec(CodecPhase::EncodeArgument, text));
+    /// Puts a large task into a buffer, with no lock held, and deals it; gives the next that is to be prepared.
+    fn prepare(&self, mut entry: Entry) -> Option<Entry> {
+        let Err(error) = entry.payload.make_wieldy() else {
+            return self.locked(self.dispatch.lock(), |dispatch, wakes| dispatch.end_preparing(entry, wakes)).1;
+        };
+        let mut batch = Batch::default();
+        let ((), next) = self.locked(self.dispatch.lock(), |dispatch, wakes| {
+            if let Some(entry) = dispatch.put_off_preparing(entry, wakes) {
+                let length = entry.payload.bytes().len();
+                let text = format!("no shared memory for an argument of {length} bytes: {error}");
+                let cause = Cause::Codec(CodecPhase::EncodeArgument, text);
+                batch.collected.push(Collected::without_reply(entry, cause));
+                self.take_in_hand(&batch);
             }
-            return;
+        });
+        if !batch.is_empty() {
+            self.couriers.push(self, batch);
         }
-        self.with_dispatch(|dispatch, wakes| dispatch.end_preparing(entry, wakes));
+        next
     }
 
-    fn wake(&self, wakes: Wakes) {
+    /// Wakes whom it concerns; gives a large task that is to be prepared.
+    fn wake(&self, mut wakes: Wakes) -> Option<Entry> {
+        // First: others believe that this has been done.
+        if wakes.supervisor {
+            self.call_supervisor();
+        }
         for shared in &wakes.workers {
             system::wake(&shared.head().asleep.0);
         }
@@ -159,13 +200,15 @@ impl Pool {
         if (wakes.closed || wakes.room_freed) && self.settings.queue_capacity.is_some() {
             self.room_freed.notify_all();
         }
-        wake_all(wakes.room);
-        if wakes.supervisor {
-            self.call_supervisor();
+        if supervisor::is_this_thread() && (!wakes.room.is_empty() || wakes.prepare.is_some()) {
+            // What is anybody's code, or takes long, is not for this thread.
+            let (wakers, prepare) = (wakes.room, wakes.prepare);
+            self.couriers.push(self, Batch { wakers, prepare, ..Batch::default() });
+            return None;
         }
-        if let Some(entry) = wakes.prepare {
-            self.prepare(entry);
-        }
+        // A waker cannot wait for the pool's end here, which may wait for this thread.
+        couriers::as_courier_of(self, || wake_all(std::mem::take(&mut wakes.room)));
+        wakes.prepare
     }
 
     pub(crate) fn call_supervisor(&self) {

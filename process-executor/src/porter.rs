@@ -11,12 +11,11 @@
 use crate::batch::{Batch, Collected};
 use crate::buffer::Buffer;
 use crate::carrier;
-use crate::couriers;
 use crate::dispatch::{Dispatch, IN_HAND, Wakes};
 use crate::entry::{Entry, Payload};
 use crate::link::Link;
 use crate::parcel::{MOST_BYTES, NotSent, Packed, Sender};
-use crate::pool::{Pool, end_all_items, no_number_text};
+use crate::pool::{Pool, no_number_text};
 use executor_core::CodecPhase;
 use executor_core::remote::{Cause, Output, serializing_once};
 use parking_lot::{Condvar, Mutex};
@@ -212,12 +211,7 @@ impl Rounds {
     /// The task cannot be sent: that is its end.
     fn fail(&self, entry: Entry, cause: Cause) {
         let mut batch = Batch::default();
-        match cause {
-            Cause::Codec(phase, text) if entry.task.has_items() => couriers::as_courier_of(&self.pool, || {
-                end_all_items(entry, || Cause::Codec(phase, text.clone()));
-            }),
-            cause => batch.collected.push(Collected::without_reply(entry, cause)),
-        }
+        batch.collected.push(Collected::without_reply(entry, cause));
         self.pool.with_dispatch(|dispatch, wakes| {
             dispatch.unload_porter(wakes);
             dispatch.stats.failed += 1;
@@ -227,9 +221,7 @@ impl Rounds {
             self.pool.take_in_hand(&batch);
             dispatch.deal(wakes);
         });
-        if !batch.is_empty() {
-            self.pool.couriers().push(&self.pool, batch);
-        }
+        self.pool.couriers().push(&self.pool, batch);
     }
 
     /// The worker does not listen any more: the task goes to another.

@@ -24,6 +24,7 @@ pub(crate) use limits::Ending;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
 use rustix::process::Signal;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
@@ -51,6 +52,15 @@ pub(crate) struct Supervisor {
     fetches_seen: usize,
 }
 
+thread_local! {
+    static IS_THIS_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is a pool's supervisor.
+pub(crate) fn is_this_thread() -> bool {
+    IS_THIS_THREAD.get()
+}
+
 /// The system does not start a process at the moment.
 struct Refusal {
     since: Instant,
@@ -68,8 +78,8 @@ struct Worker {
     ending: Option<Ending>,
     /// It was told to retire.
     retired: Option<Instant>,
-    /// The oldest slot at the last look, to see whether it moves.
-    position: u64,
+    /// The oldest slot in use, and since when it has been that, as far as was seen.
+    position: Option<(u64, Instant)>,
     /// How many tasks it had been given at the last look.
     dealt: u64,
     memory_looked_at: Instant,
@@ -98,8 +108,10 @@ impl Supervisor {
     }
 
     pub(crate) fn run(mut self) {
+        IS_THIS_THREAD.set(true);
         loop {
             self.pool.with_dispatch(|dispatch, _| dispatch.watch.begin());
+            self.collect();
             let mut wait = self.pool.couriers().look_after(&self.pool);
             sooner(&mut wait, self.start_workers());
             sooner(&mut wait, self.look_at_workers());
@@ -113,9 +125,8 @@ impl Supervisor {
             if self.collect() {
                 wait = Some(Duration::ZERO);
             }
-            self.pool.with_dispatch(|dispatch, _| dispatch.watch.end(wait));
+            let wait = self.pool.with_dispatch(|dispatch, _| dispatch.watch.end(wait));
             self.wait(wait);
-            self.collect();
         }
         self.pool.couriers().close();
         self.pool.announce_end();
@@ -277,7 +288,7 @@ impl Supervisor {
             is_ready: false,
             ending: None,
             retired: None,
-            position: 0,
+            position: None,
             dealt: 0,
             memory_looked_at: now,
         });

@@ -217,7 +217,7 @@ pub(crate) fn sleep_while(word: &AtomicU32, expected: u32, limit: Option<Duratio
 
 /// Wakes who sleeps on `word`.
 pub(crate) fn wake(word: &AtomicU32) {
-    let _ = futex::wake(word, futex::Flags::empty(), u32::MAX);
+    let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
 }
 
 /// Wakes one of those who sleep on `word`; false if nobody does.

@@ -18,17 +18,31 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 pub(crate) struct Watch {
     /// The limit on the run of tasks that have none of their own.
     run_limit: Option<Duration>,
+    /// How long workers stay without a task, if not for ever.
+    keep_alive: Option<Duration>,
     /// How often it must look at a worker that has a task, whatever that is.
     tick: Duration,
     /// When it looks next; `None` is when it is called.
     next: Option<Instant>,
     /// How long it waits at most, counted from any time until it begins to look again.
     pause: Option<Duration>,
+    /// It is looking.
+    looking: bool,
+    /// What was dealt meanwhile wants it to look again after this time.
+    asked: Option<Duration>,
 }
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { run_limit: None, tick: HEARTBEAT, next: None, pause: None }
+        Self {
+            run_limit: None,
+            keep_alive: None,
+            tick: HEARTBEAT,
+            next: None,
+            pause: None,
+            looking: false,
+            asked: None,
+        }
     }
 }
 
@@ -36,7 +50,7 @@ impl Watch {
     pub(crate) fn new(settings: &Settings) -> Self {
         let has_memory_limit = settings.soft_memory_limit.or(settings.hard_memory_limit).is_some();
         let tick = if has_memory_limit { MEMORY_TICK } else { HEARTBEAT };
-        Self { run_limit: settings.run_limit, tick, ..Self::default() }
+        Self { run_limit: settings.run_limit, keep_alive: settings.keep_alive, tick, ..Self::default() }
     }
 
     /// How long a task may run.
@@ -44,18 +58,24 @@ impl Watch {
         if entry.timed { entry.task.run_limit().or(self.run_limit) } else { None }
     }
 
-    /// The supervisor begins to look. What is dealt from now on it may miss.
+    /// The supervisor begins to look. What is dealt from now on it may miss, but hears of in the end.
     pub(crate) fn begin(&mut self) {
-        self.next = None;
-        self.pause = None;
+        self.looking = true;
+        self.asked = None;
     }
 
-    /// It has looked, and does so again after this time.
-    pub(crate) fn end(&mut self, wait: Option<Duration>) {
-        if self.next.is_none() {
-            self.next = wait.and_then(|wait| Instant::now().checked_add(wait));
-            self.pause = wait;
-        }
+    /// It has looked, and would do so again after this time; gives the time after which it does.
+    pub(crate) fn end(&mut self, wait: Option<Duration>) -> Option<Duration> {
+        let wait = [wait, self.asked].into_iter().flatten().min();
+        self.looking = false;
+        self.next = wait.and_then(|wait| Instant::now().checked_add(wait));
+        self.pause = wait;
+        wait
+    }
+
+    /// A worker has nothing to do any more. True: the supervisor is to be called.
+    pub(crate) fn must_call_for_idleness(&mut self) -> bool {
+        self.keep_alive.is_some_and(|keep_alive| self.must_call(Some(keep_alive), false))
     }
 
     /// A task was dealt, with a limit or without, behind another that may be stuck or not. True: the supervisor is to be
@@ -63,6 +83,10 @@ impl Watch {
     pub(crate) fn must_call(&mut self, limit: Option<Duration>, behind: bool) -> bool {
         let stuck = behind.then_some(STUCK_TICK);
         let within = [limit, stuck].into_iter().flatten().fold(self.tick, Duration::min);
+        if self.looking {
+            self.asked = Some(self.asked.map_or(within, |asked| asked.min(within)));
+            return false;
+        }
         if self.pause.is_some_and(|pause| pause <= within) {
             return false;
         }

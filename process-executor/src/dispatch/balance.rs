@@ -48,7 +48,7 @@ impl Dispatch {
 
     /// If somebody could take over what lies behind others, the supervisor looks in time whether those others are stuck.
     pub(super) fn watch_those_behind(&mut self, wakes: &mut Wakes) {
-        let any_behind = || self.seats.iter().flatten().any(|seat| seat.lane.depth() > 1);
+        let any_behind = || self.seats.iter().flatten().any(|seat| seat.lane.has_some_behind());
         if self.has_free_hands() && any_behind() {
             wakes.supervisor |= self.watch.must_call(None, true);
         }

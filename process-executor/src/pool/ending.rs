@@ -1,6 +1,6 @@
 //! How the pool ends: shut down, broken, or with its workers ended.
 
-use super::{Pool, wake_all};
+use super::{Pool, Registration, wake_all};
 use crate::batch::{Batch, Collected};
 use crate::couriers;
 use crate::dispatch::{Dispatch, IN_HAND, Wakes};
@@ -155,8 +155,23 @@ impl Pool {
         true
     }
 
+    /// Keeps what tasks need until the last of them is over.
+    pub(crate) fn keep_until_end(&self, registration: Registration) {
+        *self.kept.lock() = Some(registration);
+        // Either `announce_end` comes later, or it has ended.
+        if self.is_ended() {
+            self.keep_no_longer();
+        }
+    }
+
+    fn keep_no_longer(&self) {
+        let kept = self.kept.lock().take();
+        drop(kept);
+    }
+
     /// Tells those who wait for the end.
     pub(crate) fn announce_end(&self) {
+        self.keep_no_longer();
         // Under the lock, so that nobody is between his look and his sleep.
         drop(self.dispatch.lock());
         self.ended.notify_all();

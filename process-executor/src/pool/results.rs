@@ -1,6 +1,6 @@
 //! Where tasks come back: results are fetched by whoever waits, and finished outside the lock.
 
-use super::{Pool, SPARE, TICK};
+use super::{Pool, SPARE, TICK, wake_all};
 use crate::batch::{Batch, Beside, Collected};
 use crate::carrier;
 use crate::couriers;
@@ -52,9 +52,11 @@ impl Pool {
     /// Ends the tasks of a batch, and empties it. User code runs here, so no lock is held. Unless this is a courier, tasks
     /// whose end runs callbacks or wakers are left to one.
     pub(crate) fn finish(self: &Arc<Self>, batch: &mut Batch, courier: bool) {
+        self.see_to_what_the_supervisor_left(batch);
         let mut rests = Vec::new();
         let mut left = Batch::default();
         let mut finished = 0;
+        let mut complete = 0;
         // A callback that runs here cannot wait for the end, which waits for it.
         couriers::as_courier_of(self, || {
             for husk in batch.husks.drain(..) {
@@ -71,7 +73,12 @@ impl Pool {
                 } else {
                     finished += 1;
                     let counted = Counted::of(&collected, &batch.bytes);
-                    rests.extend(finish_one(self, collected, &batch.bytes).map(|rest| (rest, counted)));
+                    match (finish_one(self, collected, &batch.bytes), counted) {
+                        (Some(rest), counted) => rests.push((rest, counted)),
+                        // It was to run again, but nothing of it is left.
+                        (None, Counted::Not) => complete += 1,
+                        (None, _) => {}
+                    }
                 }
             }
         });
@@ -79,10 +86,21 @@ impl Pool {
         if !left.is_empty() {
             self.couriers.push(self, left);
         }
+        if complete > 0 {
+            self.with_dispatch(|dispatch, _| dispatch.stats.completed += complete);
+        }
         if !rests.is_empty() {
             self.run_rests(rests);
         }
         self.let_go(finished);
+    }
+
+    /// What the supervisor is not to do itself.
+    fn see_to_what_the_supervisor_left(&self, batch: &mut Batch) {
+        wake_all(std::mem::take(&mut batch.wakers));
+        if let Some(entry) = batch.prepare.take() {
+            self.prepare_all(entry);
+        }
     }
 
     /// Queues what is left of chunks, and what runs again; ends it if no worker will come for it any more. It is counted when
@@ -103,7 +121,7 @@ impl Pool {
         for (mut entry, _) in ended {
             let deaths = entry.take_deaths();
             let mut first = (!deaths.is_empty()).then_some(Cause::Died(deaths));
-            end_all_items(entry, || {
+            end_all_items(entry.into_parts().0, || {
                 let broken = || self.broken().map_or(Cause::Stopped, |broken| Cause::Broken(broken.clone()));
                 first.take().unwrap_or_else(broken)
             });
@@ -247,8 +265,13 @@ impl Counted {
 /// Ends one task; gives what is left of a chunk.
 fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Entry> {
     let Collected { entry, bytes: range, items, elapsed, cause, beside } = collected;
-    let (task, parts) = entry.into_parts();
     let cause = cause.map_or(Cause::Replied, |cause| *cause);
+    if matches!(cause, Cause::Codec(..)) {
+        // Its input cannot be carried.
+        end_all_items(entry.into_parts().0, || cause.clone());
+        return None;
+    }
+    let (task, parts) = entry.into_parts();
     let elapsed = Duration::from_nanos(elapsed.into());
     let reply = Reply { bytes: bytes.get(range).unwrap_or_default(), items: items as usize, elapsed, attached: false };
     let rest = match beside {
@@ -300,8 +323,7 @@ fn what_is_left(rest: Rest, parts: Parts) -> Option<Entry> {
 }
 
 /// Ends a task without a reply; of a chunk every item that is left, each for its own reason.
-pub(crate) fn end_all_items(entry: Entry, mut cause: impl FnMut() -> Cause) {
-    let (mut task, _) = entry.into_parts();
+pub(super) fn end_all_items(mut task: Task, mut cause: impl FnMut() -> Cause) {
     while let Some(rest) = task.finish(Reply::NONE, cause()) {
         task = rest.task;
     }
@@ -314,6 +336,6 @@ fn drop_husk(entry: Entry) {
     if task.place().get() == LOOSE {
         let _ = task.cancel();
     } else if stopped && task.is_pending() {
-        task.finish(Reply::NONE, Cause::Stopped);
+        end_all_items(task, || Cause::Stopped);
     }
 }

@@ -1,6 +1,7 @@
 //! Where tasks come in: room, packing, the queue.
 
 use super::packing::Packing;
+use super::results::end_all_items;
 use super::{MANY, Pool, SPARE};
 use crate::buffer::Buffer;
 use crate::carrier;
@@ -8,7 +9,7 @@ use crate::dispatch::{Dispatch, IN_HAND};
 use crate::entry::{Entry, Payload};
 use crate::function::NoNumber;
 use crate::settings::TransportKind;
-use executor_core::remote::{Cause, Function, Output, Reply};
+use executor_core::remote::{Cause, Function, Output};
 use executor_core::task::{Owner, Task, before_blocking};
 use executor_core::{Admission, CodecPhase, Rejected, Rejection, SubmitError};
 use std::sync::Arc;
@@ -199,7 +200,7 @@ impl Pool {
             }
             wakes.supervisor |= dispatch.closed;
         });
-        task.finish(Reply::NONE, cause);
+        end_all_items(task, || cause.clone());
     }
 
     /// Why tasks are not taken.

@@ -14,6 +14,7 @@ use crate::system;
 use executor_core::Death;
 use executor_core::remote::{Cause, Phase};
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A task that was the next to begin when so many workers died is taken to have killed them, whatever its slot says.
 const MOST_SUSPICIONS: u8 = 5;
@@ -89,8 +90,10 @@ impl Pool {
                 dispatch.unload_porter(wakes);
                 dispatch.return_unbegun(entry, wakes);
             }
-            // Who listens to it turns to the others.
-            system::wake(seat.lane.shared().as_ref().as_ref());
+            // Who listens to it, or is about to, turns to the others.
+            let bell: &AtomicU32 = seat.lane.shared().as_ref().as_ref();
+            bell.store(0, Ordering::Relaxed);
+            system::wake(bell);
             let wreck = seat.lane.salvage(&seat.link, &mut batch.bytes);
             dispatch.stats.bytes_sent += seat.lane.bytes_sent();
             dispatch.stats.deaths += u64::from(!expected && seat.state != SeatState::Starting);

@@ -96,6 +96,7 @@ impl Supervisor {
                 sooner(&mut finding.wait, Some(HEARTBEAT));
             }
             if seat.lane.depth() == 0 {
+                *position = None;
                 match leave {
                     Some(Duration::ZERO) => {
                         seat.state = SeatState::Leaving;
@@ -109,11 +110,13 @@ impl Supervisor {
             if seat.lane.is_spoiled() {
                 finding.end = Some(Ending::Spoiled);
             }
-            if seat.lane.depth() > 1 && could_be_taken_over {
-                finding.stuck = seat.lane.position() == *position;
+            let place = seat.lane.position();
+            let since = position.filter(|(before, _)| *before == place).map_or(now, |(_, since)| since);
+            *position = Some((place, since));
+            if could_be_taken_over && seat.lane.has_some_behind() {
+                finding.stuck = now - since >= STUCK_TICK;
                 sooner(&mut finding.wait, Some(STUCK_TICK));
             }
-            *position = seat.lane.position();
         });
         if settings.soft_memory_limit.or(settings.hard_memory_limit).is_some() && finding.end.is_none() {
             self.look_at_memory(index, pid, look_at_memory, &mut finding);

@@ -70,6 +70,38 @@ fn sleeping_program() {
     });
 }
 
+/// One worker is busy for long, what lay behind its task was taken over and is over: nobody has anything to look for.
+#[test]
+fn a_pool_with_a_long_task_rests() {
+    watched(|| child::run("listening::resting_program", "1", |_| ()));
+}
+
+#[test]
+fn resting_program() {
+    if child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        let pool = pool(2);
+        let gates = [Gate::new(), Gate::new()];
+        let long: Vec<_> = gates.iter().map(|gate| pool.submit(hold, gate.pass()).unwrap()).collect();
+        gates.iter().for_each(|gate| gate.wait_arrivals(1));
+        let behind: Vec<_> = (0..4).map(|number| pool.submit(double, number).unwrap()).collect();
+        gates[1].open();
+        for (number, behind) in (0..).zip(behind) {
+            assert_eq!(outcome("one of those behind", behind).unwrap(), 2 * number);
+        }
+        // Not a wait for an event, but a time in which none may happen; it looks now and then, but not all the time.
+        until("the pool rests for a while", || {
+            let before = switches_of_the_pool();
+            thread::sleep(Duration::from_millis(300));
+            before == switches_of_the_pool()
+        });
+        gates[0].open();
+        long.into_iter().for_each(|long| outcome("a long one", long).unwrap());
+    });
+}
+
 #[test]
 fn a_limit_ends_the_sleep() {
     watched(|| {

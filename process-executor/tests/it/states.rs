@@ -241,6 +241,40 @@ fn s18_shut_down_from_a_callback() {
 }
 
 /// A large argument is put into shared memory outside the pool's lock: a pool that is shut down meanwhile waits for it.
+/// The pool's tasks live on when a callback drops it, which cannot wait for them; so does what their futures ask.
+#[test]
+fn s18_dropped_by_a_callback() {
+    watched(|| {
+        for end in [false, true] {
+            let pool = pool(2);
+            let (gate, other) = (Gate::new(), Gate::new());
+            let first = pool.submit(hold, gate.pass()).unwrap();
+            let running = pool.submit(hold, other.pass()).unwrap();
+            other.wait_arrivals(1);
+            let queued: Vec<_> = (0..500).map(|number| pool.submit(double, number).unwrap()).collect();
+            let (sender, dropped) = std::sync::mpsc::channel();
+            first.add_done_callback(move |_| {
+                drop(pool);
+                sender.send(()).unwrap();
+            });
+            gate.open();
+            step("the drop of a pool by a callback");
+            dropped.recv().unwrap();
+            assert!(running.is_running() && !running.cancel());
+            let cancelled = queued.iter().filter(|one| one.cancel()).count();
+            if end {
+                running.stop();
+                assert!(matches!(outcome("one that was stopped", running), Err(TaskError::Cancelled(_))));
+            } else {
+                other.open();
+                assert_eq!(outcome("one that runs", running).unwrap(), 7);
+            }
+            let results = queued.into_iter().map(|one| outcome("one that was queued", one));
+            assert_eq!(results.filter(Result::is_err).count(), cancelled);
+        }
+    });
+}
+
 #[test]
 fn s3_shut_down_while_a_large_argument_is_prepared() {
     fn length(bytes: Vec<u8>) -> usize {
