@@ -58,8 +58,12 @@ pub(crate) const IN_BUFFER: u32 = u32::MAX;
 /// In a message of ipc-channel. Of such a reply the slot has the first byte, which says what kind it is.
 pub(crate) const IN_MESSAGE: u32 = u32::MAX - 1;
 
-/// The bell: it is to be rung, which makes it 0.
+/// The bell: somebody looks for results anyway, or it has been rung.
+pub(crate) const QUIET: u32 = 0;
+/// It is to be rung for the supervisor, by the socket.
 pub(crate) const ARMED: u32 = 1;
+/// It is to be rung for a thread of the parent that sleeps on it, a futex; if there is none any more, for the supervisor.
+pub(crate) const LISTENED: u32 = 2;
 
 /// The items of this task are timed: the worker notes when each begins.
 pub(crate) const TIMED: u32 = 1;
@@ -107,8 +111,7 @@ pub(crate) struct FunctionEntry {
 pub(crate) struct Head {
     /// 1 while the worker sleeps, or is about to: who gives it work wakes it (a futex).
     pub(crate) asleep: Line,
-    /// `ARMED` while nobody in the parent looks for results: the worker rings for the next. A futex on which threads of the
-    /// parent sleep.
+    /// Whether the worker rings for the next result, and for whom: see `QUIET` and those after it.
     pub(crate) bell: Line,
     /// How many reply blocks the parent has given back, ever.
     pub(crate) replies_taken: Line,

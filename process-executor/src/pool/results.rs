@@ -6,7 +6,7 @@ use crate::carrier;
 use crate::couriers;
 use crate::dispatch::{Dispatch, LOOSE, Wakes};
 use crate::entry::{Entry, Parts, Payload};
-use crate::layout::ARMED;
+use crate::layout::{ARMED, LISTENED, QUIET};
 use crate::link::ReplyBuffers;
 use executor_core::Stats;
 use executor_core::assist::{Assistant, Bell};
@@ -166,19 +166,19 @@ impl Pool {
         if self.bells.load(Ordering::Relaxed)
             && let Some(dispatch) = self.dispatch.try_lock()
         {
-            self.set_bells(&dispatch, false);
+            self.set_bells(&dispatch, QUIET);
             drop(dispatch);
             self.call_supervisor();
         }
     }
 
     /// Turns the bells on or off. Who turns them on looks for results afterwards: those that came before were not rung for.
-    fn set_bells(&self, dispatch: &Dispatch, on: bool) {
-        self.bells.store(on, Ordering::Relaxed);
-        let value = if on { ARMED } else { 0 };
+    fn set_bells(&self, dispatch: &Dispatch, value: u32) {
+        self.bells.store(value != QUIET, Ordering::Relaxed);
         for bell in dispatch.seats.iter().flatten().map(|seat| &seat.lane.shared().head().bell.0) {
-            // A line that the worker looks at is not taken away from it for nothing.
-            if bell.load(Ordering::Relaxed) != value {
+            let before = bell.load(Ordering::Relaxed);
+            // A line that the worker looks at is not taken away from it for nothing, nor a bell from who sleeps on it.
+            if before != value && !(before == LISTENED && value == ARMED) {
                 bell.store(value, Ordering::Relaxed);
             }
         }
@@ -194,7 +194,7 @@ impl Pool {
         if !self.bells.load(Ordering::Relaxed) && std::mem::replace(seen, fetches) != fetches {
             return Some(TICK);
         }
-        self.set_bells(&self.dispatch.lock(), true);
+        self.set_bells(&self.dispatch.lock(), ARMED);
         None
     }
 }
@@ -228,11 +228,11 @@ impl Assistant for Fetcher {
         };
         let mut batch = SPARE.take();
         self.0.with_locked(dispatch, |dispatch, wakes| {
-            self.0.set_bells(dispatch, true);
+            self.0.set_bells(dispatch, LISTENED);
             self.0.gather(dispatch, &mut batch, wakes);
             // Of others the supervisor hears.
             let busy = dispatch.seats.iter().flatten().filter(|seat| seat.lane.depth() > 0);
-            bells.extend(busy.map(|seat| Bell::new(seat.lane.shared().clone(), ARMED)));
+            bells.extend(busy.map(|seat| Bell::new(seat.lane.shared().clone(), LISTENED)));
         });
         self.0.finish_and_keep(batch);
     }

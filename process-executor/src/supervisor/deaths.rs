@@ -7,6 +7,7 @@ use crate::dispatch::{Dispatch, Wakes};
 use crate::entry::Entry;
 use crate::exit_words::{describe, out_of_memory_kills};
 use crate::lane::Interrupted;
+use crate::layout::QUIET;
 use crate::link::Event;
 use crate::pool::Pool;
 use crate::seat::SeatState;
@@ -92,7 +93,7 @@ impl Pool {
             }
             // Who listens to it, or is about to, turns to the others.
             let bell: &AtomicU32 = seat.lane.shared().as_ref().as_ref();
-            bell.store(0, Ordering::Relaxed);
+            bell.store(QUIET, Ordering::Relaxed);
             system::wake(bell);
             let wreck = seat.lane.salvage(&seat.link, &mut batch.bytes);
             dispatch.stats.bytes_sent += seat.lane.bytes_sent();

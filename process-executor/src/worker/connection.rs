@@ -88,7 +88,7 @@ impl Connection {
     }
 
     /// There are results: a thread of the parent that sleeps for one comes, or, if there is none, the supervisor.
-    pub(super) fn ring(&self, bell: &AtomicU32) {
+    pub(super) fn wake_listener(&self, bell: &AtomicU32) {
         self.check();
         if !system::wake_one(bell) {
             self.send(Message::Bell, None);

@@ -5,7 +5,7 @@ use super::messages::Messages;
 use crate::buffer::Buffer;
 use crate::carrier;
 use crate::layout::{
-    ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, Shared, Slot, shortened,
+    ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, LISTENED, QUIET, Shared, Slot, shortened,
 };
 use crate::message::Message;
 use crate::parcel::MOST_BYTES;
@@ -177,7 +177,12 @@ impl<'a> Replies<'a> {
 /// Wakes the parent if it sleeps.
 pub(super) fn ring(shared: &Shared, connection: &Connection) {
     let bell = &shared.head().bell.0;
-    if bell.load(Ordering::SeqCst) != 0 && bell.swap(0, Ordering::SeqCst) != 0 {
-        connection.ring(bell);
+    if bell.load(Ordering::SeqCst) == QUIET {
+        return;
+    }
+    match bell.swap(QUIET, Ordering::SeqCst) {
+        QUIET => {}
+        LISTENED => connection.wake_listener(bell),
+        _ => connection.send(Message::Bell, None),
     }
 }
