@@ -3,9 +3,9 @@
 
 use std::mem::MaybeUninit;
 
-/// Less is not worth a system call.
+/// Less may be memory that the allocator has kept, with its pages.
 #[cfg(target_os = "linux")]
-const WORTHWHILE: usize = 4 * 1024 * 1024;
+const WORTHWHILE: usize = 64 * 1024 * 1024;
 
 /// Asks for large pages where `memory` comes to lie, which nobody has written to yet. A hint: nothing else depends on it.
 #[cfg(target_os = "linux")]
