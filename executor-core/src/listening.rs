@@ -26,6 +26,10 @@ use std::sync::atomic::AtomicU32;
 /// # drop(bell);
 /// ```
 pub struct Bell {
+    #[cfg_attr(
+        not(all(target_os = "linux", not(any(loom, shuttle)))),
+        expect(dead_code, reason = "nobody sleeps like that in a model, nor on another system")
+    )]
     word: Arc<dyn AsRef<AtomicU32> + Send + Sync>,
     silent: u32,
 }
@@ -48,6 +52,10 @@ impl fmt::Debug for Bell {
 
 /// What ended a sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(target_os = "linux", not(any(loom, shuttle)))),
+    expect(dead_code, reason = "as for the word of a bell")
+)]
 pub(crate) enum Woken {
     /// The process's own word has changed, and no bell was heard.
     ByWord,
