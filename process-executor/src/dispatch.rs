@@ -69,8 +69,6 @@ pub(crate) struct Dispatch {
     pub(crate) starting: bool,
     /// Tasks of one worker before it is replaced.
     pub(crate) most_tasks: u64,
-    /// Workers end after a while without a task.
-    notes_idleness: bool,
     /// A worker is given a task only when it has none.
     pub(crate) one_by_one: bool,
     pub(crate) watch: Watch,
@@ -99,7 +97,7 @@ pub(crate) struct Wakes {
 }
 
 impl Dispatch {
-    pub(crate) fn new(workers: usize, queue_capacity: Option<usize>, most_tasks: u64, notes_idleness: bool) -> Self {
+    pub(crate) fn new(workers: usize, queue_capacity: Option<usize>, most_tasks: u64, watch: Watch) -> Self {
         Self {
             queue: VecDeque::new(),
             seats: (0..workers).map(|_| None).collect(),
@@ -112,9 +110,8 @@ impl Dispatch {
             wanted: 0,
             starting: false,
             most_tasks,
-            notes_idleness,
             one_by_one: false,
-            watch: Watch::default(),
+            watch,
             recalled: 0,
             husks: Vec::new(),
             preparing: false,
@@ -134,7 +131,8 @@ impl Dispatch {
         if !entry.payload.is_unwieldy()
             && let Some(index) = self.choose(&entry)
         {
-            return self.put(index, entry, wakes);
+            self.put(index, entry, wakes);
+            return self.watch_those_behind(wakes);
         }
         self.queue.push_back(entry);
         self.deal(wakes);
@@ -189,18 +187,24 @@ impl Dispatch {
     /// A large task is in a buffer now.
     pub(crate) fn end_preparing(&mut self, entry: Entry, wakes: &mut Wakes) {
         wakes.supervisor |= self.closed;
-        self.requeue_prepared(entry, wakes);
+        let is_over = self.leave_preparing(&entry);
+        self.requeue_prepared(entry, is_over, wakes);
         self.deal(wakes);
     }
 
-    /// The task that was taken out to be prepared goes back to the front, unless it was recalled meanwhile.
-    fn requeue_prepared(&mut self, entry: Entry, wakes: &mut Wakes) {
+    /// The task that was taken out to be prepared is here again; true: it was recalled meanwhile, or is to be cancelled.
+    fn leave_preparing(&mut self, entry: &Entry) -> bool {
         self.preparing = false;
         let place = entry.task.place();
         if std::mem::take(&mut self.cancels_prepared) && place.get() == PREPARING {
             place.set(LOOSE);
         }
-        if matches!(place.get(), RECALLED | LOOSE) {
+        matches!(place.get(), RECALLED | LOOSE)
+    }
+
+    /// It goes back to the front, unless it is over.
+    fn requeue_prepared(&mut self, entry: Entry, is_over: bool, wakes: &mut Wakes) {
+        if is_over {
             self.husk(entry);
             // It is large: whoever comes next may be long in coming.
             wakes.supervisor = true;
@@ -213,17 +217,11 @@ impl Dispatch {
     /// is given back.
     pub(crate) fn put_off_preparing(&mut self, entry: Entry, wakes: &mut Wakes) -> Option<Entry> {
         wakes.supervisor |= self.closed;
-        let is_over = match entry.task.place().get() {
-            RECALLED => true,
-            PREPARING => self.cancels_prepared,
-            _ => false,
-        };
-        if self.has_work_in_flight() || is_over {
-            self.requeue_prepared(entry, wakes);
+        let is_over = self.leave_preparing(&entry);
+        if is_over || self.has_work_in_flight() {
+            self.requeue_prepared(entry, is_over, wakes);
             return None;
         }
-        self.preparing = false;
-        self.cancels_prepared = false;
         self.note_unqueued(&entry);
         wakes.room_freed = true;
         self.stats.failed += 1;
@@ -301,7 +299,6 @@ impl Dispatch {
     }
 
     fn put(&mut self, index: usize, entry: Entry, wakes: &mut Wakes) {
-        let could_be_taken_over = self.has_free_hands();
         let Some(seat) = self.seats[index].as_mut() else { return self.queue.push_front(entry) };
         if let Some(porter) = seat.porter.clone() {
             return self.load_porter(index, porter, entry, wakes);
@@ -318,7 +315,7 @@ impl Dispatch {
             return;
         }
         let starts = seat.lane.depth() == 0;
-        wakes.supervisor |= self.watch.must_call(self.watch.limit_of(&entry), !starts && could_be_taken_over);
+        wakes.supervisor |= self.watch.must_call(self.watch.limit_of(&entry));
         seat.lane.put(entry, &self.functions, place_in(index));
         seat.dealt += 1;
         seat.idle_since = None;
@@ -403,9 +400,9 @@ impl Dispatch {
         wakes.room_freed |= begun > 0;
         seat.done += (batch.collected.len() - tasks) as u64;
         let is_idle = seat.lane.depth() == 0;
-        if self.notes_idleness && is_idle {
+        if is_idle && let Some(keep_alive) = self.watch.keep_alive() {
             seat.idle_since = Some(Instant::now());
-            wakes.supervisor |= self.watch.must_call_for_idleness();
+            wakes.supervisor |= self.watch.must_call(Some(keep_alive));
         }
         self.stats.bytes_received += (batch.bytes.len() - bytes) as u64;
         for collected in &batch.collected[tasks..] {

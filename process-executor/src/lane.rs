@@ -57,6 +57,11 @@ impl InFlight {
     fn is_husk(&self) -> bool {
         self.entry.task.place().get() == crate::dispatch::RECALLED
     }
+
+    /// Whether it has not begun, and may.
+    fn waits(&self) -> bool {
+        !self.began && !self.is_husk()
+    }
 }
 
 /// What leaves the books.
@@ -362,9 +367,9 @@ impl Lane {
 
     /// Whether there are tasks that have not begun, and could be taken back.
     pub(crate) fn has_some_behind(&self) -> bool {
-        let waits = |task: &InFlight| !task.began && !task.is_husk();
         let mut youngest_first = (self.oldest..self.next).rev();
-        self.depth() > 1 && youngest_first.any(|number| self.in_flight[index(number)].as_ref().is_some_and(waits))
+        self.depth() > 1
+            && youngest_first.any(|number| self.in_flight[index(number)].as_ref().is_some_and(InFlight::waits))
     }
 
     /// What the youngest task in flight is expected to cost.
@@ -383,7 +388,7 @@ impl Lane {
             let slot = &mut self.in_flight[index(number)];
             // A husk, or a place from which a task was taken back before.
             let Some(task) = slot.as_ref() else { continue };
-            if task.began || task.is_husk() {
+            if !task.waits() {
                 continue;
             }
             let shared_slot = self.shared.slot(number);
@@ -452,7 +457,7 @@ impl Lane {
     /// How many tasks wait for their turn, for drivers that check the books.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn count_waiting(&self) -> usize {
-        self.in_flight.iter().flatten().filter(|task| !task.began && !task.is_husk()).count()
+        self.in_flight.iter().flatten().filter(|task| task.waits()).count()
     }
 
     /// What the worker left in its first reply block, before there were tasks.

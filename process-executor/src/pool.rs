@@ -84,11 +84,9 @@ thread_local! {
 
 impl Pool {
     pub(crate) fn new(settings: Settings, image: &'static Image) -> io::Result<Arc<Self>> {
-        let notes_idleness = settings.keep_alive.is_some();
-        let mut dispatch =
-            Dispatch::new(settings.workers, settings.queue_capacity, settings.most_tasks, notes_idleness);
+        let watch = Watch::new(&settings);
+        let mut dispatch = Dispatch::new(settings.workers, settings.queue_capacity, settings.most_tasks, watch);
         dispatch.one_by_one = settings.transport == TransportKind::IpcChannel;
-        dispatch.watch = Watch::new(&settings);
         Ok(Arc::new(Self {
             dispatch: Mutex::new(dispatch),
             room_freed: Condvar::new(),

@@ -202,7 +202,7 @@ impl Rounds {
                 entry.stopping = true;
                 wakes.supervisor = true;
             }
-            wakes.supervisor |= dispatch.watch.must_call(dispatch.watch.limit_of(&entry), false);
+            wakes.supervisor |= dispatch.watch.must_call(dispatch.watch.limit_of(&entry));
             seat.lane.put(entry, &dispatch.functions, crate::dispatch::place_in(self.index));
             seat.lane.begin_oldest();
         });

@@ -32,25 +32,12 @@ pub(crate) struct Watch {
     asked: Option<Duration>,
 }
 
-impl Default for Watch {
-    fn default() -> Self {
-        Self {
-            run_limit: None,
-            keep_alive: None,
-            tick: HEARTBEAT,
-            next: None,
-            pause: None,
-            looking: false,
-            asked: None,
-        }
-    }
-}
-
 impl Watch {
     pub(crate) fn new(settings: &Settings) -> Self {
         let has_memory_limit = settings.soft_memory_limit.or(settings.hard_memory_limit).is_some();
         let tick = if has_memory_limit { MEMORY_TICK } else { HEARTBEAT };
-        Self { run_limit: settings.run_limit, keep_alive: settings.keep_alive, tick, ..Self::default() }
+        let (run_limit, keep_alive) = (settings.run_limit, settings.keep_alive);
+        Self { run_limit, keep_alive, tick, next: None, pause: None, looking: false, asked: None }
     }
 
     /// How long a task may run.
@@ -73,16 +60,15 @@ impl Watch {
         wait
     }
 
-    /// A worker has nothing to do any more. True: the supervisor is to be called.
-    pub(crate) fn must_call_for_idleness(&mut self) -> bool {
-        self.keep_alive.is_some_and(|keep_alive| self.must_call(Some(keep_alive), false))
+    /// How long workers stay without a task.
+    pub(crate) fn keep_alive(&self) -> Option<Duration> {
+        self.keep_alive
     }
 
-    /// A task was dealt, with a limit or without, behind another that may be stuck or not. True: the supervisor is to be
-    /// called.
-    pub(crate) fn must_call(&mut self, limit: Option<Duration>, behind: bool) -> bool {
-        let stuck = behind.then_some(STUCK_TICK);
-        let within = [limit, stuck].into_iter().flatten().fold(self.tick, Duration::min);
+    /// A worker has something to do, or just ended it, for which the supervisor is to look again within this time, if it is
+    /// less than usual. True: it is to be called.
+    pub(crate) fn must_call(&mut self, within: Option<Duration>) -> bool {
+        let within = within.map_or(self.tick, |within| within.min(self.tick));
         if self.looking {
             self.asked = Some(self.asked.map_or(within, |asked| asked.min(within)));
             return false;

@@ -3,6 +3,7 @@
 use super::{Dispatch, Wakes};
 use crate::layout::SLOTS;
 use crate::seat::Seat;
+use crate::watch::STUCK_TICK;
 
 /// Tasks that take more, in nanoseconds, are begun in order even if another worker has one ahead.
 const DEAR: u32 = 50_000;
@@ -50,7 +51,7 @@ impl Dispatch {
     pub(super) fn watch_those_behind(&mut self, wakes: &mut Wakes) {
         let any_behind = || self.seats.iter().flatten().any(|seat| seat.lane.has_some_behind());
         if self.has_free_hands() && any_behind() {
-            wakes.supervisor |= self.watch.must_call(None, true);
+            wakes.supervisor |= self.watch.must_call(Some(STUCK_TICK));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::system;
 use executor_core::Death;
 use executor_core::remote::{Cause, Phase};
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 /// A task that was the next to begin when so many workers died is taken to have killed them, whatever its slot says.
 const MOST_SUSPICIONS: u8 = 5;
@@ -92,7 +92,7 @@ impl Pool {
                 dispatch.return_unbegun(entry, wakes);
             }
             // Who listens to it, or is about to, turns to the others.
-            let bell: &AtomicU32 = seat.lane.shared().as_ref().as_ref();
+            let bell = &seat.lane.shared().head().bell.0;
             bell.store(QUIET, Ordering::Relaxed);
             system::wake(bell);
             let wreck = seat.lane.salvage(&seat.link, &mut batch.bytes);

@@ -1,6 +1,7 @@
 //! Threads that sleep for a result hear the workers' bells themselves.
 
 use crate::child;
+use crate::processes;
 use crate::support::{Gate, Pass, SHORT, double, outcome, pool, until};
 use crate::watchdog::{step, watched};
 use executor_core::{ExecutorExt, Promise, as_completed};
@@ -30,13 +31,7 @@ fn listeners() -> usize {
 
 /// How often the pool's own threads have gone to sleep.
 fn switches_of_the_pool() -> u64 {
-    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
-    let statuses = threads.map(|thread| fs::read_to_string(thread.path().join("status")).unwrap_or_default());
-    let of_the_pool = statuses.filter(|status| status.starts_with("Name:\tprocess-pool"));
-    let switches = |status: String| -> Option<u64> {
-        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
-    };
-    of_the_pool.filter_map(switches).sum()
+    processes::wake_ups(std::process::id(), "process-pool")
 }
 
 /// From the worker to the thread that waits, with nobody in between.
@@ -91,12 +86,8 @@ fn resting_program() {
         for (number, behind) in (0..).zip(behind) {
             assert_eq!(outcome("one of those behind", behind).unwrap(), 2 * number);
         }
-        // Not a wait for an event, but a time in which none may happen; it looks now and then, but not all the time.
-        until("the pool rests for a while", || {
-            let before = switches_of_the_pool();
-            thread::sleep(Duration::from_millis(300));
-            before == switches_of_the_pool()
-        });
+        // It looks now and then, but not all the time.
+        until("the pool rests for a while", || processes::rests(switches_of_the_pool));
         gates[0].open();
         long.into_iter().for_each(|long| outcome("a long one", long).unwrap());
     });

@@ -31,6 +31,26 @@ fn all_threads_are(pid: u32, wanted: &str) -> bool {
     })
 }
 
+/// How often those threads of a process whose names begin so have gone to sleep.
+pub(crate) fn wake_ups(pid: u32, name: &str) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    // One may end meanwhile.
+    let statuses = threads.filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok());
+    let of_those = statuses.filter(|status| status.starts_with(&format!("Name:\t{name}")));
+    let of_thread = |status: String| -> u64 {
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse().unwrap()
+    };
+    of_those.map(of_thread).sum()
+}
+
+/// Whether a count stays the same for a while: not a wait for an event, but a time in which none may happen.
+pub(crate) fn rests<T: PartialEq>(count: impl Fn() -> T) -> bool {
+    let before = count();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    before == count()
+}
+
 /// The children of a process, ended ones included.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     let all = fs::read_dir("/proc").unwrap().flatten();

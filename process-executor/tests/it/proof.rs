@@ -196,14 +196,11 @@ fn idle_program() {
         let rests = |worker: &WorkerInfo| worker.state() == WorkerState::Idle && processes::is_asleep(worker.pid());
         // One of the pool's own threads may be about to wake a worker that has seen its task before.
         until("all sleep", || pool.workers().iter().all(rests) && pool_threads_sleep());
-        let switches = || -> Vec<u64> { pool.workers().iter().map(|worker| wake_ups(worker.pid())).collect() };
-        // Not a wait for an event, but the time in which none may happen. A thread that is about to sleep, and that the system
-        // shows as asleep, may be counted in it; the next such time shows that it was the last.
-        until("nobody wakes up for a while", || {
-            let before = switches();
-            std::thread::sleep(std::time::Duration::from_millis(300));
-            before == switches()
-        });
+        let switches =
+            || -> Vec<u64> { pool.workers().iter().map(|worker| processes::wake_ups(worker.pid(), "")).collect() };
+        // A thread that is about to sleep, and that the system shows as asleep, may be counted in it; the next such time shows
+        // that it was the last.
+        until("nobody wakes up for a while", || processes::rests(switches));
     });
 }
 
@@ -212,16 +209,6 @@ fn pool_threads_sleep() -> bool {
     let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
     let stats = threads.map(|thread| fs::read_to_string(thread.path().join("stat")).unwrap_or_default());
     stats.filter(|stat| stat.contains("(process-pool")).all(|stat| stat.contains(") S "))
-}
-
-/// How often the threads of a process have gone to sleep.
-fn wake_ups(pid: u32) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-    let of_thread = |status: String| -> u64 {
-        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:").map(str::to_owned));
-        line.unwrap().trim().parse().unwrap()
-    };
-    threads.map(|thread| of_thread(fs::read_to_string(thread.path().join("status")).unwrap())).sum()
 }
 
 /// `strace` sees how workers are started: by `vfork` or `clone` with shared memory, so that nothing of the parent is copied.
