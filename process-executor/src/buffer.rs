@@ -4,7 +4,8 @@
 //! A buffer is written once, then sealed against all change; after that, whoever has it may read it in place, and a worker
 //! that overwrites its own memory at random cannot spoil what others read.
 
-use crate::system::{self, Access, Mapping, Sealed};
+use crate::mapping::{Access, LargePages, Mapping};
+use crate::system::{self, Sealed};
 use rustix::fd::OwnedFd;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,8 +32,9 @@ impl Buffer {
     /// Makes a buffer of `length` bytes, all zero, filled by `fill`.
     pub(crate) fn build(length: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<Self> {
         let file = system::anonymous_memory(NAME, length)?;
-        system::fill_holes(&file, length)?;
         let writable = Mapping::new(&file, length, Access::ReadWrite)?;
+        writable.take_large_pages(&file, 0);
+        system::fill_holes(&file, 0..length)?;
         // SAFETY: fresh memory that nobody else has yet.
         fill(unsafe { std::slice::from_raw_parts_mut(writable.start().as_ptr(), length) });
         drop(writable);
@@ -116,9 +118,13 @@ impl GrowingBuffer {
     }
 
     /// Appends bytes. Written and not mapped: the kernel fills page after page without a fault for each.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.length += bytes.len();
-        system::write_all(&self.file, bytes)
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let end = self.length + bytes.len();
+        while let Some(pages) = LargePages::take(&self.file, end - bytes.len(), bytes.len()) {
+            bytes = pages.fill(bytes);
+        }
+        self.length = end;
+        system::write_all(&self.file, end - bytes.len(), bytes)
     }
 
     /// Appends the last bytes, and makes it a buffer.
@@ -166,8 +172,26 @@ impl Spill {
 
 #[cfg(test)]
 mod tests {
-    use super::Buffer;
+    use super::{Buffer, GrowingBuffer};
     use crate::system;
+
+    #[test]
+    fn memory_that_grows_by_pieces_of_any_length() {
+        const MIB: usize = 1 << 20;
+        let pieces = [5, 3 * MIB, 1, 19 * MIB + 7, 100, 2 * MIB, 0, 5 * MIB, 4096];
+        let bytes: Vec<u8> = (0..=250).cycle().take(pieces.iter().sum()).collect();
+        let mut buffer = GrowingBuffer::new().unwrap();
+        let mut rest = &bytes[..];
+        for piece in pieces {
+            let (now, later) = rest.split_at(piece);
+            buffer.write(now).unwrap();
+            rest = later;
+        }
+        let made = buffer.finish(&[]).unwrap();
+        assert!(made.bytes() == bytes, "other bytes than were written");
+        let received = Buffer::receive(7, made.file().try_clone().unwrap(), bytes.len() as u64).unwrap();
+        assert!(received.bytes() == bytes, "other bytes than were sent");
+    }
 
     #[test]
     fn memory_that_another_process_made() {

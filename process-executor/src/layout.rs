@@ -29,7 +29,7 @@
 //! The parent believes nothing it reads here: each number is checked before it is used, and bytes are copied out before they
 //! are looked at. The worker believes its parent, which started it.
 
-use crate::system::Mapping;
+use crate::mapping::Mapping;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

@@ -34,6 +34,7 @@ mod image;
 mod lane;
 mod layout;
 mod link;
+mod mapping;
 mod message;
 mod parcel;
 mod pool;

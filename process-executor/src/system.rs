@@ -6,7 +6,6 @@
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::mm::{MapFlags, ProtFlags};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType,
@@ -15,61 +14,14 @@ use rustix::process::{Pid, Signal};
 use rustix::thread::futex;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::ptr::{self, NonNull};
+use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
-
-/// Memory shared through a descriptor, mapped into this process until dropped.
-#[derive(Debug)]
-pub(crate) struct Mapping {
-    start: NonNull<u8>,
-    length: usize,
-}
-
-// SAFETY: a range of memory; who may touch what is decided by whoever hands out pointers into it.
-unsafe impl Send for Mapping {}
-// SAFETY: as above.
-unsafe impl Sync for Mapping {}
-
-/// What a mapping allows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    Read,
-    ReadWrite,
-}
-
-impl Mapping {
-    /// Maps the first `length` bytes of `file`, which must have as many.
-    pub(crate) fn new(file: impl AsFd, length: usize, access: Access) -> io::Result<Self> {
-        let protection = match access {
-            Access::Read => ProtFlags::READ,
-            Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
-        };
-        // SAFETY: a fresh range, chosen by the kernel.
-        let start = unsafe { rustix::mm::mmap(ptr::null_mut(), length.max(1), protection, MapFlags::SHARED, file, 0) }?;
-        Ok(Self { start: NonNull::new(start.cast()).ok_or(Errno::NOMEM)?, length })
-    }
-
-    pub(crate) fn start(&self) -> NonNull<u8> {
-        self.start
-    }
-
-    pub(crate) fn length(&self) -> usize {
-        self.length
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: our own range; whoever has pointers into it keeps the mapping alive.
-        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.length.max(1)) };
-    }
-}
 
 /// Anonymous memory of a fixed size behind a descriptor: no name, no file, gone with its last descriptor and mapping.
 pub(crate) fn anonymous_memory(name: &str, length: usize) -> io::Result<OwnedFd> {
     let file = growing_memory(name)?;
-    rustix::fs::ftruncate(&file, length as u64)?;
+    grow(&file, length)?;
     rustix::fs::fcntl_add_seals(&file, LENGTH)?;
     Ok(file)
 }
@@ -79,10 +31,16 @@ pub(crate) fn growing_memory(name: &str) -> io::Result<OwnedFd> {
     Ok(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
 }
 
-/// Takes the memory for so many bytes now: what was never written would not be there.
-pub(crate) fn fill_holes(file: impl AsFd, length: usize) -> io::Result<()> {
+/// Makes memory longer.
+pub(crate) fn grow(file: impl AsFd, length: usize) -> io::Result<()> {
+    Ok(rustix::fs::ftruncate(file, length as u64)?)
+}
+
+/// Takes the memory for some bytes now: what was never written would not be there.
+pub(crate) fn fill_holes(file: impl AsFd, bytes: Range<usize>) -> io::Result<()> {
+    let (start, length) = (bytes.start as u64, bytes.len() as u64);
     if length > 0 {
-        retry_on_intr(|| rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, length as u64))?;
+        retry_on_intr(|| rustix::fs::fallocate(&file, FallocateFlags::empty(), start, length))?;
     }
     Ok(())
 }
@@ -95,12 +53,12 @@ pub(crate) fn has_holes(file: impl AsFd, length: u64) -> bool {
     blocks.saturating_mul(BLOCK) < length
 }
 
-/// Writes all bytes at the place where the last write ended.
-pub(crate) fn write_all(file: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+/// Writes all bytes from `start` on.
+pub(crate) fn write_all(file: impl AsFd, mut start: usize, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        match retry_on_intr(|| rustix::io::write(&file, bytes))? {
+        match retry_on_intr(|| rustix::io::pwrite(&file, bytes, start as u64))? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
-            written => bytes = &bytes[written..],
+            written => (start, bytes) = (start + written, &bytes[written..]),
         }
     }
     Ok(())

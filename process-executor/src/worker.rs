@@ -15,8 +15,9 @@ mod tasks;
 
 use crate::image::Image;
 use crate::layout::{SIZE, Shared};
+use crate::mapping::{Access, Mapping};
 use crate::message::{Message, Received, Receiver};
-use crate::system::{self, Access, Mapping};
+use crate::system;
 use crate::worker_settings::WorkerSettings;
 use connection::Connection;
 use executor_core::remote::{Job, Output};

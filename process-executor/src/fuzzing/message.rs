@@ -184,7 +184,7 @@ pub(super) fn file(script: &mut Unstructured<'_>) -> (OwnedFd, u64) {
         // It can be written to.
         3 => {
             let file = memory(length);
-            system::write_all(&file, &vec![CONTENTS; length]).expect("there is memory");
+            system::write_all(&file, 0, &vec![CONTENTS; length]).expect("there is memory");
             file
         }
         // It may shrink.

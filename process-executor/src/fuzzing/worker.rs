@@ -11,9 +11,10 @@ use crate::layout::{
     TIMED, shortened,
 };
 use crate::link::Link;
+use crate::mapping::{Access, Mapping};
 use crate::message::{Message, Received, Receiver};
 use crate::seat::{Seat, SeatState};
-use crate::system::{self, Access, Mapping};
+use crate::system;
 use arbitrary::Unstructured;
 use executor_core::remote::{Job, Output, Phase, Progress};
 use rustix::fd::{AsFd, OwnedFd};

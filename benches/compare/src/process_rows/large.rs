@@ -21,7 +21,8 @@ const IPC_MEMORY: &str = "ipc-channel IpcSharedMemory";
 pub(super) const SHARED_TARGETS: &[Target] = &[Target::new(PYTHON_EXECUTOR, 0.1), Target::new(IPC_MEMORY, 0.25)];
 pub(super) const VEC_TARGETS: &[Target] = &[Target::new(PYTHON_EXECUTOR, 0.4)];
 
-/// A size and how many tasks of it one run does.
+/// A size and how many tasks of it one run does: more than a few, because the first finds caches that others have filled,
+/// and, in a virtual machine, memory that its host has taken back since.
 #[derive(Clone, Copy)]
 struct Size {
     bytes: usize,
@@ -29,7 +30,7 @@ struct Size {
 }
 
 const SMALLER: Size = Size { bytes: 16 << 20, tasks: 20 };
-const LARGER: Size = Size { bytes: 256 << 20, tasks: 2 };
+const LARGER: Size = Size { bytes: 256 << 20, tasks: 5 };
 
 impl Size {
     /// What every task's argument holds; a period that does not divide a page, so that pages differ.

@@ -1,0 +1,196 @@
+//! Memory behind a descriptor, as this process sees it; in large pages, where they are to be had.
+//!
+//! Memory of a file comes in pages of 4 KiB, each of which costs whoever writes it first, and whoever reads it first in
+//! another process, more time than the copy of its bytes does. The system makes large ones of them on request
+//! (`MADV_COLLAPSE`, Linux 6.1), if those pages are mapped where a large one could be. Where it does not, all works as well,
+//! and more slowly.
+
+use crate::system;
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use std::io;
+use std::ops::Range;
+use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+
+/// Memory shared through a descriptor, mapped into this process until dropped.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: a range of memory; who may touch what is decided by whoever hands out pointers into it.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+/// What a mapping allows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    ReadWrite,
+}
+
+impl Mapping {
+    /// Maps the first `length` bytes of `file`, which must have as many.
+    pub(crate) fn new(file: impl AsFd, length: usize, access: Access) -> io::Result<Self> {
+        Self::part(file, 0..length, access)
+    }
+
+    /// Maps those bytes of `file`, which must have as many; they begin with a page.
+    fn part(file: impl AsFd, bytes: Range<usize>, access: Access) -> io::Result<Self> {
+        let protection = match access {
+            Access::Read => ProtFlags::READ,
+            Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+        };
+        let (offset, length) = (bytes.start as u64, bytes.len());
+        let aligned = large_page().filter(|&page| length >= page).and_then(|page| Self::reserve(length, page).ok());
+        let (place, flags) = match &aligned {
+            Some(reserved) => (reserved.start.as_ptr().cast(), MapFlags::SHARED | MapFlags::FIXED),
+            None => (ptr::null_mut(), MapFlags::SHARED),
+        };
+        // SAFETY: a fresh range, chosen by the kernel, or one that was reserved for this.
+        let start = unsafe { mmap(place, length.max(1), protection, flags, file, offset) }?;
+        match aligned {
+            Some(mapping) => Ok(mapping),
+            None => Ok(Self { start: NonNull::new(start.cast()).ok_or(Errno::NOMEM)?, length }),
+        }
+    }
+
+    /// Addresses with nothing behind them, which begin where a page of that size could.
+    fn reserve(length: usize, page: usize) -> io::Result<Self> {
+        let whole = length.checked_next_multiple_of(rustix::param::page_size()).ok_or(Errno::NOMEM)?;
+        let all = whole.checked_add(page).ok_or(Errno::NOMEM)?;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a fresh range, chosen by the kernel.
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), all, ProtFlags::empty(), flags) }?;
+        let start = NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM)?;
+        let before = start.align_offset(page);
+        // SAFETY: both inside of the range.
+        let (kept, after) = unsafe { (start.add(before), start.add(before + whole)) };
+        unmap(start, before);
+        unmap(after, page - before);
+        Ok(Self { start: kept, length })
+    }
+
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Puts large pages in the place of small ones and of pages that are not there yet; for one that may write to all of
+    /// `file` from `start` on. False: some are as small as before.
+    pub(crate) fn take_large_pages(&self, file: impl AsFd, start: usize) -> bool {
+        let Some(page) = large_page().filter(|page| self.length >= *page) else { return false };
+        let length = self.length / page * page;
+        // A large page is made only where there is at least one small one.
+        for first in (start..start + length).step_by(page) {
+            if system::fill_holes(&file, first..first + 1).is_err() {
+                return false;
+            }
+        }
+        // SAFETY: a part of our own range; what is in it stays as it is.
+        unsafe { libc::madvise(self.start.as_ptr().cast(), length, libc::MADV_COLLAPSE) == 0 }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        unmap(self.start, self.length.max(1));
+    }
+}
+
+/// Gives a range of our own back.
+fn unmap(start: NonNull<u8>, length: usize) {
+    if length > 0 {
+        // SAFETY: our own range; whoever has pointers into it keeps what owns it alive.
+        let _ = unsafe { munmap(start.as_ptr().cast(), length) };
+    }
+}
+
+/// The part of a file that is written next, in large pages.
+pub(crate) struct LargePages {
+    mapping: Mapping,
+    /// Bytes that were there before.
+    written: usize,
+}
+
+/// More than one page at a time: each request has the system tidy up first. No more than the caches hold: they are cleared,
+/// and written again.
+const AT_A_TIME: usize = 8 * 1024 * 1024;
+
+impl LargePages {
+    /// Pages behind the first `written` bytes of a file, which as many as `more` bytes fill; none if those are too few, or if
+    /// the system has no such pages.
+    pub(crate) fn take(file: impl AsFd, written: usize, more: usize) -> Option<Self> {
+        let page = large_page()?;
+        let start = written / page * page;
+        let end = (written.checked_add(more)? / page * page).min(start + AT_A_TIME.max(page));
+        if end <= start {
+            return None;
+        }
+        system::grow(&file, end).ok()?;
+        let mapping = Mapping::part(&file, start..end, Access::ReadWrite).ok()?;
+        mapping.take_large_pages(&file, start).then_some(Self { mapping, written: written - start })
+    }
+
+    /// Fills the pages from the front of `bytes`; gives the rest.
+    pub(crate) fn fill(self, bytes: &[u8]) -> &[u8] {
+        let (now, later) = bytes.split_at(self.mapping.length - self.written);
+        // SAFETY: what is left of the mapping, which nobody else has.
+        unsafe {
+            let start = self.mapping.start.as_ptr().add(self.written);
+            ptr::copy_nonoverlapping(now.as_ptr(), start, now.len());
+        }
+        later
+    }
+}
+
+/// How large a large page is, if there are such.
+fn large_page() -> Option<usize> {
+    const SAID_IN: &str = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
+    static SIZE: OnceLock<Option<usize>> = OnceLock::new();
+    let read =
+        || std::fs::read_to_string(SAID_IN).ok()?.trim().parse().ok().filter(|size: &usize| size.is_power_of_two());
+    *SIZE.get_or_init(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Access, LargePages, Mapping, large_page};
+    use crate::system;
+
+    #[test]
+    fn a_large_mapping_begins_where_a_large_page_could() {
+        let Some(page) = large_page() else { return };
+        for length in [page, page + 1, 3 * page - 1] {
+            let file = system::anonymous_memory("test", length).unwrap();
+            let mapping = Mapping::new(&file, length, Access::Read).unwrap();
+            assert_eq!((mapping.start().addr().get() % page, mapping.length()), (0, length));
+        }
+    }
+
+    #[test]
+    fn pages_that_are_filled_from_within() {
+        let Some(page) = large_page() else { return };
+        let bytes: Vec<u8> = (0..=250).cycle().take(2 * page + 99).collect();
+        for written in [0, 1, 5000, page - 1] {
+            let file = system::growing_memory("test").unwrap();
+            system::write_all(&file, 0, &bytes[..written]).unwrap();
+            assert!(LargePages::take(&file, written, page - written - 1).is_none(), "too few to fill one");
+            // An old system has none.
+            let Some(pages) = LargePages::take(&file, written, bytes.len() - written) else { return };
+            let rest = pages.fill(&bytes[written..]);
+            assert_eq!(rest, &bytes[2 * page..]);
+            let mapping = Mapping::new(&file, 2 * page, Access::Read).unwrap();
+            // SAFETY: mapped, and nobody writes any more.
+            let found = unsafe { std::slice::from_raw_parts(mapping.start().as_ptr(), 2 * page) };
+            assert!(found == &bytes[..2 * page], "other bytes, from {written} on");
+        }
+    }
+}
