@@ -48,9 +48,19 @@ fn signal_words(signal: i32) -> &'static str {
 /// How often the kernel has killed a process of this control group for want of memory; `None` where that is not told.
 pub(crate) fn out_of_memory_kills() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let events = std::fs::read_to_string(format!("/sys/fs/cgroup{path}/memory.events")).ok()?;
-    events.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+    // The first version of control groups has a tree for memory, the second one for all.
+    let first = groups.lines().find_map(|line| line.split_once(":memory:")).map(|(_, group)| group);
+    let second = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    let count_in = |tree: &str, group: Option<&str>, file: &str| {
+        // In a container, the group's name may be that of the host, and the tree begin with the group.
+        [group?, ""].into_iter().find_map(|group| kills_in(&format!("/sys/fs/cgroup{tree}{group}/{file}")))
+    };
+    count_in("/memory", first, "memory.oom_control").or_else(|| count_in("", second, "memory.events"))
+}
+
+fn kills_in(file: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
 #[cfg(test)]

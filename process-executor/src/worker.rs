@@ -24,7 +24,7 @@ use executor_core::remote::{Job, Output};
 use messages::Messages;
 use running::Silent;
 use rustix::fd::{AsFd, OwnedFd};
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -110,6 +110,7 @@ fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) 
         return Err("the worker runs another executable than its parent; a wrapper or loader started it?".to_owned());
     }
     let _ = rustix::thread::set_name(&name_of_thread(&settings.name));
+    yield_memory_to_the_parent();
     if settings.nice != 0 {
         rustix::process::nice(settings.nice).map_err(|error| format!("nice({}) failed: {error}", settings.nice))?;
     }
@@ -127,6 +128,19 @@ fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) 
     let initializer = reply::write_first_block(shared, &reply);
     let image = u64::from_le_bytes(image.identity()[..8].try_into().unwrap_or_default());
     Message::Ready { image, initializer }.send(connection.socket(), &[]).map_err(|error| error.to_string())
+}
+
+/// If memory runs out, the kernel ends whoever uses most of it, which may be a parent with large data and many futures. A
+/// worker counts as if it used half of all memory beside its own, and its death costs one task. No more: something else that
+/// takes most of the memory is to go before workers do.
+fn yield_memory_to_the_parent() {
+    const HALF: i32 = 500;
+    const FILE: &str = "/proc/self/oom_score_adj";
+    let now = std::fs::read_to_string(FILE).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    if now.is_some_and(|now| now < HALF) {
+        let file = std::fs::OpenOptions::new().write(true).open(FILE);
+        let _ = file.and_then(|mut file| write!(file, "{HALF}"));
+    }
 }
 
 /// The kernel keeps 15 bytes of a thread's name.

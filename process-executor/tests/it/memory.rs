@@ -1,10 +1,14 @@
 //! Limits on the memory of workers.
 
 use crate::bytes::{Bytes, MIB};
+use crate::child;
 use crate::support::{Gate, Pass, assert_works, only_death, outcome, own_pid, quiet, until};
 use crate::watchdog::{step, watched};
 use executor_core::{ExecutorExt, MapOptions, TaskError};
 use std::cell::RefCell;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// Far more than a worker has by itself.
 const LIMIT: usize = 128 * MIB;
@@ -93,4 +97,71 @@ fn a_soft_limit_of_an_idle_worker() {
         assert_works(&pool);
         assert_eq!(pool.stats().deaths, 0);
     });
+}
+
+/// The kernel ends a worker for want of memory, not the parent, which uses more; and the error says why.
+#[test]
+fn the_memory_of_the_control_group() {
+    watched(|| match Group::new(LIMIT) {
+        Ok(group) => {
+            let folder = group.0.display().to_string();
+            child::run("memory::control_group_program", &folder, |_| ());
+        }
+        Err(error) => {
+            let note = format!("not tested, no control group with a limit can be made: {error}\n");
+            let _ = io::stderr().write_all(note.as_bytes());
+        }
+    });
+}
+
+#[test]
+fn control_group_program() {
+    let Some(folder) = child::argument() else { return };
+    watched(|| {
+        enter(Path::new(&folder));
+        let pool = quiet(1).build().unwrap();
+        let ballast = vec![1_u8; LIMIT * 5 / 8];
+        let pid = outcome("a small task", pool.submit(own_pid, ()).unwrap()).unwrap();
+        for _ in 0..2 {
+            let gate = Gate::new();
+            let growing = pool.submit(grow_for_ever, gate.pass()).unwrap();
+            let death = only_death(outcome("a task that grows", growing));
+            assert!(death.contains("SIGKILL") && death.contains("want of memory"), "{death}");
+            assert_ne!(outcome("a small task", pool.submit(own_pid, ()).unwrap()).unwrap(), pid);
+        }
+        assert!(ballast.iter().all(|byte| *byte == 1), "it was there all the time");
+    });
+}
+
+/// A control group for memory, removed with its last process.
+struct Group(PathBuf);
+
+impl Group {
+    fn new(limit: usize) -> io::Result<Self> {
+        let groups = fs::read_to_string("/proc/self/cgroup")?;
+        let first = groups.lines().find_map(|line| line.split_once(":memory:"));
+        let second = groups.lines().find_map(|line| line.strip_prefix("0::"));
+        let (own, file) = match (first, second) {
+            (Some((_, own)), _) => (format!("/sys/fs/cgroup/memory{own}"), "memory.limit_in_bytes"),
+            (None, Some(own)) => (format!("/sys/fs/cgroup{own}"), "memory.max"),
+            (None, None) => return Err(io::ErrorKind::NotFound.into()),
+        };
+        let folder = Path::new(&own).join(format!("process-executor-test-{}", std::process::id()));
+        fs::create_dir(&folder)?;
+        let group = Self(folder);
+        fs::write(group.0.join(file), limit.to_string())?;
+        Ok(group)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // The last of its processes may not be reaped yet.
+        until("the control group is empty", || fs::remove_dir(&self.0).is_ok());
+    }
+}
+
+/// Moves this process into a control group.
+fn enter(group: &Path) {
+    fs::write(group.join("cgroup.procs"), std::process::id().to_string()).unwrap();
 }

@@ -166,6 +166,60 @@ fn large_pending_program() {
     });
 }
 
+/// Memory is full while a large argument, or result, is written: a limit on the size of files, which holds for memory behind a
+/// descriptor as well, refuses what goes beyond it.
+#[test]
+fn memory_full_while_a_large_value_is_written() {
+    watched(|| {
+        child::run("scarce::full_memory_program", "1", |command| {
+            // The refusal comes with a signal, which is the end of whoever does not ignore it.
+            let program = std::mem::replace(command, std::process::Command::new("sh"));
+            command
+                .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+                .arg(program.get_program())
+                .args(program.get_args());
+            command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        });
+    });
+}
+
+#[test]
+fn full_memory_program() {
+    if child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        const MOST: usize = 32 * MIB;
+        const MORE: usize = MOST + 11 * MIB;
+        limit(Resource::Fsize, MOST as u64);
+        let pool = pool(1);
+        let pid = outcome("a task", pool.submit(own_pid, ()).unwrap()).unwrap();
+        for length_of_all in [MORE, MOST + 1] {
+            let task = pool.submit(length, Bytes::pattern(length_of_all)).unwrap();
+            assert_codec(outcome("a large argument", task), CodecPhase::EncodeArgument);
+            let task = pool.submit(give, length_of_all).unwrap();
+            assert_codec(outcome("a large result", task), CodecPhase::EncodeResult);
+        }
+
+        // Those that wait for their turn are written when it comes.
+        let gate = Gate::new();
+        let holding = occupy(&pool, &gate);
+        let waiting = [1, MORE, MIB, MORE, MOST / 2]
+            .map(|length_of_all| (length_of_all, pool.submit(length, Bytes::pattern(length_of_all)).unwrap()));
+        gate.open();
+        outcome("the first", holding).unwrap();
+        for (length_of_all, task) in waiting {
+            let outcome = outcome("one of those that waited", task);
+            if length_of_all > MOST {
+                assert_codec(outcome, CodecPhase::EncodeArgument);
+            } else {
+                assert_eq!(outcome.unwrap(), length_of_all);
+            }
+        }
+        assert_eq!(outcome("a task", pool.submit(own_pid, ()).unwrap()).unwrap(), pid);
+    });
+}
+
 /// No process can be started, nor a thread. As root there is no such limit, so the program runs as somebody else.
 #[test]
 fn no_processes() {
