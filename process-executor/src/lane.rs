@@ -321,7 +321,7 @@ impl Lane {
     fn give_reply_block_back(&mut self) {
         self.replies_taken = self.replies_taken.wrapping_add(1);
         // ORDERING: Release: the copy is over before the worker writes there again.
-        self.shared.head().replies_taken.0.store(self.replies_taken, Ordering::Release);
+        self.shared.replies_taken().store(self.replies_taken, Ordering::Release);
         self.may_sleep = true;
     }
 
@@ -330,16 +330,10 @@ impl Lane {
         self.may_sleep
     }
 
-    /// Whether the worker sleeps, or is about to, with something before it, and is to be woken.
-    ///
-    /// ORDERING: the caller has a SeqCst fence between those changes and this. The worker announces its sleep and looks
-    /// once more, both SeqCst: either it sees the changes, or the announcement is seen here.
+    /// Whether the worker sleeps, or is about to, with something before it, and is to be woken. The caller has a fence between
+    /// those changes and this.
     pub(crate) fn take_sleeper(&mut self) -> bool {
-        let asleep = &self.shared.head().asleep.0;
-        std::mem::take(&mut self.may_sleep)
-            && asleep.load(Ordering::Relaxed) != 0
-            && self.oldest != self.next
-            && asleep.swap(0, Ordering::SeqCst) != 0
+        std::mem::take(&mut self.may_sleep) && self.oldest != self.next && self.shared.asleep().take()
     }
 
     /// Takes back a task that has not begun. Its husk stays until the worker has passed it by.

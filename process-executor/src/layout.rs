@@ -30,6 +30,8 @@
 //! are looked at. The worker believes its parent, which started it.
 
 use crate::mapping::Mapping;
+use crate::sync::store_and_fence;
+use crate::waking::{Asleep, Bell};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -57,13 +59,6 @@ pub(crate) const IN_BLOCK: u32 = 1;
 pub(crate) const IN_BUFFER: u32 = u32::MAX;
 /// In a message of ipc-channel. Of such a reply the slot has the first byte, which says what kind it is.
 pub(crate) const IN_MESSAGE: u32 = u32::MAX - 1;
-
-/// The bell: somebody looks for results anyway, or it has been rung.
-pub(crate) const QUIET: u32 = 0;
-/// It is to be rung for the supervisor, by the socket.
-pub(crate) const ARMED: u32 = 1;
-/// It is to be rung for a thread of the parent that sleeps on it, a futex; if there is none any more, for the supervisor.
-pub(crate) const LISTENED: u32 = 2;
 
 /// The items of this task are timed: the worker notes when each begins.
 pub(crate) const TIMED: u32 = 1;
@@ -108,17 +103,15 @@ pub(crate) struct FunctionEntry {
 
 /// The words of the lane as a whole, each group on a cache line of its own.
 #[repr(C)]
-pub(crate) struct Head {
-    /// 1 while the worker sleeps, or is about to: who gives it work wakes it (a futex).
-    pub(crate) asleep: Line,
-    /// Whether the worker rings for the next result, and for whom: see `QUIET` and those after it.
-    pub(crate) bell: Line,
+struct Head {
+    asleep: Line<Asleep>,
+    bell: Line<Bell>,
     /// How many reply blocks the parent has given back, ever.
-    pub(crate) replies_taken: Line,
+    replies_taken: Line<AtomicU32>,
 }
 
 #[repr(C, align(128))]
-pub(crate) struct Line(pub(crate) AtomicU32);
+struct Line<T>(T);
 
 const HEAD: usize = 4096;
 const FUNCTIONS_AT: usize = HEAD;
@@ -137,7 +130,7 @@ pub(crate) struct Shared(Mapping);
 /// Its bell.
 impl AsRef<AtomicU32> for Shared {
     fn as_ref(&self) -> &AtomicU32 {
-        &self.head().bell.0
+        self.bell().word()
     }
 }
 
@@ -153,9 +146,22 @@ impl Shared {
         unsafe { self.0.start().add(offset).cast() }
     }
 
-    pub(crate) fn head(&self) -> &Head {
+    fn head(&self) -> &Head {
         // SAFETY: atomics only, at the aligned start of the mapping; fresh memory is zero, which is valid.
         unsafe { self.at::<Head>(0).as_ref() }
+    }
+
+    pub(crate) fn asleep(&self) -> &Asleep {
+        &self.head().asleep.0
+    }
+
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.head().bell.0
+    }
+
+    /// How many reply blocks the parent has given back, ever.
+    pub(crate) fn replies_taken(&self) -> &AtomicU32 {
+        &self.head().replies_taken.0
     }
 
     /// A slot; the number counts on and on.
@@ -189,6 +195,11 @@ pub(crate) fn shortened(length: usize) -> u32 {
 }
 
 impl Slot {
+    /// The worker is done with it, and looks at the bell next.
+    pub(crate) fn leave(&self, state: u32) {
+        store_and_fence(&self.state, state);
+    }
+
     /// Writes the bytes in the slot; at most `INLINE`, the rest is ignored. For the slot's owner.
     pub(crate) fn write(&self, bytes: &[u8]) {
         for (slot, part) in self.bytes.iter().zip(bytes.chunks(8)) {

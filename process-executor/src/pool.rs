@@ -15,7 +15,6 @@ use crate::entry::Entry;
 use crate::image::Image;
 use crate::settings::{Settings, TransportKind};
 use crate::supervisor;
-use crate::system;
 use crate::watch::Watch;
 use executor_core::assist::Enlisted;
 use executor_core::remote::{Cause, Place};
@@ -192,7 +191,7 @@ impl Pool {
             self.call_supervisor();
         }
         for shared in &wakes.workers {
-            system::wake(&shared.head().asleep.0);
+            shared.asleep().wake();
         }
         wakes.porters.iter().for_each(|porter| porter.wake());
         if (wakes.closed || wakes.room_freed) && self.settings.queue_capacity.is_some() {

@@ -11,13 +11,13 @@ mod deaths;
 mod limits;
 
 use crate::batch::Batch;
-use crate::layout::ARMED;
 use crate::link::{Event, Link};
 use crate::message::Message;
 use crate::pool::Pool;
 use crate::porter::Porter;
 use crate::process::{self, Process, Started, Welcome};
 use crate::seat::{Seat, SeatState};
+use crate::waking::{ARMED, Bell};
 use executor_core::BrokenExecutor;
 use executor_core::remote::Initializer;
 pub(crate) use limits::Ending;
@@ -28,7 +28,6 @@ use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// After so many starts in a row that came to nothing, the pool is broken.
@@ -271,7 +270,7 @@ impl Supervisor {
     fn start_worker(&mut self, index: usize) -> io::Result<()> {
         let Started { process, lane, link, sender, welcome } =
             process::start(self.pool.settings(), self.pool.image(), index, &self.environment)?;
-        lane.shared().head().bell.0.store(ARMED, Ordering::SeqCst);
+        Bell::set_all([lane.shared().bell()].into_iter(), ARMED);
         let seated = self
             .listen_to(index, &process, &link)
             .and_then(|()| sender.map(|sender| Porter::start(&self.pool, index, &link, sender)).transpose())

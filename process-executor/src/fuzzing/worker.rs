@@ -99,14 +99,14 @@ impl Worker {
             }
             self.runs = true;
         } else {
-            slot.state.store(SKIPPED, Ordering::Release);
+            slot.leave(SKIPPED);
             self.next += 1;
         }
     }
 
     /// Ends the task that runs, if one does; of a chunk, after so many items.
     pub(super) fn finish(&mut self, most: u32) {
-        let taken = self.shared.head().replies_taken.0.load(Ordering::Relaxed);
+        let taken = self.shared.replies_taken().load(Ordering::Relaxed);
         // It waits for a block to be given back.
         if !self.runs || self.used.wrapping_sub(taken) >= BLOCKS as u32 {
             return;
@@ -121,7 +121,7 @@ impl Worker {
         slot.reply_length.store(shortened(reply.len()), Ordering::Relaxed);
         slot.items.store(outcomes.items, Ordering::Relaxed);
         slot.elapsed.store(1000, Ordering::Relaxed);
-        slot.state.swap(DONE, Ordering::SeqCst);
+        slot.leave(DONE);
         self.used = self.used.wrapping_add(u32::from(place != IN_SLOT && place != IN_BUFFER));
         self.next += 1;
         self.runs = false;
@@ -243,7 +243,9 @@ impl Worker {
     /// Writes words of the script anywhere but over the functions, which nobody but the worker itself reads.
     pub(super) fn spoil_memory(&mut self, script: &mut Unstructured<'_>) {
         self.is_good = false;
-        let slots = std::ptr::from_ref(self.shared.slot(0)).addr() - std::ptr::from_ref(self.shared.head()).addr();
+        // The memory begins with that word.
+        let start = std::ptr::from_ref(self.shared.asleep()).addr();
+        let slots = std::ptr::from_ref(self.shared.slot(0)).addr() - start;
         let start = if take::<u8>(script) & 1 == 0 { 0 } else { slots };
         let length = if start == 0 { 512 } else { SIZE - slots };
         for _ in 0..below(script, 64) {

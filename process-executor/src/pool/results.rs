@@ -6,14 +6,14 @@ use crate::carrier;
 use crate::couriers;
 use crate::dispatch::{Dispatch, LOOSE, Wakes};
 use crate::entry::{Entry, Parts, Payload};
-use crate::layout::{ARMED, LISTENED, QUIET};
 use crate::link::ReplyBuffers;
+use crate::waking::{ARMED, Bell, LISTENED, QUIET};
 use executor_core::Stats;
-use executor_core::assist::{Assistant, Bell};
+use executor_core::assist::{self, Assistant};
 use executor_core::remote::{Cause, Reply, Rest, skip_items};
 use executor_core::task::Task;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long a thread that goes to sleep tries to listen: far longer than the lock is held, and nothing to one that sleeps.
@@ -175,16 +175,7 @@ impl Pool {
     /// Turns the bells on or off. Who turns them on looks for results afterwards: those that came before were not rung for.
     fn set_bells(&self, dispatch: &Dispatch, value: u32) {
         self.bells.store(value != QUIET, Ordering::Relaxed);
-        for bell in dispatch.seats.iter().flatten().map(|seat| &seat.lane.shared().head().bell.0) {
-            let before = bell.load(Ordering::Relaxed);
-            // A line that the worker looks at is not taken away from it for nothing, nor a bell from who sleeps on it.
-            if before != value && !(before == LISTENED && value == ARMED) {
-                bell.store(value, Ordering::Relaxed);
-            }
-        }
-        // ORDERING: the worker ends a task and then looks at the bell, both SeqCst: either it sees the bell, or the result is
-        // seen after this.
-        fence(Ordering::SeqCst);
+        Bell::set_all(dispatch.seats.iter().flatten().map(|seat| seat.lane.shared().bell()), value);
     }
 
     /// For the supervisor, before it sleeps: bells on, unless threads of the program have fetched since `seen`; then when to
@@ -221,7 +212,7 @@ impl Assistant for Fetcher {
         }
     }
 
-    fn listen(&self, bells: &mut Vec<Bell>) {
+    fn listen(&self, bells: &mut Vec<assist::Bell>) {
         let Some(dispatch) = self.0.dispatch.try_lock_for(MOMENT) else {
             // It turns the bells on, and takes what is there.
             return self.0.call_supervisor();
@@ -232,7 +223,7 @@ impl Assistant for Fetcher {
             self.0.gather(dispatch, &mut batch, wakes);
             // Of others the supervisor hears.
             let busy = dispatch.seats.iter().flatten().filter(|seat| seat.lane.depth() > 0);
-            bells.extend(busy.map(|seat| Bell::new(seat.lane.shared().clone(), LISTENED)));
+            bells.extend(busy.map(|seat| assist::Bell::new(seat.lane.shared().clone(), LISTENED)));
         });
         self.0.finish_and_keep(batch);
     }

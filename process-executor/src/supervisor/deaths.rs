@@ -7,15 +7,12 @@ use crate::dispatch::{Dispatch, Wakes};
 use crate::entry::Entry;
 use crate::exit_words::{describe, out_of_memory_kills};
 use crate::lane::Interrupted;
-use crate::layout::QUIET;
 use crate::link::Event;
 use crate::pool::Pool;
 use crate::seat::SeatState;
-use crate::system;
 use executor_core::Death;
 use executor_core::remote::{Cause, Phase};
 use std::process::ExitStatus;
-use std::sync::atomic::Ordering;
 
 /// A task that was the next to begin when so many workers died is taken to have killed them, whatever its slot says.
 const MOST_SUSPICIONS: u8 = 5;
@@ -91,10 +88,7 @@ impl Pool {
                 dispatch.unload_porter(wakes);
                 dispatch.return_unbegun(entry, wakes);
             }
-            // Who listens to it, or is about to, turns to the others.
-            let bell = &seat.lane.shared().head().bell.0;
-            bell.store(QUIET, Ordering::Relaxed);
-            system::wake(bell);
+            seat.lane.shared().bell().silence();
             let wreck = seat.lane.salvage(&seat.link, &mut batch.bytes);
             dispatch.stats.bytes_sent += seat.lane.bytes_sent();
             dispatch.stats.deaths += u64::from(!expected && seat.state != SeatState::Starting);

@@ -6,12 +6,13 @@ use crate::carrier::Source;
 use crate::layout::Shared;
 use crate::message::{Message, Received, Receiver};
 use crate::system;
+use crate::waking::Bell;
 use parking_lot::{Condvar, Mutex};
 use rustix::fd::{AsFd, OwnedFd};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the connection's thread shares with the worker's.
 pub(super) struct Connection {
@@ -43,7 +44,7 @@ impl Connection {
     }
 
     pub(super) fn is_retiring(&self) -> bool {
-        self.retiring.load(Ordering::SeqCst)
+        self.retiring.load(Ordering::Acquire)
     }
 
     fn listen(&self, mut receiver: Receiver, shared: &Shared) {
@@ -55,10 +56,8 @@ impl Connection {
                     drop(forgotten);
                 }
                 Received::Message(Message::Retire, _) => {
-                    // ORDERING: SeqCst, as is the worker's announcement of its sleep: it sees the flag, or is woken.
-                    self.retiring.store(true, Ordering::SeqCst);
-                    shared.head().asleep.0.store(0, Ordering::SeqCst);
-                    system::wake(&shared.head().asleep.0);
+                    self.retiring.store(true, Ordering::Release);
+                    shared.asleep().call();
                 }
                 Received::Message(..) | Received::Nothing => {}
                 // The parent is gone, or speaks another language: what runs here runs for nobody.
@@ -88,9 +87,9 @@ impl Connection {
     }
 
     /// There are results: a thread of the parent that sleeps for one comes, or, if there is none, the supervisor.
-    pub(super) fn wake_listener(&self, bell: &AtomicU32) {
+    pub(super) fn wake_listener(&self, bell: &Bell) {
         self.check();
-        if !system::wake_one(bell) {
+        if !bell.wake_listener() {
             self.send(Message::Bell, None);
         }
     }

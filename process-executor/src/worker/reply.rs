@@ -5,16 +5,17 @@ use super::messages::Messages;
 use crate::buffer::Buffer;
 use crate::carrier;
 use crate::layout::{
-    ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, LISTENED, QUIET, Shared, Slot, shortened,
+    ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, Shared, Slot, shortened,
 };
 use crate::message::Message;
 use crate::parcel::MOST_BYTES;
-use crate::system;
+use crate::waking::{LISTENED, QUIET};
 use executor_core::CodecPhase;
 use executor_core::remote::{Output, VALUE, write_codec_error};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Leaves text for the parent in the first reply block, before there are tasks; gives its length.
 pub(super) fn write_first_block(shared: &Shared, bytes: &[u8]) -> u64 {
@@ -38,6 +39,9 @@ pub(super) struct Replies<'a> {
     pub(super) scratch: RefCell<Vec<u8>>,
 }
 
+/// A worker with no block free looks as often whether one is.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// What is said of a result that nothing can hold.
 const NO_MEMORY: &str = "no memory for so large a result";
 
@@ -54,17 +58,14 @@ impl<'a> Replies<'a> {
 
     /// The next block, once it is free.
     pub(super) fn block(&self) -> usize {
-        let taken = &self.shared.head().replies_taken.0;
-        let is_free = || self.used.get().wrapping_sub(taken.load(Ordering::SeqCst)) < BLOCKS as u32;
-        while !is_free() {
-            // The parent may sleep with results before it.
-            ring(self.shared, self.connection);
-            let asleep = &self.shared.head().asleep.0;
-            asleep.store(1, Ordering::SeqCst);
-            if !is_free() {
-                system::sleep_while(asleep, 1, Some(std::time::Duration::from_millis(10)));
-            }
-            asleep.store(0, Ordering::SeqCst);
+        let taken = self.shared.replies_taken();
+        let is_free = || self.used.get().wrapping_sub(taken.load(Ordering::Acquire)) < BLOCKS as u32;
+        if !is_free() {
+            self.shared.asleep().sleep_until(Some(LOOK_AGAIN), || {
+                // The parent may sleep with results before it.
+                ring(self.shared, self.connection);
+                is_free().then_some(())
+            });
         }
         self.used.get() as usize % BLOCKS
     }
@@ -176,11 +177,8 @@ impl<'a> Replies<'a> {
 
 /// Wakes the parent if it sleeps.
 pub(super) fn ring(shared: &Shared, connection: &Connection) {
-    let bell = &shared.head().bell.0;
-    if bell.load(Ordering::SeqCst) == QUIET {
-        return;
-    }
-    match bell.swap(QUIET, Ordering::SeqCst) {
+    let bell = shared.bell();
+    match bell.take() {
         QUIET => {}
         LISTENED => connection.wake_listener(bell),
         _ => connection.send(Message::Bell, None),

@@ -12,7 +12,6 @@ use crate::layout::{
     BLOCK, DONE, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SKIPPED, Shared, Slot,
 };
 use crate::parcel::{Contents, NotReceived};
-use crate::system;
 use crate::worker_settings::WorkerSettings;
 use executor_core::CodecPhase;
 use executor_core::remote::{Function, Job, Output, Phase, serializing_once, write_codec_error};
@@ -87,7 +86,7 @@ impl Worker<'_> {
             number += 1;
             // ORDERING: Acquire: the input is seen whole.
             if slot.state.compare_exchange(QUEUED, RUNNING, Ordering::Acquire, Ordering::Relaxed).is_err() {
-                slot.state.store(SKIPPED, Ordering::Release);
+                slot.leave(SKIPPED);
                 ring(self.shared, self.connection);
                 continue;
             }
@@ -96,8 +95,7 @@ impl Worker<'_> {
             let elapsed = end.saturating_duration_since(last_end).as_nanos();
             last_end = end;
             slot.elapsed.store(u32::try_from(elapsed).unwrap_or(u32::MAX), Ordering::Relaxed);
-            // ORDERING: SeqCst, as is the parent's setting of the bell: either it sees this result, or it is rung for.
-            slot.state.swap(DONE, Ordering::SeqCst);
+            slot.leave(DONE);
             ring(self.shared, self.connection);
         }
     }
@@ -222,25 +220,20 @@ impl Worker<'_> {
             return true;
         }
         flush_output();
-        let asleep = &self.shared.head().asleep.0;
-        loop {
-            // ORDERING: SeqCst, as is the parent's handing over: it sees the sleeper, or the task is seen here.
-            asleep.store(1, Ordering::SeqCst);
-            let state = slot.state.load(Ordering::SeqCst);
+        self.shared.asleep().sleep_until(None, || {
+            let state = slot.state.load(Ordering::Acquire);
             if matches!(state, QUEUED | REVOKED) {
-                asleep.store(0, Ordering::Relaxed);
-                return true;
+                return Some(true);
             }
             if self.connection.is_retiring() {
-                asleep.store(0, Ordering::Relaxed);
-                return is_next(slot);
+                return Some(is_next(slot));
             }
             // A task has written over the slots: what was to come here never will, or never comes back.
             if state == RUNNING || state > SKIPPED || self.is_overtaken(number) {
                 end_group();
             }
-            system::sleep_while(asleep, 1, None);
-        }
+            None
+        })
     }
 
     /// Whether the parent has gone beyond the slot that comes next.
