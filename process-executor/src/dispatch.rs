@@ -333,19 +333,6 @@ impl Dispatch {
         }
     }
 
-    /// Takes tasks that have not begun back from a lane to the front of the queue.
-    pub(crate) fn take_back(&mut self, index: usize, most: usize) -> bool {
-        let Some(seat) = self.seats[index].as_mut() else { return false };
-        let back = seat.lane.take_back(most);
-        seat.dealt -= back.len() as u64;
-        let any = !back.is_empty();
-        // Youngest first, so that the oldest ends up in front.
-        for entry in back {
-            self.put_back(entry);
-        }
-        any
-    }
-
     /// Puts a task that was dealt at the front of the queue.
     pub(crate) fn put_back(&mut self, entry: Entry) {
         entry.task.place().set(if entry.begun { RESTING } else { QUEUE });

@@ -74,19 +74,17 @@ enum Taken {
 /// The task that a worker runs.
 pub(crate) struct Running<'a> {
     pub(crate) entry: &'a Entry,
-    /// When it, or its item, began; 0 if it has not.
+    /// When it, or its item, began; 0 if it has not, or is not timed.
     begun: u64,
     /// Items that are over.
     pub(crate) items: u32,
 }
 
 impl Running<'_> {
-    /// How long it, or its item, has been running.
-    pub(crate) fn ran(&self) -> Duration {
-        match self.begun {
-            0 => Duration::ZERO,
-            begun => Duration::from_nanos(system::monotonic_nanoseconds().saturating_sub(begun)),
-        }
+    /// How long it, or its item, has been running, if it has begun.
+    pub(crate) fn ran(&self) -> Option<Duration> {
+        let began = Some(self.begun).filter(|begun| *begun > 0)?;
+        Some(Duration::from_nanos(system::monotonic_nanoseconds().saturating_sub(began)))
     }
 
     /// How long it may run; `default` unless it has a limit of its own.
@@ -379,23 +377,36 @@ impl Lane {
             if back.len() == most {
                 break;
             }
-            let slot = &mut self.in_flight[index(number)];
             // A husk, or a place from which a task was taken back before.
-            let Some(task) = slot.as_ref() else { continue };
-            if !task.waits() {
+            if !self.in_flight[index(number)].as_ref().is_some_and(InFlight::waits) {
                 continue;
             }
-            let shared_slot = self.shared.slot(number);
-            if shared_slot.state.compare_exchange(QUEUED, REVOKED, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-                break;
+            match self.take_back_at(number) {
+                Some(entry) => back.push(entry),
+                None => break,
             }
-            let Some(task) = slot.take() else { break };
-            self.load = self.load.saturating_sub(u64::from(task.cost));
-            self.free_blocks.extend(task.block);
-            self.clear(number, &task);
-            back.push(task.entry);
         }
         back
+    }
+
+    /// Takes back the task that counts as begun, if the worker has not begun it after all.
+    pub(crate) fn take_back_next(&mut self) -> Option<Entry> {
+        let counts = |task: &InFlight| task.began && !task.is_husk();
+        let mut numbers = self.oldest..self.next;
+        let next = numbers.find(|number| self.in_flight[index(*number)].as_ref().is_some_and(counts))?;
+        self.take_back_at(next)
+    }
+
+    /// Takes a task out of a slot, unless it has begun.
+    fn take_back_at(&mut self, number: u64) -> Option<Entry> {
+        if !self.recall(number) {
+            return None;
+        }
+        let task = self.in_flight[index(number)].take()?;
+        self.load = self.load.saturating_sub(u64::from(task.cost));
+        self.free_blocks.extend(task.block);
+        self.clear(number, &task);
+        Some(task.entry)
     }
 
     /// Whether a task has begun.

@@ -1,4 +1,4 @@
-//! What lies ready behind a task that takes long goes to a worker that has nothing to do.
+//! What was dealt is taken back: what lies ready behind a task that takes long goes to a worker that has nothing to do.
 
 use super::{Dispatch, Wakes};
 use crate::layout::SLOTS;
@@ -29,6 +29,37 @@ impl Dispatch {
                 None => return self.queue.push_front(entry),
             }
         }
+    }
+
+    /// Takes tasks that have not begun back from a lane to the front of the queue.
+    pub(crate) fn take_back(&mut self, index: usize, most: usize) -> bool {
+        let Some(seat) = self.seats[index].as_mut() else { return false };
+        let back = seat.lane.take_back(most);
+        seat.dealt -= back.len() as u64;
+        let any = !back.is_empty();
+        // Youngest first, so that the oldest ends up in front.
+        for entry in back {
+            self.put_back(entry);
+        }
+        any
+    }
+
+    /// Takes the task back that a worker was to begin, unless it has. True: it is queued again.
+    pub(crate) fn take_back_next(&mut self, index: usize) -> bool {
+        let Some(seat) = self.seats[index].as_mut() else { return false };
+        let Some(entry) = seat.lane.take_back_next() else { return false };
+        seat.dealt -= 1;
+        if !entry.begun {
+            self.note_queued();
+        }
+        self.put_back(entry);
+        true
+    }
+
+    /// Whether a worker has taken a task, and not yet noted when.
+    pub(crate) fn is_at_a_beginning(&self, index: usize) -> bool {
+        let running = self.seats[index].as_ref().and_then(|seat| seat.lane.running());
+        running.is_some_and(|running| running.ran().is_none())
     }
 
     /// A worker seems stuck with one task: what lies behind it goes to those that have nothing to do, or could be started.

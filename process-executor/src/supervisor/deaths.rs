@@ -59,6 +59,7 @@ impl Supervisor {
             Some(Ending::Spoiled) => {
                 words = "was ended because it overwrote the memory it shares with its parent".to_owned();
             }
+            Some(Ending::Deaf) => words = "was ended because it did not go on with its work: it was stopped".to_owned(),
             Some(Ending::Ordered) => words.push_str(", as the pool's owner ordered"),
             _ => {}
         }

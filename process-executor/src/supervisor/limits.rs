@@ -12,10 +12,15 @@ use std::time::{Duration, Instant};
 /// How long a worker that was told to retire may take for it.
 const RETIREMENT: Duration = Duration::from_secs(5);
 
+/// A worker that does not begin a task for so long, and for longer than the task may run, is given up: it was stopped.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Why a worker is being ended.
 pub(crate) enum Ending {
     /// Its task, or the item after so many of it, ran longer than this.
     TimedOut(Duration, u32),
+    /// It did not begin its next task, which has a limit; another worker does.
+    Deaf,
     /// Its task's holder stopped it.
     Stopped,
     /// It used more memory than this many bytes.
@@ -106,13 +111,13 @@ impl Supervisor {
                 }
                 return;
             }
-            look_at_task(seat, settings, &mut finding);
-            if seat.lane.is_spoiled() {
-                finding.end = Some(Ending::Spoiled);
-            }
             let place = seat.lane.position();
             let since = position.filter(|(before, _)| *before == place).map_or(now, |(_, since)| since);
             *position = Some((place, since));
+            look_at_task(seat, settings, now - since, &mut finding);
+            if seat.lane.is_spoiled() {
+                finding.end = Some(Ending::Spoiled);
+            }
             if could_be_taken_over && seat.lane.has_some_behind() {
                 finding.stuck = now - since >= STUCK_TICK;
                 sooner(&mut finding.wait, Some(STUCK_TICK));
@@ -190,9 +195,11 @@ impl Supervisor {
             let still = match ending {
                 Ending::Stopped => running.is_some_and(|running| running.entry.stopping),
                 Ending::TimedOut(..) => running.is_some_and(|running| is_over_time(&running, default)),
+                // Or it was stopped at its very beginning.
+                Ending::Deaf => dispatch.take_back_next(index) || dispatch.is_at_a_beginning(index),
                 _ => true,
             };
-            if !still {
+            if !still && let Some(seat) = dispatch.seats[index].as_mut() {
                 seat.state = before;
             }
             dispatch.deal(wakes);
@@ -229,8 +236,8 @@ impl Supervisor {
     }
 }
 
-/// The limits of the task that runs, and of those behind it.
-fn look_at_task(seat: &mut Seat, settings: &Settings, finding: &mut Finding) {
+/// The limits of the task that runs, and of those behind it. It has been the next, or run, for `waited` at least.
+fn look_at_task(seat: &mut Seat, settings: &Settings, waited: Duration, finding: &mut Finding) {
     // What has not begun yet may begin any time.
     let due = seat.lane.first_due(settings.run_limit);
     sooner(&mut finding.wait, due.map(|due| due.max(STUCK_TICK)));
@@ -240,12 +247,16 @@ fn look_at_task(seat: &mut Seat, settings: &Settings, finding: &mut Finding) {
         return;
     }
     let Some(limit) = running.limit(settings.run_limit) else { return };
-    match limit.checked_sub(running.ran()) {
+    let (limit, passed, ending) = match running.ran() {
+        Some(ran) => (limit, ran, Ending::TimedOut(limit, running.items)),
+        None => (limit.max(PATIENCE), waited, Ending::Deaf),
+    };
+    match limit.checked_sub(passed) {
         Some(left) if !left.is_zero() => sooner(&mut finding.wait, Some(left)),
-        _ => finding.end = Some(Ending::TimedOut(limit, running.items)),
+        _ => finding.end = Some(ending),
     }
 }
 
 fn is_over_time(running: &Running<'_>, default: Option<Duration>) -> bool {
-    running.limit(default).is_some_and(|limit| running.ran() >= limit)
+    running.limit(default).zip(running.ran()).is_some_and(|(limit, ran)| ran >= limit)
 }

@@ -96,6 +96,34 @@ fn a_run_limit_of_a_stopped_worker() {
     });
 }
 
+/// One that was stopped while it had nothing to do does not begin; another one does.
+#[test]
+fn a_run_limit_of_a_worker_that_was_stopped_before() {
+    watched(|| {
+        let pool = pool(1);
+        let pid = outcome("a task", pool.submit(own_pid, ()).unwrap()).unwrap();
+        processes::send(pid, Signal::STOP);
+        let options = TaskOptions::new().run_timeout(SHORT);
+        let task = pool.submit_with(options, own_pid, ()).unwrap();
+        assert_ne!(outcome("a task for a worker that stands still", task).unwrap(), pid);
+        assert_works(&pool);
+    });
+}
+
+/// A limit of nothing is over as soon as the task begins, and costs no more than that.
+#[test]
+fn a_run_limit_of_nothing() {
+    watched(|| {
+        let pool = pool(2);
+        for _ in 0..20 {
+            let options = TaskOptions::new().run_timeout(Duration::ZERO);
+            let task = pool.submit_with(options, work_for, SHORT).unwrap();
+            assert_timed_out(outcome("a task without time", task), Duration::ZERO);
+        }
+        assert_works(&pool);
+    });
+}
+
 /// A value that takes for ever to encode, in a worker, or to decode.
 #[derive(Debug)]
 struct Endless(bool);
