@@ -10,6 +10,7 @@
 //! task more if tasks take longer. What was dealt and not begun can be taken back at any time.
 
 mod balance;
+mod lending;
 
 use crate::batch::Batch;
 use crate::entry::Entry;
@@ -21,6 +22,7 @@ use crate::seat::{Seat, SeatState};
 use crate::watch::Watch;
 use executor_core::Stats;
 use executor_core::remote::Place;
+pub(crate) use lending::TRY_AGAIN;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -271,7 +273,8 @@ impl Dispatch {
             };
             // One that leaves makes room for another.
             may_start |= seat.state != SeatState::Ready || seat.dealt >= self.most_tasks;
-            if !seat.takes_tasks(self.most_tasks) || seat.stuck || seat.lane.depth() > most_ahead {
+            if !seat.takes_tasks(self.most_tasks) || !seat.may_be_lent() || seat.stuck || seat.lane.depth() > most_ahead
+            {
                 continue;
             }
             let load = seat.lane.load();
@@ -293,7 +296,7 @@ impl Dispatch {
         }
         // All are busy: one task lies ready behind the one that runs.
         let next = self.seats.iter().enumerate().filter_map(|(index, seat)| Some((index, seat.as_ref()?)));
-        next.filter(|(_, seat)| seat.takes_tasks(self.most_tasks) && seat.lane.depth() == 1)
+        next.filter(|(_, seat)| seat.takes_tasks(self.most_tasks) && seat.may_be_lent() && seat.lane.depth() == 1)
             .find(|(_, seat)| seat.lane.has_room_for(entry))
             .map(|(index, _)| index)
     }
@@ -303,17 +306,11 @@ impl Dispatch {
         if let Some(porter) = seat.porter.clone() {
             return self.load_porter(index, porter, entry, wakes);
         }
-        let lent = entry.buffers().try_for_each(|buffer| seat.link.lend(buffer));
-        if let Err(error) = lent {
-            // No task is of any use there. One that is gone ends by itself; one that does not read its socket is told to.
-            match error.kind() {
-                std::io::ErrorKind::WouldBlock => seat.state = SeatState::Leaving,
-                _ => seat.lost = true,
-            }
-            self.queue.push_front(entry);
-            wakes.supervisor = true;
-            return;
+        if entry.needs_memory() && !self.lend_to(index, &entry, wakes) {
+            return self.queue.push_front(entry);
         }
+        let Some(seat) = self.seats[index].as_mut() else { return };
+        seat.full = None;
         let starts = seat.lane.depth() == 0;
         wakes.supervisor |= self.watch.must_call(self.watch.limit_of(&entry));
         seat.lane.put(entry, &self.functions, place_in(index));

@@ -108,6 +108,12 @@ impl Entry {
         (task, Parts { payload, extra, function, begun, timed, stopping, suspicions })
     }
 
+    /// Whether its worker must have memory for it.
+    #[inline]
+    pub(crate) fn needs_memory(&self) -> bool {
+        self.extra.is_some() || matches!(self.payload, Payload::Buffer(_))
+    }
+
     /// All memory that its worker must have.
     pub(crate) fn buffers(&self) -> impl Iterator<Item = &Arc<Buffer>> {
         let own = match &self.payload {

@@ -17,11 +17,21 @@ use std::sync::{Arc, Weak};
 pub(crate) struct Link {
     socket: OwnedFd,
     inbox: Mutex<Inbox>,
-    /// Memory of this process that the worker was handed.
-    lent: Mutex<HashMap<u64, Weak<Buffer>>>,
+    lent: Mutex<Lent>,
     /// Replies that come as messages of ipc-channel.
     parcels: Option<Parcels>,
 }
+
+/// Memory of this process that the worker was handed.
+#[derive(Debug, Default)]
+struct Lent {
+    buffers: HashMap<u64, Weak<Buffer>>,
+    /// With so many it is time to look which of them nobody here has any more.
+    look_at: usize,
+}
+
+/// Among so few it is looked each time.
+const FEW: usize = 64;
 
 #[derive(Debug, Default)]
 struct Inbox {
@@ -53,7 +63,7 @@ pub(crate) enum Event {
 
 impl Link {
     pub(crate) fn new(socket: OwnedFd, parcels: Option<Parcels>) -> Self {
-        Self { socket, inbox: Mutex::new(Inbox::default()), lent: Mutex::new(HashMap::new()), parcels }
+        Self { socket, inbox: Mutex::new(Inbox::default()), lent: Mutex::default(), parcels }
     }
 
     pub(crate) fn socket(&self) -> &OwnedFd {
@@ -86,26 +96,35 @@ impl Link {
         std::mem::take(&mut inbox.events)
     }
 
-    /// Hands memory to the worker, unless it has it; never waits.
-    pub(crate) fn lend(&self, buffer: &Arc<Buffer>) -> io::Result<()> {
+    /// Hands memory to the worker, unless it has it: false; never waits.
+    pub(crate) fn lend(&self, buffer: &Arc<Buffer>) -> io::Result<bool> {
         use rustix::fd::AsFd;
         let mut lent = self.lent.lock();
-        if lent.get(&buffer.id()).is_some_and(|known| known.strong_count() > 0) {
-            return Ok(());
+        if lent.buffers.get(&buffer.id()).is_some_and(|known| known.strong_count() > 0) {
+            return Ok(false);
+        }
+        // Each costs the worker a descriptor, and its memory stays as long as the worker has it.
+        if lent.buffers.len() >= lent.look_at {
+            self.forget_among(&mut lent);
         }
         let message = Message::Buffer { id: buffer.id(), length: buffer.length() };
         message.send(&self.socket, &[buffer.file().as_fd()])?;
-        lent.insert(buffer.id(), Arc::downgrade(buffer));
-        Ok(())
+        lent.buffers.insert(buffer.id(), Arc::downgrade(buffer));
+        Ok(true)
     }
 
     /// Tells the worker which memory nobody here has any more.
     pub(crate) fn forget_dropped(&self) {
-        let mut lent = self.lent.lock();
-        lent.retain(|&id, buffer| {
+        self.forget_among(&mut self.lent.lock());
+    }
+
+    fn forget_among(&self, lent: &mut Lent) {
+        lent.buffers.retain(|&id, buffer| {
             // What cannot be said now is said the next time.
             buffer.strong_count() > 0 || Message::Forget { id }.send(&self.socket, &[]).is_err()
         });
+        let left = lent.buffers.len();
+        lent.look_at = if left < FEW { 0 } else { 2 * left };
     }
 
     /// The reply that these buffers were looked up for has been read.
@@ -130,7 +149,7 @@ impl Link {
         let heard = inbox.read(&self.socket);
         let received = inbox.buffers.get(&id).map(|(buffer, _)| buffer.clone());
         drop(inbox);
-        (self.lent.lock().get(&id).and_then(Weak::upgrade).or(received), heard)
+        (self.lent.lock().buffers.get(&id).and_then(Weak::upgrade).or(received), heard)
     }
 }
 

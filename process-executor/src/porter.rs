@@ -183,7 +183,7 @@ impl Rounds {
     fn lend(&self, buffer: &Arc<Buffer>) -> Result<(), Failure> {
         loop {
             match self.link.lend(buffer) {
-                Ok(()) => return Ok(()),
+                Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.porter.pause() => {}
                 Err(_) => return Err(Failure::Gone),
             }

@@ -17,6 +17,8 @@ pub(crate) struct Seat {
     pub(crate) lost: bool,
     /// Its task takes so long that what lay ready behind it was taken back; until it is over, nothing is put there.
     pub(crate) stuck: bool,
+    /// Its socket had no room for memory that a task needs.
+    pub(crate) full: Option<Full>,
     pub(crate) pid: u32,
     pub(crate) state: SeatState,
     /// Tasks it has been given, those taken back not counted.
@@ -24,6 +26,15 @@ pub(crate) struct Seat {
     pub(crate) done: u64,
     /// When it last had nothing to do.
     pub(crate) idle_since: Option<Instant>,
+}
+
+/// A socket with no room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Full {
+    /// Since when it has taken nothing.
+    pub(crate) since: Instant,
+    /// When it is to be tried again.
+    pub(crate) until: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +49,19 @@ pub(crate) enum SeatState {
 impl Seat {
     pub(crate) fn new(lane: Lane, link: Arc<Link>, porter: Option<Arc<Porter>>, pid: u32) -> Self {
         let state = SeatState::Starting;
-        Self { lane, link, porter, lost: false, stuck: false, pid, state, dealt: 0, done: 0, idle_since: None }
+        Self {
+            lane,
+            link,
+            porter,
+            lost: false,
+            stuck: false,
+            full: None,
+            pid,
+            state,
+            dealt: 0,
+            done: 0,
+            idle_since: None,
+        }
     }
 
     /// Whether that is its porter, and not one of another worker that was here.

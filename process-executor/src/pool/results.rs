@@ -57,6 +57,7 @@ impl Pool {
         let mut left = Batch::default();
         let mut finished = 0;
         let mut complete = 0;
+        let mut had_memory = false;
         // A callback that runs here cannot wait for the end, which waits for it.
         couriers::as_courier_of(self, || {
             for husk in batch.husks.drain(..) {
@@ -73,6 +74,7 @@ impl Pool {
                 } else {
                     finished += 1;
                     let counted = Counted::of(&collected, &batch.bytes);
+                    had_memory |= matches!(collected.entry.payload, Payload::Buffer(_));
                     match (finish_one(self, collected, &batch.bytes), counted) {
                         (Some(rest), counted) => rests.push((rest, counted)),
                         // It was to run again, but nothing of it is left.
@@ -93,6 +95,10 @@ impl Pool {
             self.run_rests(rests);
         }
         self.let_go(finished);
+        if had_memory {
+            // It tells the worker, which would else keep the memory until there is more to be said.
+            self.call_supervisor();
+        }
     }
 
     /// What the supervisor is not to do itself.

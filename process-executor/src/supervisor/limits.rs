@@ -1,6 +1,7 @@
 //! What the supervisor looks at from time to time: limits of tasks and of workers, and workers that are to end.
 
 use super::{Supervisor, sooner};
+use crate::dispatch::TRY_AGAIN;
 use crate::lane::Running;
 use crate::seat::{Seat, SeatState};
 use crate::settings::Settings;
@@ -96,6 +97,9 @@ impl Supervisor {
         self.pool.with_dispatch(|dispatch, _| {
             let leave = dispatch.wants_to_leave(index, settings.keep_alive, now, in_hand);
             let could_be_taken_over = dispatch.has_free_hands();
+            if dispatch.is_full(index, now) {
+                sooner(&mut finding.wait, Some(TRY_AGAIN));
+            }
             let Some(seat) = dispatch.seats[index].as_mut() else { return };
             if std::mem::replace(dealt, seat.dealt) != seat.dealt || seat.lane.depth() > 0 {
                 sooner(&mut finding.wait, Some(HEARTBEAT));

@@ -1,6 +1,6 @@
 //! Large values of every make, which are moved on bit by bit while they are encoded.
 
-use crate::bytes::KIB;
+use crate::bytes::{Bytes, KIB, MIB};
 use crate::support::{assert_works, outcome, pool};
 use crate::watchdog::watched;
 use executor_core::{CodecPhase, ExecutorExt, Portable, TaskError};
@@ -90,5 +90,23 @@ fn p5_p6_an_error_far_behind_the_beginning() {
             }
         }
         assert_works(&pool);
+    });
+}
+
+/// A worker keeps no memory of tasks that are over, however soon the next one follows.
+#[test]
+fn what_is_over_is_forgotten() {
+    fn open_descriptors(bytes: Bytes) -> usize {
+        assert!(bytes.is_pattern());
+        std::fs::read_dir("/proc/self/fd").unwrap().count()
+    }
+    watched(|| {
+        let pool = pool(1);
+        let open = || outcome("a task", pool.submit(open_descriptors, Bytes::pattern(MIB)).unwrap()).unwrap();
+        let first = open();
+        for _ in 0..100 {
+            let now = open();
+            assert!(now <= first + 3, "{first} descriptors at first, {now} now");
+        }
     });
 }

@@ -3,10 +3,12 @@
 
 use crate::bytes::{Bytes, KIB, MIB};
 use crate::child;
+use crate::processes;
 use crate::support::{Gate, Pass, assert_works, double, outcome, own_pid, pool};
 use crate::watchdog::{step, watched};
 use executor_core::{CodecPhase, ExecutorExt, Future, TaskError};
-use rustix::process::{Resource, Rlimit};
+use process_executor::SharedBuffer;
+use rustix::process::{Resource, Rlimit, Signal};
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 
@@ -163,6 +165,42 @@ fn large_pending_program() {
         for task in arguments {
             assert_eq!(outcome("one of many large arguments", task).unwrap(), LARGE);
         }
+    });
+}
+
+/// Far more memory in one value than a socket holds, for a worker that reads, and for one that does not.
+#[test]
+fn more_memory_than_a_socket_holds() {
+    watched(|| child::run("scarce::sockets_program", "1", |_| ()));
+}
+
+fn count_bytes(buffers: Vec<SharedBuffer>) -> (usize, u32) {
+    (buffers.iter().map(|buffer| buffer.len()).sum(), std::process::id())
+}
+
+#[test]
+fn sockets_program() {
+    const MANY: usize = 3_000;
+    if child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        let maximum = rustix::process::getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+        limit(Resource::Nofile, maximum.min(4 * MANY as u64));
+        let pool = pool(1);
+        let pid = outcome("a task", pool.submit(own_pid, ()).unwrap()).unwrap();
+        let buffers: Vec<_> =
+            (0..MANY.min(maximum as usize / 4)).map(|_| SharedBuffer::from_slice(b"four").unwrap()).collect();
+        let task = pool.submit(count_bytes, buffers.clone()).unwrap();
+        assert_eq!(outcome("a worker that reads", task).unwrap(), (4 * buffers.len(), pid));
+
+        processes::send(pid, Signal::STOP);
+        let others: Vec<_> = buffers.iter().map(|_| SharedBuffer::from_slice(b"five5").unwrap()).collect();
+        let task = pool.submit(count_bytes, others).unwrap();
+        let (bytes, second) = outcome("a worker that does not read", task).unwrap();
+        assert_eq!(bytes, 5 * buffers.len());
+        assert_ne!(second, pid);
+        assert_works(&pool);
     });
 }
 
