@@ -7,7 +7,9 @@
 use crate::mapping::{Access, LargePages, Mapping};
 use crate::system::{self, Sealed};
 use rustix::fd::OwnedFd;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Sealed memory, mapped for reading.
@@ -23,9 +25,11 @@ const NAME: &str = "concurrent-futures";
 
 /// Numbers of this process's buffers. They begin at a different place in each process, by its own number, so that a buffer
 /// that comes back is not taken for another's.
+/// A number that no other process takes: they count on from a random one. Process numbers come round again.
 fn next_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    (u64::from(std::process::id()) << 40) | NEXT.fetch_add(1, Ordering::Relaxed)
+    static NEXT: LazyLock<AtomicU64> =
+        LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(std::process::id())));
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Buffer {

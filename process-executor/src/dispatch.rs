@@ -558,7 +558,7 @@ impl Dispatch {
         let mut stats = self.stats;
         let seats = || self.seats.iter().flatten();
         stats.workers = seats().count();
-        let busy = seats().filter(|seat| seat.lane.depth() > 0).count();
+        let busy = seats().filter(|seat| seat.lane.has_tasks()).count();
         stats.idle = seats().filter(|seat| seat.state == SeatState::Ready).count().saturating_sub(busy);
         stats.running = busy;
         stats.bytes_sent += seats().map(|seat| seat.lane.bytes_sent()).sum::<u64>();

@@ -107,8 +107,7 @@ impl ProcessPoolExecutor {
             ));
         }
         let image = Image::of_this_process().map_err(|error| unavailable(error.to_string()))?;
-        let mut environment = budget::environment(settings.workers, budget)?;
-        environment.extend(settings.environment.iter().cloned());
+        let environment = budget::environment(settings.workers, budget, &settings.environment)?;
         let pool = Pool::new(settings, image).map_err(|error| unavailable(error.to_string()))?;
         let supervisor = Supervisor::new(pool.clone(), environment).map_err(|error| unavailable(error.to_string()))?;
         pool.couriers().open(&pool).map_err(|error| unavailable(format!("no thread for callbacks: {error}")))?;

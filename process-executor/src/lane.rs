@@ -142,6 +142,12 @@ impl Lane {
         (self.next - self.oldest) as usize + self.expected
     }
 
+    /// Whether there are tasks in flight that were not recalled.
+    pub(crate) fn has_tasks(&self) -> bool {
+        let is_task = |number| self.in_flight[index(number)].as_ref().is_some_and(|task| !task.is_husk());
+        self.expected > 0 || (self.oldest..self.next).any(is_task)
+    }
+
     /// A porter will put a task in.
     pub(crate) fn expect_one(&mut self) {
         self.expected = 1;

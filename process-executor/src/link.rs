@@ -38,6 +38,8 @@ struct Inbox {
     receiver: Receiver,
     /// Memory the worker made, until the reply that names it has been read, and in how many replies it is.
     buffers: HashMap<u64, (Arc<Buffer>, usize)>,
+    /// Each costs this process a descriptor: no more than so many at a time.
+    most_buffers: usize,
     events: Vec<Event>,
     /// It has said that it is ready, or that it has failed: that is said once.
     has_begun: bool,
@@ -63,7 +65,12 @@ pub(crate) enum Event {
 
 impl Link {
     pub(crate) fn new(socket: OwnedFd, parcels: Option<Parcels>) -> Self {
-        Self { socket, inbox: Mutex::new(Inbox::default()), lent: Mutex::default(), parcels }
+        Self {
+            socket,
+            inbox: Mutex::new(Inbox { most_buffers: most_buffers(), ..Inbox::default() }),
+            lent: Mutex::default(),
+            parcels,
+        }
     }
 
     pub(crate) fn socket(&self) -> &OwnedFd {
@@ -153,6 +160,12 @@ impl Link {
     }
 }
 
+/// One worker does not get more than half of the descriptors that this process may have.
+fn most_buffers() -> usize {
+    let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    allowed.and_then(|allowed| usize::try_from(allowed / 2).ok()).unwrap_or(usize::MAX)
+}
+
 impl Inbox {
     /// Takes in what is there now, and no more: one that never stops talking keeps nobody. True: there was something that
     /// the supervisor has to see to.
@@ -177,7 +190,8 @@ impl Inbox {
         match message {
             Message::Buffer { id, length } => {
                 // What was not sealed, or found no room here, is missed by the one reply that names it.
-                let buffer = files.into_iter().next().and_then(|file| Buffer::receive(id, file, length).ok());
+                let file = files.into_iter().next().filter(|_| self.buffers.len() < self.most_buffers);
+                let buffer = file.and_then(|file| Buffer::receive(id, file, length).ok());
                 if let Some(buffer) = buffer {
                     let (known, replies) = self.buffers.entry(id).or_insert_with(|| (Arc::new(buffer), 0));
                     let _ = known;

@@ -186,8 +186,10 @@ impl Process {
     /// Reaps a process that has ended, after ending what is left of its group: until it is reaped, its number, which is the
     /// group's, cannot belong to anybody else.
     pub(crate) fn reap(mut self) -> Option<ExitStatus> {
-        // There is nobody left in most groups.
-        let _ = system::signal_group(self.pid(), Signal::KILL);
+        // There is nobody left in most groups. A program that ignores SIGCHLD has it reaped already.
+        if system::is_unreaped(&self.end) {
+            let _ = system::signal_group(self.pid(), Signal::KILL);
+        }
         self.reaped = true;
         self.child.wait().ok()
     }

@@ -11,6 +11,7 @@ mod deaths;
 mod limits;
 
 use crate::batch::Batch;
+use crate::exit_words::out_of_memory_kills;
 use crate::link::{Event, Link};
 use crate::message::Message;
 use crate::pool::Pool;
@@ -31,19 +32,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// After so many starts in a row that came to nothing, the pool is broken.
-const MOST_FAILED_STARTS: u32 = 3;
+const MOST_FAILED_STARTS: usize = 3;
+/// The same while other workers are ready: what ends them at their start may pass.
+const MOST_BESIDE_OTHERS: usize = 10;
 /// How long the system may refuse to start a process before the tasks that wait for one are told.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The first pause after a start that the system refused; doubled each time.
+/// The first pause after a start that came to nothing; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Supervisor {
     pool: Arc<Pool>,
     epoll: OwnedFd,
     workers: Vec<Option<Worker>>,
     environment: Vec<(OsString, OsString)>,
-    /// How often the kernel had killed for want of memory, when last asked.
-    out_of_memory_kills: Option<u64>,
     failed_starts: Vec<String>,
     refusal: Option<Refusal>,
     /// Which seats had a worker before.
@@ -82,6 +84,8 @@ struct Worker {
     /// How many tasks it had been given at the last look.
     dealt: u64,
     memory_looked_at: Instant,
+    /// How often the kernel had killed for want of memory when it was started.
+    out_of_memory_kills: Option<u64>,
 }
 
 /// What an epoll event is about.
@@ -98,7 +102,6 @@ impl Supervisor {
             epoll,
             workers: (0..seats).map(|_| None).collect(),
             environment,
-            out_of_memory_kills: crate::exit_words::out_of_memory_kills(),
             failed_starts: Vec::new(),
             refusal: None,
             used: vec![false; seats],
@@ -207,6 +210,7 @@ impl Supervisor {
             worker.is_ready = true;
         }
         self.failed_starts.clear();
+        self.refusal = None;
         self.pool.with_dispatch(|dispatch, wakes| {
             if let Some(seat) = dispatch.seats[index].as_mut() {
                 seat.state = SeatState::Ready;
@@ -263,7 +267,6 @@ impl Supervisor {
             }
             wanted -= 1;
         }
-        self.refusal = None;
         None
     }
 
@@ -290,6 +293,7 @@ impl Supervisor {
             position: None,
             dealt: 0,
             memory_looked_at: now,
+            out_of_memory_kills: out_of_memory_kills(),
         });
         Ok(())
     }
@@ -330,12 +334,8 @@ impl Supervisor {
 
     /// The system refuses: other workers go on, and it is tried again; if there is none, tasks wait no longer than `PATIENCE`.
     fn put_off_start(&mut self, error: &io::Error) -> Option<Duration> {
-        let now = Instant::now();
-        let refusal = self.refusal.get_or_insert(Refusal { since: now, pause: FIRST_PAUSE, next: now });
-        refusal.next = now + refusal.pause;
-        refusal.pause *= 2;
-        let pause = refusal.next - now;
-        if self.workers.iter().all(Option::is_none) && now - refusal.since >= PATIENCE {
+        let (pause, refused) = self.pause_starts();
+        if self.workers.iter().all(Option::is_none) && refused >= PATIENCE {
             self.refusal = None;
             let event = "no worker process could be started";
             let advice = match error.kind() {
@@ -348,10 +348,25 @@ impl Supervisor {
         Some(pause)
     }
 
-    /// A worker ended before it was ready.
+    /// No worker is started for a while; gives how long, and how long it has been like that.
+    fn pause_starts(&mut self) -> (Duration, Duration) {
+        let now = Instant::now();
+        let refusal = self.refusal.get_or_insert(Refusal { since: now, pause: FIRST_PAUSE, next: now });
+        let pause = refusal.pause;
+        refusal.next = now + pause;
+        refusal.pause = (2 * pause).min(LONGEST_PAUSE);
+        (pause, now - refusal.since)
+    }
+
+    /// A worker ended before it was ready. It is tried again, and more patiently while others are at work.
     fn note_failed_start(&mut self, text: String) {
         self.failed_starts.push(text);
-        if self.failed_starts.len() as u32 >= MOST_FAILED_STARTS {
+        let others = self.workers.iter().flatten().any(|worker| worker.is_ready);
+        let most = if others { MOST_BESIDE_OTHERS } else { MOST_FAILED_STARTS };
+        if others {
+            self.pause_starts();
+        }
+        if self.failed_starts.len() >= most {
             let causes = self.failed_starts.join("; ");
             self.pool.break_down(BrokenExecutor::new("no worker process gets as far as its first task", causes));
         }

@@ -10,7 +10,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType,
 };
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use rustix::thread::futex;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -161,6 +161,11 @@ pub(crate) fn receive(
     Ok(received.bytes)
 }
 
+/// Has a socket wait no longer than that for something to receive.
+pub(crate) fn limit_waiting(socket: impl AsFd, limit: Duration) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Recv, Some(limit))?)
+}
+
 /// How many bytes could be received without waiting.
 pub(crate) fn bytes_waiting(socket: impl AsFd) -> u64 {
     rustix::io::ioctl_fionread(socket).unwrap_or(0)
@@ -190,6 +195,12 @@ pub(crate) fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
     Ok(rustix::process::kill_process_group(group, signal)?)
 }
 
+/// Whether a child that has ended still has its number.
+pub(crate) fn is_unreaped(end: impl AsFd) -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    rustix::process::waitid(WaitId::PidFd(end.as_fd()), look).is_ok()
+}
+
 /// Whether a process is in the group that bears its number.
 pub(crate) fn leads_its_group(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
@@ -209,9 +220,19 @@ pub(crate) fn file_identity(file: impl AsFd) -> Option<(u64, u64)> {
 
 /// Resident memory of a process in bytes.
 pub(crate) fn resident_memory(pid: u32) -> Option<u64> {
+    statm(pid).map(|(resident, _)| resident)
+}
+
+/// The same without what it shares with others: files, and memory that it was handed.
+pub(crate) fn own_memory(pid: u32) -> Option<u64> {
+    statm(pid).map(|(resident, shared)| resident.saturating_sub(shared))
+}
+
+fn statm(pid: u32) -> Option<(u64, u64)> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
+    let page = rustix::param::page_size() as u64;
+    let mut bytes = text.split_whitespace().skip(1).map(|pages| Some(pages.parse::<u64>().ok()? * page));
+    Some((bytes.next()??, bytes.next()??))
 }
 
 /// Closes every descriptor but the standard three: those that the parent itself was given without close-on-exec would else

@@ -12,6 +12,7 @@ use crate::pool::Pool;
 use crate::seat::SeatState;
 use executor_core::Death;
 use executor_core::remote::{Cause, Phase};
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 /// A task that was the next to begin when so many workers died is taken to have killed them, whatever its slot says.
@@ -34,7 +35,13 @@ impl Supervisor {
         self.listen_no_more(&worker.process, &worker.link);
         let status = worker.process.reap();
         let expected = worker.retired.is_some() && ending.is_none();
-        let exit = self.exit_words(status, ending.as_ref());
+        let mut exit = exit_words(status, ending.as_ref());
+        let is_killed = status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
+        if ending.is_none() && is_killed && out_of_memory_kills() > worker.out_of_memory_kills {
+            exit.push_str(
+                "; since it was started the kernel has killed a process of this control group for want of memory",
+            );
+        }
         let death = |phase: Option<Phase>| {
             Death::new(index, pid, exit.clone(), phase.map_or_else(|| "running".to_owned(), |phase| phase.to_string()))
         };
@@ -49,26 +56,18 @@ impl Supervisor {
             self.note_failed_start(text);
         }
     }
+}
 
-    fn exit_words(&mut self, status: Option<ExitStatus>, ending: Option<&Ending>) -> String {
-        let mut words = describe(status);
-        match ending {
-            Some(Ending::Memory(limit)) => {
-                words = format!("was ended because it used more memory than its limit of {limit} bytes");
-            }
-            Some(Ending::Spoiled) => {
-                words = "was ended because it overwrote the memory it shares with its parent".to_owned();
-            }
-            Some(Ending::Deaf) => words = "was ended because it did not go on with its work: it was stopped".to_owned(),
-            Some(Ending::Ordered) => words.push_str(", as the pool's owner ordered"),
-            _ => {}
+/// How a worker ended, and what brought that about.
+fn exit_words(status: Option<ExitStatus>, ending: Option<&Ending>) -> String {
+    match ending {
+        Some(Ending::Memory(limit)) => {
+            format!("was ended because it used more memory than its limit of {limit} bytes")
         }
-        let kills = out_of_memory_kills();
-        if ending.is_none() && kills > self.out_of_memory_kills {
-            words.push_str("; meanwhile the kernel has killed a process of this control group for want of memory");
-        }
-        self.out_of_memory_kills = kills;
-        words
+        Some(Ending::Spoiled) => "was ended because it overwrote the memory it shares with its parent".to_owned(),
+        Some(Ending::Deaf) => "was ended because it did not go on with its work: it was stopped".to_owned(),
+        Some(Ending::Ordered) => describe(status) + ", as the pool's owner ordered",
+        _ => describe(status),
     }
 }
 

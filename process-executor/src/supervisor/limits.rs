@@ -147,10 +147,10 @@ impl Supervisor {
         if let Some(worker) = self.workers[index].as_mut() {
             worker.memory_looked_at = Instant::now();
         }
-        let Some(resident) = system::resident_memory(pid) else { return };
-        if let Some(limit) = settings.hard_memory_limit.filter(|limit| resident > *limit) {
+        let Some(used) = system::own_memory(pid) else { return };
+        if let Some(limit) = settings.hard_memory_limit.filter(|limit| used > *limit) {
             finding.end = Some(Ending::Memory(limit));
-        } else if settings.soft_memory_limit.is_some_and(|limit| resident > limit) {
+        } else if settings.soft_memory_limit.is_some_and(|limit| used > limit) {
             // After the task that runs: no other is dealt to it any more.
             self.pool.with_dispatch(|dispatch, wakes| {
                 let Some(seat) = dispatch.seats[index].as_mut().filter(|seat| seat.state == SeatState::Ready) else {

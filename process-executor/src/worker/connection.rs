@@ -9,15 +9,21 @@ use crate::system;
 use crate::waking::Bell;
 use parking_lot::{Condvar, Mutex};
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{Pid, getppid};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Besides listening for the end of the connection, it is looked as often whether the parent is still there.
+const LOOK_FOR_PARENT: Duration = Duration::from_secs(1);
 
 /// What the connection's thread shares with the worker's.
 pub(super) struct Connection {
     socket: OwnedFd,
     identity: Option<(u64, u64)>,
+    parent: Option<Pid>,
     retiring: AtomicBool,
     buffers: Mutex<HashMap<u64, Arc<Buffer>>>,
     arrived: Condvar,
@@ -28,11 +34,13 @@ impl Connection {
     pub(super) fn start(socket: OwnedFd, receiver: Receiver, shared: Arc<Shared>) -> io::Result<Arc<Self>> {
         let connection = Arc::new(Self {
             identity: system::file_identity(&socket),
+            parent: getppid(),
             socket,
             retiring: AtomicBool::new(false),
             buffers: Mutex::new(HashMap::new()),
             arrived: Condvar::new(),
         });
+        system::limit_waiting(&connection.socket, LOOK_FOR_PARENT)?;
         let listener = connection.clone();
         let listen = move || listener.listen(receiver, &shared);
         std::thread::Builder::new().name("connection".to_owned()).stack_size(256 * 1024).spawn(listen)?;
@@ -59,6 +67,8 @@ impl Connection {
                     self.retiring.store(true, Ordering::Release);
                     shared.asleep().call();
                 }
+                // The parent is gone, but a process that it forked has its end of the socket.
+                Received::Nothing if getppid() != self.parent => end_group(),
                 Received::Message(..) | Received::Nothing => {}
                 // The parent is gone, or speaks another language: what runs here runs for nobody.
                 Received::End | Received::Garbage => end_group(),

@@ -132,3 +132,36 @@ fn share_program() {
         assert_eq!(std::env::var("RAYON_NUM_THREADS").ok(), None);
     });
 }
+
+/// What the user has set stays as it is, however deep.
+#[test]
+fn variables_that_the_user_has_set() {
+    watched(|| {
+        child::run("nested::variables_program", "1", |command| {
+            command.env("OMP_NUM_THREADS", "5").env_remove("MKL_NUM_THREADS").env_remove("RAYON_NUM_THREADS");
+        });
+    });
+}
+
+fn variables(depth: u64) -> Vec<String> {
+    if depth == 0 {
+        let names = ["OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MKL_NUM_THREADS"];
+        return names.map(|name| std::env::var(name).unwrap_or_default()).to_vec();
+    }
+    pool(1).submit(variables, depth - 1).unwrap().result().unwrap()
+}
+
+#[test]
+fn variables_program() {
+    if child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        let pool = quiet(1).env("RAYON_NUM_THREADS", "7").build().unwrap();
+        for depth in 0..3 {
+            let found = outcome("a task", pool.submit(variables, depth).unwrap()).unwrap();
+            assert_eq!(found[..2], ["5", "7"], "{depth} below");
+            assert!(found[2].parse::<usize>().is_ok_and(|share| share > 0), "{depth} below: {found:?}");
+        }
+    });
+}

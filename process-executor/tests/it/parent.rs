@@ -12,6 +12,7 @@ use executor_core::{Executor, ExecutorExt, Shutdown};
 use process_executor::{ProcessPoolExecutor, SharedBuffer};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
@@ -75,9 +76,29 @@ fn hold_a_buffer((notes, buffer): (String, SharedBuffer)) -> usize {
     }
 }
 
-/// A pool that nobody will ever drop.
+/// Has a pool of its own, which is at work.
+fn loop_in_a_pool(notes: String) {
+    note_self(notes.clone());
+    drop(pool(1).submit(loop_for_ever, notes).unwrap().result());
+}
+
+/// Forks the program, without another to follow: what it has open stays open, until the file is gone.
+fn fork(notes: &str) {
+    let notes = CString::new(notes).unwrap();
+    // SAFETY: the child calls nothing but what is allowed between fork and exec, and never returns.
+    unsafe {
+        if libc::fork() == 0 {
+            while libc::access(notes.as_ptr(), libc::F_OK) == 0 {
+                libc::usleep(10_000);
+            }
+            libc::_exit(0);
+        }
+    }
+}
+
+/// A pool that nobody will ever drop, and whose workers may say what they want.
 fn leaked(workers: usize) -> &'static ProcessPoolExecutor {
-    Box::leak(Box::new(pool(workers)))
+    Box::leak(Box::new(ProcessPoolExecutor::with_workers(workers).unwrap()))
 }
 
 /// Starts two of such tasks and waits until they have noted `lines` processes.
@@ -112,6 +133,11 @@ fn the_program() {
             }
             "busy" => drop(busy(sleep_for_ever, notes, 2)),
             "looping" => drop(busy(loop_for_ever, notes, 2)),
+            "with-pools" => drop(busy(loop_in_a_pool, notes, 4)),
+            "with-a-fork" => {
+                busy(loop_for_ever, notes, 2);
+                fork(notes);
+            }
             "standing-still" => {
                 let pool = busy(stand_still, notes, 2);
                 until("they stand still", || pool.workers().iter().all(|worker| processes::is_stopped(worker.pid())));
@@ -223,6 +249,17 @@ fn killed_while_its_workers_are_busy() {
 #[test]
 fn killed_while_its_workers_loop_for_ever() {
     watched(|| killed("looping"));
+}
+
+#[test]
+fn killed_while_its_workers_have_workers() {
+    watched(|| killed("with-pools"));
+}
+
+/// The other ends of the workers' sockets are still open then.
+#[test]
+fn killed_while_a_fork_of_it_lives() {
+    watched(|| killed("with-a-fork"));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use crate::child;
 use crate::processes;
-use crate::support::{Scratch, append, assert_works, double, exit, kill_self, outcome, own_pid, quiet, read_lines};
+use crate::support::{
+    Gate, Pass, Scratch, append, assert_works, double, exit, kill_self, outcome, own_pid, quiet, read_lines, until,
+};
 use crate::watchdog::{step, watched};
 use executor_core::{BuildError, Executor, ExecutorExt, MapOptions, Shutdown, SubmitError, TaskError};
 use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor, WorkerOutput};
@@ -18,6 +20,37 @@ fn note_start(log: String) -> Result<(), String> {
 
 fn prepared(_: ()) -> (u32, Option<String>) {
     (std::process::id(), PREPARED.get().cloned())
+}
+
+/// Ends its worker at the start, as long as there is such a file; notes each start.
+fn die_while_there_is((file, log): (PathBuf, String)) -> Result<(), String> {
+    append(&log, "started\n");
+    if file.exists() {
+        kill_self();
+    }
+    Ok(())
+}
+
+/// What ends workers at their start may pass; as long as another is at work, it is tried again.
+#[test]
+fn starts_that_fail_beside_a_worker() {
+    watched(|| {
+        let scratch = Scratch::new();
+        let (file, log) = (PathBuf::from(scratch.path("file")), scratch.path("log"));
+        let pool = quiet(2).initializer_with(die_while_there_is, (file.clone(), log.clone())).build().unwrap();
+        let gate = Gate::new();
+        let holding = pool.submit(|pass: Pass| pass.go(), gate.pass()).unwrap();
+        gate.wait_arrivals(1);
+        std::fs::write(&file, "").unwrap();
+        let waiting = pool.submit(own_pid, ()).unwrap();
+        let behind = pool.submit(double, 4).unwrap();
+        until("some starts have failed", || read_lines(&log).len() >= 5);
+        std::fs::remove_file(&file).unwrap();
+        assert_ne!(outcome("a task for a worker that did not start", waiting).unwrap(), gate.arrivals()[0]);
+        assert_eq!(outcome("the one behind", behind).unwrap(), 8);
+        gate.open();
+        outcome("the first", holding).unwrap();
+    });
 }
 
 #[test]
