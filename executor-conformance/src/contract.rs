@@ -31,11 +31,11 @@ const EXEMPTIONS: &[Exemption] = &[
         "no exit hooks: an executor ends when it is dropped, and `main` returning drops nothing that is leaked",
     ),
     exempt("S13", "no exit hooks: nothing marks the process as ending, so nothing refuses work for it"),
-    exempt("S16", "workers are not replaced after a number of tasks; returns with worker processes"),
+    exempt("S16", "only worker processes are replaced after a number of tasks; process-executor's own tests hold it"),
     exempt("T3", "thread names are no part of the Executor trait; thread-executor's own tests hold them"),
     exempt("T7", "the library never forks, and Rust has no safe fork to survive"),
     exempt("I3", "an initializer is a function by its type: anything else does not compile"),
-    exempt("I4", "threads own no named resources; returns with worker processes"),
+    exempt("I4", "no executor owns named resources; process-executor's own tests look that nothing is left"),
     exempt("I7", "managers and sub-interpreters are no part of this library"),
 ];
 

@@ -31,15 +31,22 @@ static BEFORE_MAIN: extern "C" fn() = {
 /// Makes a worker of this process if a pool has started it as one, and then never returns; else does nothing.
 ///
 /// Only needed without the feature `before-main`, as the first line of `main`: the pool's workers are processes of the same
-/// program, which begin there.
+/// program, which begin there, and would else run all that comes before it. On any other thread than the main one it does
+/// nothing, and pools cannot be built; so it is of no use in tests, which need the feature.
 ///
 /// ```
 /// // First in `main`:
 /// process_executor::init();
 /// ```
 pub fn init() {
-    READY.store(true, Ordering::Relaxed);
-    take_over_if_worker();
+    if is_main_thread() {
+        READY.store(true, Ordering::Relaxed);
+        take_over_if_worker();
+    }
+}
+
+fn is_main_thread() -> bool {
+    rustix::thread::gettid() == rustix::process::getpid()
 }
 
 /// Whether a worker started now would know that it is one.

@@ -103,7 +103,7 @@ impl ProcessPoolExecutor {
         let unavailable = |reason: String| BuildError::unavailable("a pool of processes", reason);
         if !crate::before_main::is_ready() {
             return Err(unavailable(
-                "without the feature `before-main`, call init() of this crate first in main".to_owned(),
+                "without the feature `before-main`, call init() of this crate first in main, on its thread".to_owned(),
             ));
         }
         let image = Image::of_this_process().map_err(|error| unavailable(error.to_string()))?;

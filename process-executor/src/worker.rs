@@ -110,6 +110,8 @@ fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) 
         return Err("the worker runs another executable than its parent; a wrapper or loader started it?".to_owned());
     }
     let _ = rustix::thread::set_name(&name_of_thread(&settings.name));
+    // The process is called as its main thread is, which else has the name of the link by which it was started.
+    write_to("/proc/self/comm", &settings.name);
     yield_memory_to_the_parent();
     if settings.nice != 0 {
         rustix::process::nice(settings.nice).map_err(|error| format!("nice({}) failed: {error}", settings.nice))?;
@@ -138,9 +140,14 @@ fn yield_memory_to_the_parent() {
     const FILE: &str = "/proc/self/oom_score_adj";
     let now = std::fs::read_to_string(FILE).ok().and_then(|text| text.trim().parse::<i32>().ok());
     if now.is_some_and(|now| now < HALF) {
-        let file = std::fs::OpenOptions::new().write(true).open(FILE);
-        let _ = file.and_then(|mut file| write!(file, "{HALF}"));
+        write_to(FILE, &HALF.to_string());
     }
+}
+
+/// Writes to a file of the system's, if it may be written to.
+fn write_to(file: &str, text: &str) {
+    let file = std::fs::OpenOptions::new().write(true).open(file);
+    let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
 }
 
 /// The kernel keeps 15 bytes of a thread's name.

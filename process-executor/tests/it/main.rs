@@ -12,6 +12,7 @@ mod support;
 mod watchdog;
 
 mod cancels;
+mod executable;
 mod matrix;
 mod phases;
 mod random_kills;

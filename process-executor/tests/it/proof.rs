@@ -1,6 +1,7 @@
 //! What the system itself says: a worker holds no descriptor that it was not given, no ended child is left unreaped, an
 //! idle pool is silent, and starting a worker copies no memory.
 
+use crate::bytes::{Bytes, MIB};
 use crate::child;
 use crate::processes;
 use crate::support::{Gate, Pass, assert_works, double, exit, outcome, pool, quiet, until};
@@ -179,7 +180,7 @@ fn descriptors_program() {
     });
 }
 
-/// An idle pool uses no processor time: neither its workers nor the parent wake up.
+/// An idle pool uses no processor time: but for a look once a second, neither its workers nor the parent wake up.
 #[test]
 fn an_idle_pool_sleeps() {
     watched(|| child::run("proof::idle_program", "1", |_| ()));
@@ -211,9 +212,10 @@ fn pool_threads_sleep() -> bool {
     stats.filter(|stat| stat.contains("(process-pool")).all(|stat| stat.contains(") S "))
 }
 
-/// `strace` sees how workers are started: by `vfork` or `clone` with shared memory, so that nothing of the parent is copied.
+/// `strace` sees how workers are started: by `vfork` or `clone` with shared memory, so that nothing of the parent is copied,
+/// and nothing else is executed; and that no file, folder, link or socket with a name is made.
 #[test]
-fn workers_are_spawned_without_a_copy() {
+fn workers_are_spawned_without_a_copy_and_nothing_gets_a_name() {
     watched(|| {
         if Command::new("strace").arg("-V").output().is_err() {
             let _ = std::io::Write::write_all(&mut std::io::stderr(), b"strace is not installed: skipped\n");
@@ -223,7 +225,8 @@ fn workers_are_spawned_without_a_copy() {
         let trace = scratch.path("trace");
         let program = child::command("proof::spawn_program", "1");
         let mut command = Command::new("strace");
-        command.args(["-f", "-o", &trace, "-e", "trace=clone,clone3,fork,vfork,execve"]);
+        let calls = "trace=/^(clone|clone3|v?fork|execve|execveat|open|openat|openat2|creat|mk.*|link.*|symlink.*|rename.*|bind|listen)$";
+        command.args(["-f", "-o", &trace, "-e", calls]);
         command.arg(program.get_program()).args(program.get_args()).env(child::VARIABLE, "1");
         step("a program under strace");
         let output = command.output().unwrap();
@@ -236,8 +239,17 @@ fn workers_are_spawned_without_a_copy() {
         for line in processes {
             assert!(line.contains("CLONE_VM") || line.contains(" vfork("), "memory is copied: {line}");
         }
-        let executed = trace.lines().filter(|line| line.contains("execve(\"/proc/self/exe\"")).count();
-        assert!(executed >= 2, "{trace}");
+        let executed: Vec<_> =
+            trace.lines().filter(|line| line.contains(" execve(") || line.contains(" execveat(")).skip(1).collect();
+        assert!(executed.len() >= 2, "{trace}");
+        for line in executed {
+            assert!(line.contains("execve(\"/proc/self/exe\""), "something else is executed: {line}");
+        }
+        // The gate of the tasks consists of files.
+        for line in trace.lines().filter(|line| !line.contains("/process-executor-test-")) {
+            let makes = ["O_CREAT", " creat(", " mk", " link", " symlink", " rename", " bind(", " listen("];
+            assert!(!makes.iter().any(|call| line.contains(call)), "something gets a name: {line}");
+        }
     });
 }
 
@@ -253,5 +265,17 @@ fn spawn_program() {
         gate.wait_arrivals(2);
         gate.open();
         tasks.into_iter().for_each(|task| outcome("a task", task).unwrap());
+        let large = outcome("large values", pool.submit(echo, Bytes::pattern(4 * MIB)).unwrap()).unwrap();
+        assert!(large.is_pattern());
+        let buffer = SharedBuffer::from_slice(&large.0).unwrap();
+        assert_eq!(outcome("a buffer", pool.submit(first, buffer).unwrap()).unwrap(), large.0[0]);
     });
+}
+
+fn echo(bytes: Bytes) -> Bytes {
+    bytes
+}
+
+fn first(buffer: SharedBuffer) -> u8 {
+    buffer[0]
 }

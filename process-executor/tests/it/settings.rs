@@ -275,6 +275,7 @@ fn names() {
         let pid = outcome("a task", named.submit(own_pid, ()).unwrap()).unwrap();
         let line = processes::command_line(pid);
         assert!(line.contains(&format!("worker résize_0 of {}", std::process::id())), "{line}");
+        assert_eq!(std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap(), "résize_0\n");
         let threads = outcome("a task", named.submit(thread_names, ()).unwrap()).unwrap();
         assert!(threads.contains(&"résize_0".to_owned()), "{threads:?}");
         let unnamed = quiet(1).build().unwrap();
