@@ -177,7 +177,7 @@ impl Spill {
 #[cfg(test)]
 mod tests {
     use super::{Buffer, GrowingBuffer};
-    use crate::system;
+    use crate::system::{self, Sealed};
 
     #[test]
     fn memory_that_grows_by_pieces_of_any_length() {
@@ -192,6 +192,7 @@ mod tests {
             rest = later;
         }
         let made = buffer.finish(&[]).unwrap();
+        assert_eq!(system::seals_of(made.file(), bytes.len() as u64), Sealed::Wholly);
         assert!(made.bytes() == bytes, "other bytes than were written");
         let received = Buffer::receive(7, made.file().try_clone().unwrap(), bytes.len() as u64).unwrap();
         assert!(received.bytes() == bytes, "other bytes than were sent");
@@ -200,6 +201,8 @@ mod tests {
     #[test]
     fn memory_that_another_process_made() {
         let made = Buffer::copy_of(&[1, 2, 3]).unwrap();
+        assert_eq!(system::seals_of(made.file(), 3), Sealed::Wholly);
+        assert_eq!(system::seals_of(Buffer::build(3, |_| {}).unwrap().file(), 3), Sealed::Wholly);
         let file = || made.file().try_clone().unwrap();
         assert_eq!(Buffer::receive(7, file(), 3).unwrap().bytes(), [1, 2, 3]);
         for length in [0, 2, 4, 1 << 40, u64::MAX] {

@@ -277,7 +277,8 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// A worker that uses more resident memory than this many bytes is replaced after the task that it runs.
+    /// A worker that uses more resident memory than this many bytes is replaced after the task that it runs. What it shares with
+    /// others, such as the contents of a [`SharedBuffer`](crate::SharedBuffer), does not count.
     ///
     /// ```
     /// # use process_executor::ProcessPoolExecutor;
@@ -292,7 +293,7 @@ impl ProcessPoolBuilder {
 
     /// A worker that uses more resident memory than this many bytes is ended at once; its task resolves with
     /// [`TaskError::WorkerDied`](executor_core::TaskError::WorkerDied), which says so. Looked at every 20 ms: a limit, not a
-    /// wall.
+    /// wall. What it shares with others, such as the contents of a [`SharedBuffer`](crate::SharedBuffer), does not count.
     ///
     /// ```
     /// # use process_executor::ProcessPoolExecutor;
@@ -305,7 +306,8 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// How long a task that is stopped may take to end on SIGTERM before SIGKILL. Default: 3 seconds.
+    /// How long a task that is stopped may take to end on SIGTERM before SIGKILL. What it has started gets SIGTERM, too, and SIGKILL
+    /// as soon as its worker has ended. Default: 3 seconds.
     ///
     /// ```
     /// # use process_executor::ProcessPoolExecutor;

@@ -27,6 +27,8 @@ pub enum TransportKind {
     ///   cancelled.
     /// - Channels and memory go with the task: if its worker dies, [`retries`](executor_core::TaskOptions::retries) do not
     ///   help a task that has some.
+    /// - A channel of the program's own is the program's: who sends a large message to a task on its own thread waits until the
+    ///   task has received it, also if its worker dies meanwhile (ipc-channel has no limit for that).
     /// - The inputs and results of `map` may contain some if each travels alone, by
     ///   [`chunk_size(1)`](executor_core::MapOptions::chunk_size).
     ///

@@ -20,6 +20,7 @@ enum Fault {
     NullWrite,
 }
 
+/// The others are the end of the program, in which these run.
 const IN_THE_PARENT: [Fault; 2] = [Fault::Error, Fault::Panic];
 const IN_A_WORKER: [Fault; 5] = [Fault::Error, Fault::Panic, Fault::Exit, Fault::Abort, Fault::NullWrite];
 

@@ -5,10 +5,12 @@ use crate::child;
 use crate::support::{Gate, Pass, assert_works, only_death, outcome, own_pid, quiet, until};
 use crate::watchdog::{step, watched};
 use executor_core::{ExecutorExt, MapOptions, TaskError};
+use process_executor::SharedBuffer;
 use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Far more than a worker has by itself.
 const LIMIT: usize = 128 * MIB;
@@ -96,6 +98,29 @@ fn a_soft_limit_of_an_idle_worker() {
         until("the worker has ended", || crate::processes::state(first).is_none());
         assert_works(&pool);
         assert_eq!(pool.stats().deaths, 0);
+    });
+}
+
+/// What a worker was handed is not its own, however much it is.
+#[test]
+fn limits_and_shared_memory() {
+    fn read_for_a_while(buffer: SharedBuffer) -> (u32, u64) {
+        // Longer than it takes to be looked at.
+        let end = Instant::now() + Duration::from_millis(100);
+        let mut sum = 0;
+        while Instant::now() < end {
+            sum = buffer.iter().step_by(512).map(|byte| u64::from(*byte)).sum();
+        }
+        (std::process::id(), sum)
+    }
+    watched(|| {
+        let pool = quiet(1).hard_memory_limit(LIMIT as u64).soft_memory_limit(LIMIT as u64).build().unwrap();
+        let pid = outcome("a small task", pool.submit(own_pid, ()).unwrap()).unwrap();
+        let buffer = SharedBuffer::build(2 * LIMIT, |bytes| bytes.fill(1)).unwrap();
+        for _ in 0..2 {
+            let task = pool.submit(read_for_a_while, buffer.clone()).unwrap();
+            assert_eq!(outcome("a task that reads", task).unwrap(), (pid, 2 * LIMIT as u64 / 512));
+        }
     });
 }
 
