@@ -23,9 +23,8 @@ pub(crate) struct Buffer {
 /// As the memory is called in `/proc`.
 const NAME: &str = "concurrent-futures";
 
-/// Numbers of this process's buffers. They begin at a different place in each process, by its own number, so that a buffer
-/// that comes back is not taken for another's.
-/// A number that no other process takes: they count on from a random one. Process numbers come round again.
+/// A number of this process's buffers, which count on from a random one, so that a buffer that comes back is not taken for
+/// another's. The process's own number would not do: those come round again.
 fn next_id() -> u64 {
     static NEXT: LazyLock<AtomicU64> =
         LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(std::process::id())));
@@ -36,7 +35,7 @@ impl Buffer {
     /// Makes a buffer of `length` bytes, all zero, filled by `fill`.
     pub(crate) fn build(length: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<Self> {
         let file = system::anonymous_memory(NAME, length)?;
-        let writable = Mapping::new(&file, length, Access::ReadWrite)?;
+        let writable = Mapping::for_large_pages(&file, length, Access::ReadWrite)?;
         writable.take_large_pages(&file, 0);
         system::fill_holes(&file, 0..length)?;
         // SAFETY: fresh memory that nobody else has yet.
@@ -47,7 +46,7 @@ impl Buffer {
 
     fn seal(file: OwnedFd, length: usize) -> io::Result<Self> {
         system::seal_for_reading(&file)?;
-        let mapping = Mapping::new(&file, length, Access::Read)?;
+        let mapping = Mapping::for_large_pages(&file, length, Access::Read)?;
         Ok(Self { id: next_id(), file, mapping })
     }
 
@@ -68,7 +67,7 @@ impl Buffer {
             Sealed::Length => return Self::copy(id, &file, size),
             Sealed::No => return Err(io::Error::new(io::ErrorKind::InvalidData, "memory that is not sealed")),
         }
-        let mapping = Mapping::new(&file, size, Access::Read)?;
+        let mapping = Mapping::for_large_pages(&file, size, Access::Read)?;
         Ok(Self { id, file, mapping })
     }
 
@@ -77,13 +76,16 @@ impl Buffer {
         if system::seals_of(&file, length) == Sealed::No {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "memory that is not sealed"));
         }
-        let mapping =
-            Mapping::new(&file, usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?, Access::Read)?;
+        let mapping = Mapping::for_large_pages(
+            &file,
+            usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?,
+            Access::Read,
+        )?;
         Ok(Self { id, file, mapping })
     }
 
     fn copy(id: u64, file: &OwnedFd, length: usize) -> io::Result<Self> {
-        let source = Mapping::new(file, length, Access::Read)?;
+        let source = Mapping::for_large_pages(file, length, Access::Read)?;
         let copied = Self::build(length, |memory| {
             // SAFETY: as many bytes, mapped for reading. Should they change meanwhile, the copy is one of both states.
             unsafe { std::ptr::copy_nonoverlapping(source.start().as_ptr(), memory.as_mut_ptr(), length) };
@@ -121,7 +123,8 @@ impl GrowingBuffer {
         Ok(Self { file: system::growing_memory(NAME)?, length: 0 })
     }
 
-    /// Appends bytes. Written and not mapped: the kernel fills page after page without a fault for each.
+    /// Appends bytes. Where no large page is to be had they are written and not mapped: the kernel fills page after page without
+    /// a fault for each.
     pub(crate) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let end = self.length + bytes.len();
         while let Some(pages) = LargePages::take(&self.file, end - bytes.len(), bytes.len()) {

@@ -36,17 +36,22 @@ pub(crate) enum Access {
 impl Mapping {
     /// Maps the first `length` bytes of `file`, which must have as many.
     pub(crate) fn new(file: impl AsFd, length: usize, access: Access) -> io::Result<Self> {
-        Self::part(file, 0..length, access)
+        Self::part(file, 0..length, access, None)
     }
 
-    /// Maps those bytes of `file`, which must have as many; they begin with a page.
-    fn part(file: impl AsFd, bytes: Range<usize>, access: Access) -> io::Result<Self> {
+    /// The same, where large pages can take the place of small ones if there are enough bytes for one.
+    pub(crate) fn for_large_pages(file: impl AsFd, length: usize, access: Access) -> io::Result<Self> {
+        Self::part(file, 0..length, access, large_page_within(length))
+    }
+
+    /// Maps those bytes of `file`, which must have as many; they begin with a page. `page`: where one of that size could.
+    fn part(file: impl AsFd, bytes: Range<usize>, access: Access, page: Option<usize>) -> io::Result<Self> {
         let protection = match access {
             Access::Read => ProtFlags::READ,
             Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
         };
         let (offset, length) = (bytes.start as u64, bytes.len());
-        let aligned = large_page().filter(|&page| length >= page).and_then(|page| Self::reserve(length, page).ok());
+        let aligned = page.and_then(|page| Self::reserve(length, page).ok());
         let (place, flags) = match &aligned {
             Some(reserved) => (reserved.start.as_ptr().cast(), MapFlags::SHARED | MapFlags::FIXED),
             None => (ptr::null_mut(), MapFlags::SHARED),
@@ -86,7 +91,7 @@ impl Mapping {
     /// Puts large pages in the place of small ones and of pages that are not there yet; for one that may write to all of
     /// `file` from `start` on. False: some are as small as before.
     pub(crate) fn take_large_pages(&self, file: impl AsFd, start: usize) -> bool {
-        let Some(page) = large_page().filter(|page| self.length >= *page) else { return false };
+        let Some(page) = large_page_within(self.length) else { return false };
         let length = self.length / page * page;
         // A large page is made only where there is at least one small one.
         for first in (start..start + length).step_by(page) {
@@ -128,14 +133,15 @@ impl LargePages {
     /// Pages behind the first `written` bytes of a file, which as many as `more` bytes fill; none if those are too few, or if
     /// the system has no such pages.
     pub(crate) fn take(file: impl AsFd, written: usize, more: usize) -> Option<Self> {
-        let page = large_page()?;
+        let all = written.checked_add(more)?;
+        let page = large_page_within(all)?;
         let start = written / page * page;
-        let end = (written.checked_add(more)? / page * page).min(start + AT_A_TIME.max(page));
+        let end = (all / page * page).min(start + AT_A_TIME.max(page));
         if end <= start {
             return None;
         }
         system::grow(&file, end).ok()?;
-        let mapping = Mapping::part(&file, start..end, Access::ReadWrite).ok()?;
+        let mapping = Mapping::part(&file, start..end, Access::ReadWrite, Some(page)).ok()?;
         mapping.take_large_pages(&file, start).then_some(Self { mapping, written: written - start })
     }
 
@@ -151,7 +157,14 @@ impl LargePages {
     }
 }
 
-/// How large a large page is, if there are such.
+/// How large a large page is, if there are such and so many bytes fill one.
+fn large_page_within(length: usize) -> Option<usize> {
+    // No system has smaller ones: most memory is too small to ask.
+    const LEAST: usize = 1024 * 1024;
+    (length >= LEAST).then(large_page).flatten().filter(|page| length >= *page)
+}
+
+/// What the system says of it, asked once.
 fn large_page() -> Option<usize> {
     const SAID_IN: &str = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
     static SIZE: OnceLock<Option<usize>> = OnceLock::new();
@@ -170,7 +183,7 @@ mod tests {
         let Some(page) = large_page() else { return };
         for length in [page, page + 1, 3 * page - 1] {
             let file = system::anonymous_memory("test", length).unwrap();
-            let mapping = Mapping::new(&file, length, Access::Read).unwrap();
+            let mapping = Mapping::for_large_pages(&file, length, Access::Read).unwrap();
             assert_eq!((mapping.start().addr().get() % page, mapping.length()), (0, length));
         }
     }

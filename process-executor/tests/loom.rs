@@ -97,6 +97,12 @@ impl Shared {
         })
     }
 
+    /// Has another thread do that.
+    fn beside(shared: &Arc<Self>, run: fn(&Self)) -> thread::JoinHandle<()> {
+        let shared = shared.clone();
+        thread::spawn(move || run(&shared))
+    }
+
     /// The parent hands a task over.
     fn deal(&self, slot: usize) {
         self.slots[slot].store(QUEUED, Ordering::Release);
@@ -152,10 +158,7 @@ impl Shared {
 fn tasks_against_a_worker_falling_asleep() {
     model(|| {
         let shared = Shared::new();
-        let worker = {
-            let shared = shared.clone();
-            thread::spawn(move || assert!(shared.wait_for(0) && shared.wait_for(1)))
-        };
+        let worker = Shared::beside(&shared, |shared| assert!(shared.wait_for(0) && shared.wait_for(1)));
         shared.deal(0);
         shared.deal(1);
         worker.join().unwrap();
@@ -166,22 +169,16 @@ fn tasks_against_a_worker_falling_asleep() {
 fn a_task_and_the_end_against_a_worker_falling_asleep() {
     model(|| {
         let shared = Shared::new();
-        let worker = {
-            let shared = shared.clone();
-            thread::spawn(move || {
-                // What was dealt before the order to retire is seen with it.
-                assert!(shared.wait_for(0));
-                assert!(!shared.wait_for(1));
-            })
-        };
+        let worker = Shared::beside(&shared, |shared| {
+            // What was dealt before the order to retire is seen with it.
+            assert!(shared.wait_for(0));
+            assert!(!shared.wait_for(1));
+        });
         shared.deal(0);
-        let connection = {
-            let shared = shared.clone();
-            thread::spawn(move || {
-                shared.retiring.store(1, Ordering::Release);
-                shared.asleep.call();
-            })
-        };
+        let connection = Shared::beside(&shared, |shared| {
+            shared.retiring.store(1, Ordering::Release);
+            shared.asleep.call();
+        });
         worker.join().unwrap();
         connection.join().unwrap();
     });
@@ -191,10 +188,7 @@ fn a_task_and_the_end_against_a_worker_falling_asleep() {
 fn a_result_against_bells_that_are_turned_on() {
     model(|| {
         let shared = Shared::new();
-        let worker = {
-            let shared = shared.clone();
-            thread::spawn(move || shared.leave(0))
-        };
+        let worker = Shared::beside(&shared, |shared| shared.leave(0));
         shared.set(ARMED);
         if !shared.is(0, DONE) {
             shared.hear();
@@ -208,13 +202,10 @@ fn a_result_against_bells_that_are_turned_on() {
 fn results_against_a_thread_that_listens() {
     model(|| {
         let shared = Shared::new();
-        let worker = {
-            let shared = shared.clone();
-            thread::spawn(move || {
-                shared.leave(0);
-                shared.leave(1);
-            })
-        };
+        let worker = Shared::beside(&shared, |shared| {
+            shared.leave(0);
+            shared.leave(1);
+        });
         loop {
             shared.set(LISTENED);
             if shared.is(1, DONE) {
@@ -230,10 +221,7 @@ fn results_against_a_thread_that_listens() {
 fn a_result_for_which_nobody_listens_any_more() {
     model(|| {
         let shared = Shared::new();
-        let worker = {
-            let shared = shared.clone();
-            thread::spawn(move || shared.leave(0))
-        };
+        let worker = Shared::beside(&shared, |shared| shared.leave(0));
         shared.set(LISTENED);
         // Its time is over before it sleeps. The supervisor turns the bells on, and leaves those alone that are listened to.
         if !shared.is(0, DONE) {
@@ -252,10 +240,7 @@ fn a_thread_that_listens_to_a_worker_that_dies() {
     model(|| {
         let shared = Shared::new();
         shared.set(LISTENED);
-        let supervisor = {
-            let shared = shared.clone();
-            thread::spawn(move || shared.bell.silence())
-        };
+        let supervisor = Shared::beside(&shared, |shared| shared.bell.silence());
         system::sleep_while(shared.bell.word(), LISTENED, None);
         supervisor.join().unwrap();
     });

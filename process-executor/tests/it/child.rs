@@ -2,6 +2,7 @@
 //! descriptors are what is tested.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::process::{Child, Command, ExitStatus, Output};
 
@@ -18,6 +19,13 @@ pub(crate) fn command(test: &str, argument: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", test, "--test-threads=1", "--nocapture"]).env(VARIABLE, argument);
     command
+}
+
+/// Has another program start the command's, whose path it is told and whose arguments follow its own.
+pub(crate) fn start_by(command: &mut Command, starter: impl FnOnce(&OsStr) -> Command) {
+    let started = std::mem::replace(command, starter(command.get_program()));
+    command.args(started.get_args());
+    command.envs(started.get_envs().filter_map(|(name, value)| Some((name, value?))));
 }
 
 /// Runs the test of that path with that argument and expects it to pass; `change` sets what else is different for it.

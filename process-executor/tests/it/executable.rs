@@ -21,9 +21,7 @@ fn a_file_that_is_gone_or_another() {
             fs::copy(std::env::current_exe().unwrap(), &file).unwrap();
             symlink(&file, &link).unwrap();
             child::run("executable::program_without_a_file", &format!("{file} {what}"), |command| {
-                let program = std::mem::replace(command, Command::new(&link));
-                command.args(program.get_args());
-                command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+                child::start_by(command, |_| Command::new(&link));
             });
         }
     });

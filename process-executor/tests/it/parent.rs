@@ -119,6 +119,58 @@ fn stop(pool: &ProcessPoolExecutor, send: fn(u32, Signal)) {
     }
 }
 
+/// Brings the program into a state.
+fn reach(state: &str, notes: &str) {
+    match state {
+        "idle" => {
+            let pool = leaked(2);
+            pool.submit(note_self, notes.to_owned()).unwrap().result().unwrap();
+        }
+        "busy" => drop(busy(sleep_for_ever, notes, 2)),
+        "looping" => drop(busy(loop_for_ever, notes, 2)),
+        "with-pools" => drop(busy(loop_in_a_pool, notes, 4)),
+        "with-a-fork" => {
+            busy(loop_for_ever, notes, 2);
+            fork(notes);
+        }
+        "standing-still" => {
+            let pool = busy(stand_still, notes, 2);
+            until("they stand still", || pool.workers().iter().all(|worker| processes::is_stopped(worker.pid())));
+        }
+        "idle-standing-still" => {
+            let pool = leaked(1);
+            pool.submit(note_self, notes.to_owned()).unwrap().result().unwrap();
+            stop(pool, processes::send);
+        }
+        "with-children" => drop(busy(wait_for_child, notes, 6)),
+        "with-children-standing-still" => stop(busy(wait_for_child, notes, 6), processes::send),
+        "with-children-all-standing-still" => stop(busy(wait_for_child, notes, 6), processes::send_to_group),
+        "with-deaf-children-standing-still" => stop(busy(wait_for_deaf_child, notes, 6), processes::send),
+        "with-orphans" => drop(busy(leave_child, notes, 4)),
+        "full-queue" => {
+            let pool = busy(sleep_for_ever, notes, 2);
+            (0..10_000).for_each(|number| drop(pool.submit(double, number).unwrap()));
+        }
+        "with-buffers" => {
+            let pool = leaked(1);
+            let buffer = SharedBuffer::from_slice(&[1; 1 << 20]).unwrap();
+            drop(pool.submit(hold_a_buffer, (notes.to_owned(), buffer)).unwrap());
+            until("it is noted", || read_lines(notes).len() == 1);
+        }
+        "starting" => {
+            let gate: &Gate = Box::leak(Box::new(Gate::new()));
+            let pool = crate::support::quiet(2).initializer_with(hold_start, (notes.to_owned(), gate.pass()));
+            let pool = Box::leak(Box::new(pool.build().unwrap()));
+            drop(pool.submit(double, 1).unwrap());
+            until("one is noted", || !read_lines(notes).is_empty());
+        }
+        "shutting-down" => {
+            busy(sleep_for_ever, notes, 2).shutdown(Shutdown::no_wait());
+        }
+        other => panic!("unknown: {other}"),
+    }
+}
+
 #[test]
 fn the_program() {
     let Some(argument) = child::argument() else { return };
@@ -126,54 +178,7 @@ fn the_program() {
     let (state, end) = what.split_once('/').unwrap();
     watched(|| {
         crate::support::hear_interrupts();
-        match state {
-            "idle" => {
-                let pool = leaked(2);
-                pool.submit(note_self, notes.to_owned()).unwrap().result().unwrap();
-            }
-            "busy" => drop(busy(sleep_for_ever, notes, 2)),
-            "looping" => drop(busy(loop_for_ever, notes, 2)),
-            "with-pools" => drop(busy(loop_in_a_pool, notes, 4)),
-            "with-a-fork" => {
-                busy(loop_for_ever, notes, 2);
-                fork(notes);
-            }
-            "standing-still" => {
-                let pool = busy(stand_still, notes, 2);
-                until("they stand still", || pool.workers().iter().all(|worker| processes::is_stopped(worker.pid())));
-            }
-            "idle-standing-still" => {
-                let pool = leaked(1);
-                pool.submit(note_self, notes.to_owned()).unwrap().result().unwrap();
-                stop(pool, processes::send);
-            }
-            "with-children" => drop(busy(wait_for_child, notes, 6)),
-            "with-children-standing-still" => stop(busy(wait_for_child, notes, 6), processes::send),
-            "with-children-all-standing-still" => stop(busy(wait_for_child, notes, 6), processes::send_to_group),
-            "with-deaf-children-standing-still" => stop(busy(wait_for_deaf_child, notes, 6), processes::send),
-            "with-orphans" => drop(busy(leave_child, notes, 4)),
-            "full-queue" => {
-                let pool = busy(sleep_for_ever, notes, 2);
-                (0..10_000).for_each(|number| drop(pool.submit(double, number).unwrap()));
-            }
-            "with-buffers" => {
-                let pool = leaked(1);
-                let buffer = SharedBuffer::from_slice(&[1; 1 << 20]).unwrap();
-                drop(pool.submit(hold_a_buffer, (notes.to_owned(), buffer)).unwrap());
-                until("it is noted", || read_lines(notes).len() == 1);
-            }
-            "starting" => {
-                let gate: &Gate = Box::leak(Box::new(Gate::new()));
-                let pool = crate::support::quiet(2).initializer_with(hold_start, (notes.to_owned(), gate.pass()));
-                let pool = Box::leak(Box::new(pool.build().unwrap()));
-                drop(pool.submit(double, 1).unwrap());
-                until("one is noted", || !read_lines(notes).is_empty());
-            }
-            "shutting-down" => {
-                busy(sleep_for_ever, notes, 2).shutdown(Shutdown::no_wait());
-            }
-            other => panic!("unknown: {other}"),
-        }
+        reach(state, notes);
         append(notes, "ready\n");
         match end {
             "wait" => loop {

@@ -223,11 +223,13 @@ fn workers_are_spawned_without_a_copy_and_nothing_gets_a_name() {
         }
         let scratch = crate::support::Scratch::new();
         let trace = scratch.path("trace");
-        let program = child::command("proof::spawn_program", "1");
-        let mut command = Command::new("strace");
         let calls = "trace=/^(clone|clone3|v?fork|execve|execveat|open|openat|openat2|creat|mk.*|link.*|symlink.*|rename.*|bind|listen)$";
-        command.args(["-f", "-o", &trace, "-e", calls]);
-        command.arg(program.get_program()).args(program.get_args()).env(child::VARIABLE, "1");
+        let mut command = child::command("proof::spawn_program", "1");
+        child::start_by(&mut command, |program| {
+            let mut strace = Command::new("strace");
+            strace.args(["-f", "-o", &trace, "-e", calls]).arg(program);
+            strace
+        });
         step("a program under strace");
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", child::text(&output.stderr));

@@ -11,6 +11,7 @@ use process_executor::SharedBuffer;
 use rustix::process::{Resource, Rlimit, Signal};
 use std::fs::File;
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 fn limit(resource: Resource, current: u64) {
     let maximum = rustix::process::getrlimit(resource).maximum;
@@ -211,12 +212,11 @@ fn memory_full_while_a_large_value_is_written() {
     watched(|| {
         child::run("scarce::full_memory_program", "1", |command| {
             // The refusal comes with a signal, which is the end of whoever does not ignore it.
-            let program = std::mem::replace(command, std::process::Command::new("sh"));
-            command
-                .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-                .arg(program.get_program())
-                .args(program.get_args());
-            command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            child::start_by(command, |program| {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program);
+                shell
+            });
         });
     });
 }
