@@ -5,6 +5,7 @@
 //! the waiter with nobody in between. When it goes to sleep, it listens to the workers' [bells](Bell), and fetches whenever
 //! one rings.
 
+use crate::fork::PerProcess;
 pub use crate::listening::Bell;
 use crate::listening::{self, Woken, Word};
 use crate::spin;
@@ -60,9 +61,29 @@ pub trait Assistant: Send + Sync {
 }
 
 /// All assistants of this process.
-static ASSISTANTS: RwLock<Vec<Arc<dyn Assistant>>> = RwLock::new(Vec::new());
-/// How many there are, for a look without the lock: most programs have none.
-static COUNT: AtomicUsize = AtomicUsize::new(0);
+#[derive(Default)]
+struct Assistants {
+    list: RwLock<Vec<Arc<dyn Assistant>>>,
+    /// How many there are, for a look without the lock.
+    count: AtomicUsize,
+}
+
+/// Most programs have none.
+static ASSISTANTS: PerProcess<Assistants> = PerProcess::new(Assistants::default);
+
+impl Assistants {
+    /// Those of this process, if there are any.
+    #[inline]
+    fn any() -> Option<&'static Self> {
+        ASSISTANTS.get_if_made().filter(|assistants| assistants.count.load(Ordering::Relaxed) > 0)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<Arc<dyn Assistant>>)) {
+        let mut list = self.list.write();
+        change(&mut list);
+        self.count.store(list.len(), Ordering::Relaxed);
+    }
+}
 
 /// Keeps an assistant enlisted until it is dropped.
 ///
@@ -75,18 +96,14 @@ impl Enlisted {
     /// See the example of [`Assistant`].
     #[must_use]
     pub fn new(assistant: Arc<dyn Assistant>) -> Self {
-        let mut assistants = ASSISTANTS.write();
-        assistants.push(assistant.clone());
-        COUNT.store(assistants.len(), Ordering::Relaxed);
+        ASSISTANTS.get().change(|list| list.push(assistant.clone()));
         Self(assistant)
     }
 }
 
 impl Drop for Enlisted {
     fn drop(&mut self) {
-        let mut assistants = ASSISTANTS.write();
-        assistants.retain(|assistant| !Arc::ptr_eq(assistant, &self.0));
-        COUNT.store(assistants.len(), Ordering::Relaxed);
+        ASSISTANTS.get().change(|list| list.retain(|assistant| !Arc::ptr_eq(assistant, &self.0)));
     }
 }
 
@@ -103,8 +120,8 @@ struct All {
 }
 
 impl All {
-    fn now() -> Self {
-        let all = ASSISTANTS.read();
+    fn of(assistants: &Assistants) -> Self {
+        let all = assistants.list.read();
         Self { first: all.first().cloned(), others: all.get(1..).unwrap_or_default().to_vec() }
     }
 
@@ -126,16 +143,14 @@ pub(crate) enum Heard {
 ///
 /// `announce` says that it sleeps on `word`, and gives the word as it is then; `None`: what it waits for is there.
 pub(crate) fn listen(word: &impl Word, announce: impl Fn() -> Option<usize>, deadline: Option<Instant>) -> Heard {
-    if COUNT.load(Ordering::Relaxed) == 0 {
-        return Heard::Nothing;
-    }
+    let Some(all) = Assistants::any() else { return Heard::Nothing };
     let mut bells = Vec::new();
     let mut heard = Woken::ByBell;
     loop {
         if heard == Woken::ByBell {
             bells.clear();
             // Not kept: an executor that ends meanwhile is not kept alive by who sleeps.
-            All::now().each(|assistant| assistant.listen(&mut bells));
+            All::of(all).each(|assistant| assistant.listen(&mut bells));
         }
         let Some(expected) = announce() else { return Heard::Done };
         // The system may find a bell that has rung before it finds that the time is up, again and again.
@@ -153,13 +168,11 @@ pub(crate) fn listen(word: &impl Word, announce: impl Fn() -> Option<usize>, dea
 
 /// As `spin::look`, fetching results meanwhile.
 pub(crate) fn look(mut found: impl FnMut() -> bool) -> bool {
-    if COUNT.load(Ordering::Relaxed) == 0 {
-        return spin::look(found);
-    }
+    let Some(all) = Assistants::any() else { return spin::look(found) };
     if found() {
         return true;
     }
-    let assistants = All::now();
+    let assistants = All::of(all);
     assistants.each(|assistant| assistant.begin());
     let success = spin::look(|| {
         found() || {

@@ -45,6 +45,11 @@ impl<T> CallbackList<T> {
         }
     }
 
+    /// Leaves all callbacks where they are, for ever.
+    pub(crate) fn forget(&self) {
+        self.head.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
     fn take(&self) -> Vec<Callback<T>> {
         let mut callbacks = Vec::new();
         let mut node = self.head.swap(ptr::null_mut(), Ordering::Acquire);

@@ -17,6 +17,7 @@
 
 use crate::callback::{Callback, CallbackList};
 use crate::error::TaskError;
+use crate::fork::Origin;
 use crate::header::{Header, Link, Vtable};
 use crate::listening;
 use crate::observer::Observer;
@@ -271,6 +272,23 @@ impl<T> Core<T> {
                 Err(now) => seen = now,
             }
         }
+    }
+
+    /// Ends a future whose task an executor of another process has, which this one is a fork of. Its callbacks and its work
+    /// are left where they are: what they would do is for that process to do.
+    #[cold]
+    pub(crate) fn end_left_behind(&self) {
+        static ONE_AT_A_TIME: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+        let _one_at_a_time = ONE_AT_A_TIME.lock();
+        if self.header.is_done() {
+            return;
+        }
+        let error = TaskError::Broken(self.header.info(), Origin::elsewhere());
+        // SAFETY: not DONE, and whoever could write the outcome is a thread of the other process, so it is ours, under the
+        // lock. What is there may be half written, and is overwritten without a look.
+        self.outcome.with_mut(|slot| unsafe { slot.write(Some(Err(error))) });
+        self.callbacks.forget();
+        self.header.end_left_behind();
     }
 
     /// Fulfils a promise: RUNNING is the caller's, and so is the reference that goes.

@@ -4,6 +4,7 @@
 
 use crate::cell::CellRef;
 use crate::error::{Expired, TaskError};
+use crate::fork::PerProcess;
 use crate::header::Header;
 use crate::info::TaskId;
 use crate::state::STOP;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 /// How long the clock's thread stays without a limit to watch.
 const IDLE: Duration = Duration::from_secs(2);
 
+#[derive(Default)]
 struct Clock {
     limits: Mutex<Limits>,
     changed: Condvar,
@@ -43,8 +45,7 @@ enum Kind {
     Run,
 }
 
-static CLOCK: std::sync::LazyLock<Clock> =
-    std::sync::LazyLock::new(|| Clock { limits: Mutex::new(Limits::default()), changed: Condvar::new() });
+static CLOCK: PerProcess<Clock> = PerProcess::new(Clock::default);
 
 /// The task begins: its queue limit is met, its run limit starts.
 ///
@@ -90,7 +91,8 @@ fn set(kind: Kind, alarm: Alarm) {
     // A limit beyond the clock's end is no limit.
     let Some(time) = Instant::now().checked_add(alarm.limit) else { return };
     let key = (alarm.cell.header().id(), kind);
-    let mut limits = CLOCK.limits.lock();
+    let clock = CLOCK.get();
+    let mut limits = clock.limits.lock();
     if let Some(earlier) = limits.time_of.insert(key, time) {
         limits.by_time.remove(&(earlier, key));
     }
@@ -102,12 +104,12 @@ fn set(kind: Kind, alarm: Alarm) {
     let next = limits.by_time.first_key_value().is_some_and(|(first, _)| *first == (time, key));
     drop(limits);
     if next {
-        CLOCK.changed.notify_one();
+        clock.changed.notify_one();
     }
 }
 
 fn remove(key: Key) {
-    let mut limits = CLOCK.limits.lock();
+    let mut limits = CLOCK.get().limits.lock();
     let alarm = limits.time_of.remove(&key).and_then(|time| limits.by_time.remove(&(time, key)));
     drop(limits);
     drop(alarm);
@@ -115,7 +117,8 @@ fn remove(key: Key) {
 
 /// The clock's thread.
 fn tick() {
-    let mut limits = CLOCK.limits.lock();
+    let clock = CLOCK.get();
+    let mut limits = clock.limits.lock();
     loop {
         let now = Instant::now();
         match limits.by_time.first_key_value().map(|(&(time, _), _)| time) {
@@ -124,10 +127,10 @@ fn tick() {
                 MutexGuard::unlocked(&mut limits, || ring(due));
             }
             Some(time) => {
-                CLOCK.changed.wait_until(&mut limits, time);
+                clock.changed.wait_until(&mut limits, time);
             }
             None => {
-                let idle = CLOCK.changed.wait_for(&mut limits, IDLE).timed_out();
+                let idle = clock.changed.wait_for(&mut limits, IDLE).timed_out();
                 if idle && limits.by_time.is_empty() {
                     limits.ticking = false;
                     return;

@@ -10,6 +10,7 @@
 
 use crate::assist::{self, Heard};
 use crate::current;
+use crate::fork::Origin;
 use crate::header::Header;
 use crate::listening;
 use crate::member::Member;
@@ -145,6 +146,8 @@ pub(crate) struct CompletionSet<M: Member> {
     len: usize,
     /// Members below it are not worth another try at helping.
     helped: usize,
+    /// Where its members were put in.
+    origin: Origin,
 }
 
 impl<M: Member> CompletionSet<M> {
@@ -156,6 +159,7 @@ impl<M: Member> CompletionSet<M> {
             ready: VecDeque::new(),
             len: 0,
             helped: 0,
+            origin: Origin::here(),
         }
     }
 
@@ -201,6 +205,21 @@ impl<M: Member> CompletionSet<M> {
         Some(member)
     }
 
+    /// In a fork of the process that put the members in: finds those that nobody here will end.
+    #[cold]
+    fn find_left_behind(&mut self) {
+        self.origin = Origin::here();
+        for (index, member) in self.members.iter().enumerate() {
+            let Some(future) = member.as_ref().map(Member::future) else { continue };
+            let was_done = future.header().is_done();
+            future.end_if_left_behind();
+            // SAFETY: the set owns the handle. A slot that is still armed is in no list.
+            if !was_done && future.header().is_done() && unsafe { future.header().stop_observing() } {
+                self.ready.push_back(index);
+            }
+        }
+    }
+
     /// The next done member; `None` if the deadline comes first or no member is left.
     pub(crate) fn next(&mut self, deadline: Option<Instant>) -> Option<M> {
         loop {
@@ -209,6 +228,10 @@ impl<M: Member> CompletionSet<M> {
             }
             if self.len == 0 {
                 return None;
+            }
+            if !self.origin.is_here() {
+                self.find_left_behind();
+                continue;
             }
             current::run_deferred();
             if self.help() || assist::look(|| self.list.has_members()) {
@@ -228,6 +251,10 @@ impl<M: Member> CompletionSet<M> {
             }
             if self.len == 0 {
                 return Poll::Ready(None);
+            }
+            if !self.origin.is_here() {
+                self.find_left_behind();
+                continue;
             }
             current::run_deferred();
             if self.help() {

@@ -90,6 +90,14 @@ impl<T> Future<T> {
         self.core().header()
     }
 
+    /// Ends it with an error if its task is another process's, which this one is a fork of: it would never become done here.
+    #[inline]
+    pub(crate) fn end_if_left_behind(&self) {
+        if self.header().is_left_behind() {
+            self.core().end_left_behind();
+        }
+    }
+
     pub(crate) fn pointer(&self) -> NonNull<Header> {
         self.core.cast()
     }
@@ -131,6 +139,7 @@ impl<T> Future<T> {
     /// ```
     #[expect(clippy::must_use_candidate, reason = "many cancel without caring whether it was in time")]
     pub fn cancel(&self) -> bool {
+        self.end_if_left_behind();
         // SAFETY: the handle keeps the cell alive.
         unsafe { Header::cancel(self.pointer()) }
     }
@@ -178,7 +187,10 @@ impl<T> Future<T> {
     /// ```
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.header().is_done() || current::runs_callbacks_of(self.header())
+        self.header().is_done() || current::runs_callbacks_of(self.header()) || {
+            self.end_if_left_behind();
+            self.header().is_done()
+        }
     }
 
     /// Whether the task has begun and is not over.
@@ -190,6 +202,7 @@ impl<T> Future<T> {
     /// ```
     #[must_use]
     pub fn is_running(&self) -> bool {
+        self.end_if_left_behind();
         self.header().is_running()
     }
 
@@ -252,6 +265,7 @@ impl<T> Future<T> {
     /// assert!(future.is_done());
     /// ```
     pub fn wait(&self) {
+        self.end_if_left_behind();
         // SAFETY: the handle keeps the cell alive.
         unsafe { waiting::wait(self.pointer(), None) };
     }
@@ -270,6 +284,7 @@ impl<T> Future<T> {
     }
 
     pub(crate) fn wait_until(&self, deadline: Option<Instant>) -> bool {
+        self.end_if_left_behind();
         // SAFETY: the handle keeps the cell alive.
         unsafe { waiting::wait(self.pointer(), deadline) }
     }
@@ -337,6 +352,7 @@ impl<T> Future<T> {
             crate::panic::contain(|| callback(self.outcome()));
             return;
         }
+        self.end_if_left_behind();
         self.core().add_callback(Box::new(callback));
     }
 
@@ -402,6 +418,7 @@ impl<T> Future<T> {
     /// # Safety
     /// No other use of the slot is under way: the caller owns the handle or its lock, and the slot is not armed.
     pub(crate) unsafe fn observe(&self, observer: Observer) -> Result<(), Observer> {
+        self.end_if_left_behind();
         // SAFETY: by contract.
         unsafe { self.header().observe(observer) }
     }
@@ -442,7 +459,7 @@ impl<T> std::future::Future for Future<T> {
 
     /// Polled on a worker of the task's own pool, it runs the task right there if it has not begun.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let done = self.taken || self.header().is_done() || self.help() && self.header().is_done();
+        let done = self.taken || self.is_done() || self.help() && self.header().is_done();
         if done || !self.watch(cx) { Poll::Ready(self.take()) } else { Poll::Pending }
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! `state.rs` says who owns which field when; each method here is one transition, or one reading, of that table.
 
-use crate::clock;
 use crate::error::TaskError;
 use crate::info::{TaskId, TaskInfo};
 use crate::observer::Observer;
@@ -11,11 +10,12 @@ use crate::options::TaskOptions;
 use crate::panic::{contain, contain_with_text};
 use crate::remote::{Place, RemoteWork};
 use crate::state::{
-    AWAY, CALLBACKS, CANCELLED, COMPLETING, DONE, LEAVING, OBSERVED, OWNED, PARKED, PENDING, PHASE, REFERENCE, RUNNING,
-    STOP, TIMED, phase,
+    AWAY, CALLBACKS, CANCELLED, COMPLETING, DONE, DRAINING, LEAVING, LISTENING, OBSERVED, OWNED, PARKED, PENDING,
+    PHASE, REFERENCE, RUNNING, STOP, TIMED, phase,
 };
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, yield_now};
 use crate::task::{Ended, Left, Owner};
+use crate::{clock, fork};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
@@ -119,6 +119,26 @@ impl Header {
         // ORDERING: OWNED publishes it. Nobody can know whether the handle is still private, so this is one atomic step.
         self.owner.store(owner.cast_mut(), Ordering::Relaxed);
         phase(self.state.fetch_or(OWNED, Ordering::Release)) == PENDING
+    }
+
+    /// Returns whether an executor has the task that is of another process, which this one is a fork of: nobody here ends it.
+    #[inline]
+    pub(crate) fn is_left_behind(&self) -> bool {
+        fork::is_left_behind(self.id) && !self.owner.load(Ordering::Relaxed).is_null()
+    }
+
+    /// To DONE from wherever a thread of another process, which this one is a fork of, left the word. What it had to tell,
+    /// and whom, is that process's.
+    pub(crate) fn end_left_behind(&self) {
+        let mut seen = self.load();
+        loop {
+            let next = (seen | DONE) & !(AWAY | LEAVING | CALLBACKS | DRAINING | PARKED | LISTENING);
+            // ORDERING: Release publishes the outcome to whoever sees DONE.
+            match self.state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
     }
 
     /// Takes the executor's name back: it did not take the task after all, and may be gone any time.

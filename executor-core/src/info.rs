@@ -30,6 +30,8 @@ const BLOCK: u64 = 1024;
 
 /// The first number of the next block. Not the shim's atomic: it is a plain counter that no model needs to explore.
 static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
+/// The first number that this process has given; smaller ones are of the process that it is a fork of (`fork.rs`).
+static FIRST: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// The next number of this thread, and the end of its block.
@@ -41,7 +43,7 @@ impl TaskId {
         // During a thread's teardown its block is gone; a number of its own is then the price.
         let number = BLOCK_LEFT.try_with(|left| {
             let (mut next, mut end) = left.get();
-            if next == end {
+            if next == end || next < FIRST.load(Ordering::Relaxed) {
                 next = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
                 end = next + BLOCK;
             }
@@ -49,6 +51,17 @@ impl TaskId {
             next
         });
         Self(number.unwrap_or_else(|_| NEXT_BLOCK.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// From now on this process is another than the one that gave the numbers so far.
+    pub(crate) fn begin_anew() {
+        FIRST.store(NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Returns whether the number was given before the fork that this process is.
+    #[inline]
+    pub(crate) fn is_from_another_process(self) -> bool {
+        self.0 < FIRST.load(Ordering::Relaxed)
     }
 
     /// The bare number, for logs.

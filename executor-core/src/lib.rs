@@ -32,6 +32,7 @@ mod callback;
 mod cell;
 mod clock;
 mod current;
+pub mod fork;
 mod header;
 mod observer;
 pub mod queue;

@@ -6,6 +6,7 @@ use crate::cell::{CellRef, Closure, Core, Work, allocate};
 use crate::clock;
 use crate::error::{BrokenExecutor, TaskError};
 use crate::executor::{Admission, Executor, refusal};
+use crate::fork::Origin;
 use crate::future::Future;
 use crate::header::{Header, Link};
 use crate::info::TaskInfo;
@@ -136,7 +137,11 @@ pub trait TaskOwner: Send + Sync {
 /// let owner = Owner::new(std::sync::Arc::new(Pool));
 /// assert!(owner.task_left(Left::Cancelled).is_empty());
 /// ```
-pub struct Owner(Arc<dyn TaskOwner>);
+pub struct Owner {
+    owner: Arc<dyn TaskOwner>,
+    /// Named before there are tasks, so that a fork can tell them from its own.
+    _origin: Origin,
+}
 
 impl Owner {
     /// Gives `owner` an address.
@@ -152,7 +157,7 @@ impl Owner {
     /// ```
     #[must_use]
     pub fn new(owner: Arc<dyn TaskOwner>) -> Self {
-        Self(owner)
+        Self { owner, _origin: Origin::here() }
     }
 
     /// Passes the message on.
@@ -167,19 +172,19 @@ impl Owner {
     /// ```
     #[must_use = "the wakers have to be woken"]
     pub fn task_left(&self, how: Left) -> Vec<Waker> {
-        self.0.task_left(how)
+        self.owner.task_left(how)
     }
 
     pub(crate) fn recall(&self, place: &Place) -> bool {
-        self.0.recall(place)
+        self.owner.recall(place)
     }
 
     pub(crate) fn has_begun(&self, place: &Place) -> bool {
-        self.0.has_begun(place)
+        self.owner.has_begun(place)
     }
 
     pub(crate) fn ask_to_stop(&self, place: &Place, end_worker: bool) {
-        self.0.ask_to_stop(place, end_worker);
+        self.owner.ask_to_stop(place, end_worker);
     }
 }
 

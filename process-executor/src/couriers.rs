@@ -128,7 +128,10 @@ fn start(pool: &Arc<Pool>, state: &mut State) -> io::Result<()> {
     let courier = pool.clone();
     let run = move || {
         POOL.set(Arc::as_ptr(&courier));
-        while let Some(mut batch) = courier.couriers().next() {
+        // A callback may fork, and its copy return: that has nothing to do here.
+        while courier.is_here()
+            && let Some(mut batch) = courier.couriers().next()
+        {
             courier.finish(&mut batch, true);
         }
     };

@@ -12,6 +12,7 @@ use executor_core::task::{Owner, Task};
 use executor_core::{Admission, BuildError, Executor, Rejected, Shutdown, Stats, TimedOut, WorkerCount};
 use rustix::process::Signal;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -138,6 +139,9 @@ impl ProcessPoolExecutor {
     /// ```
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerInfo> {
+        if !self.pool.is_here() {
+            return Vec::new();
+        }
         self.pool.with_dispatch(|dispatch, _| {
             let seats = dispatch.seats.iter().enumerate();
             seats.filter_map(|(index, seat)| Some(WorkerInfo::of(index, seat.as_ref()?))).collect()
@@ -220,6 +224,11 @@ impl Executor for ProcessPoolExecutor {
 
 impl Drop for ProcessPoolExecutor {
     fn drop(&mut self) {
+        if !self.pool.is_here() {
+            // A fork: that process has the workers, and ends them. Here nothing is touched, and nothing given back.
+            let _left = ManuallyDrop::new((self.pool.clone(), self.owner.clone(), self.enlisted.take()));
+            return;
+        }
         self.pool.shutdown(Shutdown::wait());
         // In a callback of a task of its own, that did not wait.
         self.pool.keep_until_end(Registration { _owner: self.owner.clone(), _enlisted: self.enlisted.take() });

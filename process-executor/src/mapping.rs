@@ -8,7 +8,7 @@
 use crate::system;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use std::io;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
@@ -78,6 +78,12 @@ impl Mapping {
         unmap(start, before);
         unmap(after, page - before);
         Ok(Self { start: kept, length })
+    }
+
+    /// Keeps it out of forks of this process, which must not write there.
+    pub(crate) fn keep_out_of_forks(&self) {
+        // SAFETY: our own range; nothing in it changes. A fork that has it all the same does not touch it, as far as it knows.
+        let _ = unsafe { madvise(self.start.as_ptr().cast(), self.length, Advice::LinuxDontFork) };
     }
 
     pub(crate) fn start(&self) -> NonNull<u8> {

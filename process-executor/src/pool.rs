@@ -17,6 +17,7 @@ use crate::settings::{Settings, TransportKind};
 use crate::supervisor;
 use crate::watch::Watch;
 use executor_core::assist::Enlisted;
+use executor_core::fork::Origin;
 use executor_core::remote::{Cause, Place};
 use executor_core::task::{Left, Owner, TaskOwner};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
@@ -54,6 +55,8 @@ pub(crate) struct Pool {
     fetches: AtomicUsize,
     /// No more tasks are taken; for a look without the lock.
     closed: AtomicBool,
+    /// The process whose threads and workers these are.
+    origin: Origin,
     /// Wakes the supervisor.
     call: OwnedFd,
     couriers: Couriers,
@@ -99,11 +102,19 @@ impl Pool {
             looking_pays: AtomicBool::new(true),
             fetches: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            origin: Origin::here(),
             call: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             couriers: Couriers::default(),
             ending: OnceLock::new(),
             kept: Mutex::new(None),
         }))
+    }
+
+    /// Returns whether its workers are of this process. In a fork nothing of it is touched: a thread that is not there may
+    /// have held any of its locks, and what it shares with its workers is the other process's.
+    #[inline]
+    pub(crate) fn is_here(&self) -> bool {
+        self.origin.is_here()
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -214,7 +225,7 @@ impl Pool {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.dispatch.lock().stats()
+        if self.is_here() { self.dispatch.lock().stats() } else { Stats::default() }
     }
 }
 

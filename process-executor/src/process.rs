@@ -86,7 +86,9 @@ pub(crate) fn start(
     environment: &[(OsString, OsString)],
 ) -> io::Result<Started> {
     let memory = system::anonymous_memory("concurrent-futures-lane", SIZE)?;
-    let shared = Shared::new(Mapping::new(&memory, SIZE, Access::ReadWrite)?).ok_or(io::ErrorKind::InvalidData)?;
+    let mapping = Mapping::new(&memory, SIZE, Access::ReadWrite)?;
+    mapping.keep_out_of_forks();
+    let shared = Shared::new(mapping).ok_or(io::ErrorKind::InvalidData)?;
     let words = settings_for(settings, image, index)?;
     let words = Buffer::copy_of(&words)?;
     let (ours, theirs) = system::socket_pair()?;

@@ -9,6 +9,7 @@ use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering, fence, thread};
 use crate::worker;
 use crossbeam_deque::{Steal, Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
+use executor_core::fork::Origin;
 use executor_core::queue::{Awake, Pushed, TaskQueue};
 use executor_core::task::{Owner, Task, before_blocking, is_worker_of};
 use executor_core::{Admission, BrokenExecutor, Rejected, Rejection, Shutdown, Stats, SubmitError, TimedOut};
@@ -30,6 +31,7 @@ pub(crate) struct Pool {
     ended: Condvar,
     broken: OnceLock<BrokenExecutor>,
     settings: Settings,
+    origin: Origin,
     ledger: Arc<Ledger>,
     /// What tasks know the pool by. After the queues: fields are dropped in order, and tasks in a queue may still use it.
     owner: Owner,
@@ -70,6 +72,7 @@ impl Pool {
             ended: Condvar::new(),
             broken: OnceLock::new(),
             settings,
+            origin: Origin::here(),
             owner: Owner::new(ledger.clone()),
             ledger,
         })
@@ -100,8 +103,19 @@ impl Pool {
         is_worker_of(self.owner())
     }
 
+    /// Returns whether its threads are of this process. In a fork they are not there, and one of them may have held any of
+    /// the pool's locks, so nothing of it is touched.
+    #[inline]
+    pub(crate) fn is_here(&self) -> bool {
+        self.origin.is_here()
+    }
+
     /// Takes a task in. All or nothing: on error the task is untouched and the pool as before.
     pub(crate) fn submit(self: &Arc<Self>, task: Task, admission: Admission) -> Result<(), Rejected> {
+        if !self.is_here() {
+            let reason = Rejection::Refused(SubmitError::Broken(Origin::elsewhere()));
+            return Err(Rejected { task, reason });
+        }
         if let Some(room) = &self.ledger.room {
             match room.acquire(admission, self.is_own_worker()) {
                 Ok(()) => {}
@@ -190,7 +204,8 @@ impl Pool {
     }
 
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
-        self.ledger.room.as_ref().map_or(Poll::Ready(()), |room| room.poll(cx))
+        let room = self.ledger.room.as_ref().filter(|_| self.is_here());
+        room.map_or(Poll::Ready(()), |room| room.poll(cx))
     }
 
     // Workers come and go.
@@ -399,6 +414,9 @@ impl Pool {
     }
 
     pub(crate) fn shutdown(self: &Arc<Self>, how: Shutdown) {
+        if !self.is_here() {
+            return;
+        }
         self.begin_shutdown(how);
         if how.waits() && !self.is_own_worker() {
             self.wait_for_end(None);
@@ -406,12 +424,18 @@ impl Pool {
     }
 
     pub(crate) fn shutdown_timeout(self: &Arc<Self>, limit: Duration) -> Result<(), TimedOut> {
+        if !self.is_here() {
+            return Ok(());
+        }
         self.begin_shutdown(Shutdown::wait());
         let deadline = if self.is_own_worker() { Some(Instant::now()) } else { Instant::now().checked_add(limit) };
         if self.wait_for_end(deadline) { Ok(()) } else { Err(TimedOut::after(limit)) }
     }
 
     pub(crate) fn poll_shutdown(self: &Arc<Self>, how: Shutdown, cx: &Context<'_>) -> Poll<()> {
+        if !self.is_here() {
+            return Poll::Ready(());
+        }
         self.begin_shutdown(how);
         if !how.waits() || self.is_own_worker() {
             return Poll::Ready(());

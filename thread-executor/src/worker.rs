@@ -8,6 +8,7 @@ use crate::sync::thread;
 use executor_core::BrokenExecutor;
 use executor_core::queue::Awake;
 use executor_core::task::{Claimed, Ended, InlineWorker, Owner, Task, contain, look, with_worker};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,6 +32,12 @@ pub(crate) fn run(pool: Arc<Pool>, seat: usize, deque: Deque<Task>) {
         }
         let mut worker = Worker { pool: &pool, seat, bed: Arc::new(Bed::new()), owes: false, tick: 0 };
         let retired = worker.work(&deque);
+        if !pool.is_here() {
+            // A task has forked, and its copy has returned: all that is here is the other process's. This thread ends, and
+            // with it this process, unless the task has started others.
+            let _left = ManuallyDrop::new((deque, pool.clone()));
+            return;
+        }
         if let Some(hook) = &pool.settings().on_worker_exit {
             // Reported by the panic hook if it panics; the worker is on its way out anyway.
             let _ = contain(hook);
@@ -73,7 +80,7 @@ enum Rest {
 impl Worker<'_> {
     /// Works until there is no more; whether the worker has retired.
     fn work(&mut self, deque: &Deque<Task>) -> bool {
-        loop {
+        while self.pool.is_here() {
             if let Some(task) = self.find(deque) {
                 self.pay();
                 run_task(self.pool, self.seat, task);
@@ -86,6 +93,7 @@ impl Worker<'_> {
                 Rest::Retire => {}
             }
         }
+        false
     }
 
     fn find(&mut self, deque: &Deque<Task>) -> Option<Task> {

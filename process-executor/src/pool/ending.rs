@@ -81,6 +81,9 @@ impl Pool {
 
     /// Ends every worker, and cancels what has not begun.
     pub(crate) fn end_workers(&self, signal: Signal) {
+        if !self.is_here() {
+            return;
+        }
         let _ = self.ending.set(signal);
         self.with_dispatch(|dispatch, _| {
             dispatch.stopping = true;
@@ -89,6 +92,9 @@ impl Pool {
     }
 
     pub(crate) fn shutdown(&self, how: Shutdown) {
+        if !self.is_here() {
+            return;
+        }
         self.begin_shutdown(how);
         if how.waits() && !couriers::is_courier_of(self) {
             self.wait_for_end(None);
@@ -96,6 +102,9 @@ impl Pool {
     }
 
     pub(crate) fn shutdown_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
+        if !self.is_here() {
+            return Ok(());
+        }
         self.begin_shutdown(Shutdown::wait());
         let now = Instant::now();
         let deadline = if couriers::is_courier_of(self) { Some(now) } else { now.checked_add(limit) };
@@ -103,6 +112,9 @@ impl Pool {
     }
 
     pub(crate) fn poll_shutdown(&self, how: Shutdown, cx: &Context<'_>) -> Poll<()> {
+        if !self.is_here() {
+            return Poll::Ready(());
+        }
         self.begin_shutdown(how);
         if !how.waits() || couriers::is_courier_of(self) {
             return Poll::Ready(());

@@ -9,6 +9,7 @@ use crate::dispatch::{Dispatch, IN_HAND};
 use crate::entry::{Entry, Payload};
 use crate::function::NoNumber;
 use crate::settings::TransportKind;
+use executor_core::fork::Origin;
 use executor_core::remote::{Cause, Function, Output};
 use executor_core::task::{Owner, Task, before_blocking};
 use executor_core::{Admission, CodecPhase, Rejected, Rejection, SubmitError};
@@ -35,6 +36,9 @@ impl Pool {
         task: Task,
         admission: Admission,
     ) -> Result<(), Rejected> {
+        if !self.is_here() {
+            return Err(Rejected { task, reason: Rejection::Refused(self.refusal()) });
+        }
         if !task.is_portable() {
             return Err(Rejected { task, reason: Rejection::Refused(SubmitError::NotPortable) });
         }
@@ -56,6 +60,8 @@ impl Pool {
         }
         let clock = task.queue_clock();
         let refused = match self.pack_now(&task) {
+            // A value's own code may fork while it is packed.
+            Ok(_) if !self.is_here() => Some(task),
             Ok((function, payload, attachments)) => self.push(task, function, payload, attachments, entered),
             Err(cause) => {
                 self.refuse_to_carry(task, cause, entered);
@@ -205,10 +211,16 @@ impl Pool {
 
     /// Why tasks are not taken.
     pub(super) fn refusal(&self) -> SubmitError {
+        if !self.is_here() {
+            return SubmitError::Broken(Origin::elsewhere());
+        }
         self.broken.get().map_or(SubmitError::ShutDown, |broken| SubmitError::Broken(broken.clone()))
     }
 
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        if !self.is_here() {
+            return Poll::Ready(());
+        }
         let waker = cx.waker().clone();
         let mut dispatch = self.dispatch.lock();
         if dispatch.closed || dispatch.room.is_free() {

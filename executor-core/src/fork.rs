@@ -1,0 +1,202 @@
+//! Forks of the program: a process that is not the one which made an executor has a copy of its memory, but neither its threads
+//! nor its workers, and must not touch what the two share.
+//!
+//! A word says which process this is, and a fork finds it empty: by the kernel's doing where that can wipe a page in every
+//! child, else by a handler of the C library. So the question costs two loads and no system call.
+//!
+//! What was made before the fork is left as it is, for ever: other threads may have held its locks.
+
+use crate::error::BrokenExecutor;
+use crate::info::TaskId;
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// The process that made something.
+///
+/// ```
+/// use executor_core::fork::Origin;
+///
+/// // Where it was made it may be used; a fork of that process finds that it is not there.
+/// let origin = Origin::here();
+/// assert!(origin.is_here());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    word: &'static AtomicU32,
+    process: u32,
+}
+
+/// The number of this process among those that have forked from each other; 0 in one that has not asked yet.
+static WORD: OnceLock<&'static AtomicU32> = OnceLock::new();
+/// The last number that this process knows of.
+static LAST: AtomicU32 = AtomicU32::new(0);
+/// Held while a fork takes its number.
+static NUMBERING: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+
+impl Origin {
+    /// Names this process.
+    ///
+    /// See the example of [`Origin`].
+    #[must_use]
+    pub fn here() -> Self {
+        let word = *WORD.get_or_init(word);
+        Self { word, process: number(word) }
+    }
+
+    /// Returns whether this is still that process, and not a fork of it.
+    ///
+    /// See the example of [`Origin`].
+    #[inline]
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.word.load(Ordering::Relaxed) == self.process
+    }
+
+    /// Returns why an executor that another process made takes no tasks here.
+    ///
+    /// ```
+    /// # use executor_core::fork::Origin;
+    /// assert!(Origin::elsewhere().to_string().contains("made before a fork"));
+    /// ```
+    #[must_use]
+    pub fn elsewhere() -> BrokenExecutor {
+        let advice = "its workers and its tasks are those of the process that made it; build another in this one";
+        BrokenExecutor::new("it was made before a fork", advice)
+    }
+}
+
+/// Returns whether a task of an executor was submitted by the process that this one is a fork of: nobody here ends it.
+#[inline]
+pub(crate) fn is_left_behind(task: TaskId) -> bool {
+    let Some(word) = WORD.get() else { return false };
+    // ORDERING: Acquire, with the store of `number`: the first number of the tasks of this process is seen.
+    if word.load(Ordering::Acquire) == 0 {
+        number(word);
+    }
+    task.is_from_another_process()
+}
+
+/// Returns the number of this process; a fork takes one.
+fn number(word: &AtomicU32) -> u32 {
+    // ORDERING: Acquire, with the store below.
+    match word.load(Ordering::Acquire) {
+        0 => new_number(word),
+        known => known,
+    }
+}
+
+#[cold]
+fn new_number(word: &AtomicU32) -> u32 {
+    let _one_at_a_time = NUMBERING.lock();
+    let known = word.load(Ordering::Relaxed);
+    if known != 0 {
+        return known;
+    }
+    let new = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    if new > 1 {
+        TaskId::begin_anew();
+    }
+    // ORDERING: Release, with the loads of `number` and `is_left_behind`.
+    word.store(new, Ordering::Release);
+    new
+}
+
+/// Finds a place for the word that a fork finds empty.
+fn word() -> &'static AtomicU32 {
+    static PLAIN: AtomicU32 = AtomicU32::new(0);
+    #[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
+    if let Some(word) = wiped_word() {
+        return word;
+    }
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    wipe_by_handler();
+    return &PLAIN;
+
+    /// Has the C library empty the word in each child that it forks.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    fn wipe_by_handler() {
+        type Handler = Option<extern "C" fn()>;
+        unsafe extern "C" {
+            fn pthread_atfork(before: Handler, parent: Handler, child: Handler) -> std::ffi::c_int;
+        }
+        extern "C" fn wipe() {
+            PLAIN.store(0, Ordering::Relaxed);
+        }
+        // SAFETY: the handler does what may be done in the child of a program with threads: one store. If there is no memory
+        // to note it, forks are not told apart, as without this call.
+        unsafe { pthread_atfork(None, None, Some(wipe)) };
+    }
+}
+
+/// A word in a page that the kernel wipes in every child that has memory of its own, also one that was made without the C
+/// library's knowledge. Linux 4.14; never given back.
+#[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
+fn wiped_word() -> Option<&'static AtomicU32> {
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+    let length = rustix::param::page_size();
+    // SAFETY: a fresh page, chosen by the kernel, which stays for ever; it is zero, and so is a word in it.
+    unsafe {
+        let page =
+            mmap_anonymous(ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE).ok()?;
+        if madvise(page, length, Advice::LinuxWipeOnFork).is_err() {
+            let _ = rustix::mm::munmap(page, length);
+            return None;
+        }
+        page.cast::<AtomicU32>().as_ref()
+    }
+}
+
+/// A static that a fork has anew: its locks may be held, and its threads be awaited, by nobody who is left.
+pub(crate) struct PerProcess<T: 'static> {
+    current: AtomicPtr<(Origin, T)>,
+    make: fn() -> T,
+}
+
+impl<T: Send + Sync> PerProcess<T> {
+    pub(crate) const fn new(make: fn() -> T) -> Self {
+        Self { current: AtomicPtr::new(ptr::null_mut()), make }
+    }
+
+    /// Returns this process's own.
+    #[inline]
+    pub(crate) fn get(&self) -> &'static T {
+        // ORDERING: Acquire, with the exchange of `renew`: the value is seen whole.
+        let current = self.current.load(Ordering::Acquire);
+        // SAFETY: null, or a value that was leaked below.
+        match unsafe { current.as_ref() } {
+            Some((origin, value)) if origin.is_here() => value,
+            _ => self.renew(current),
+        }
+    }
+
+    /// Returns this process's own if anybody has asked for it.
+    #[inline]
+    pub(crate) fn get_if_made(&self) -> Option<&'static T> {
+        // ORDERING: as in `get`.
+        (!self.current.load(Ordering::Acquire).is_null()).then(|| self.get())
+    }
+
+    #[cold]
+    fn renew(&self, mut old: *mut (Origin, T)) -> &'static T {
+        let new = Box::into_raw(Box::new((Origin::here(), (self.make)())));
+        loop {
+            // ORDERING: Release publishes the new value to `get`; Acquire shows the one that another thread was faster with.
+            match self.current.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire) {
+                // SAFETY: leaked, so that it lives as long as the program.
+                Ok(_) => return unsafe { &(*new).1 },
+                Err(other) => {
+                    // SAFETY: as in `get`.
+                    if let Some((origin, value)) = unsafe { other.as_ref() }
+                        && origin.is_here()
+                    {
+                        // SAFETY: made above, and given to nobody.
+                        drop(unsafe { Box::from_raw(new) });
+                        return value;
+                    }
+                    old = other;
+                }
+            }
+        }
+    }
+}
