@@ -108,7 +108,9 @@ pub enum Rejection {
 /// The contract, which `executor-conformance` checks case by case:
 ///
 /// - Each accepted task is run once, or its future is ended without running it; never both, never neither.
-/// - Tasks of one thread are begun in the order in which it submitted them.
+/// - Tasks are handed to workers in the order in which they were submitted. With one worker they begin in that order, but
+///   for a task that another task of the same executor waits for: it may begin at once. What several workers promise,
+///   each executor says.
 /// - After `shutdown` no task is accepted; accepted ones run, or are cancelled if asked; `shutdown` may be called any
 ///   number of times from any thread.
 /// - Dropping the executor is `shutdown(Shutdown::wait())`.

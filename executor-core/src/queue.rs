@@ -1,18 +1,30 @@
-//! [`TaskQueue`]: the first-in, first-out queue of a pool. Many threads push; workers pop, one at a time.
+//! [`TaskQueue`]: the first-in, first-out queue of a pool. Many threads push, and many pop.
 //!
 //! Intrusive: tasks are linked through their own cells, so that queueing allocates nothing. After Dmitry Vyukov's
 //! intrusive multi-producer queue, with the two questions of a pool put into the one word that producers change anyway:
 //!
 //! ```text
 //!  tail word: pointer to the newest task, or to the stub when empty │ SLEEPERS │ CLOSED
-//!  stub/oldest ──► next ──► next ──► newest
-//!  ▲ head, under the consumers' lock
+//!
+//!  ring: the oldest tasks        list: all others
+//!  ┌─┬─┬─┬─┬─┐ refill, by who    stub/oldest ──► next ──► newest
+//!  └─┴─┴─┴─┴─┘ ◄───────────────  ▲ head, under the consumers' lock
+//!   ▲ pop        finds it empty
 //! ```
+//! - Every pop takes the oldest task there is. The ring is refilled only when it is empty, and only by tasks older than
+//!   those that stay in the list.
+//! - The ring holds tasks only while the list holds one, too: a refill leaves the newest. So the tail word alone says
+//!   whether there are tasks.
 //! - SLEEPERS: set on an empty queue by a worker about to sleep. The push that replaces it learns, in the same atomic
 //!   step, that somebody is to be woken. No fence, no second word to look at; and a push that finds no sleeper makes no
 //!   system call.
 //! - CLOSED: set once. A push on a closed queue fails, in the same atomic step; so no task enters after it.
 
+mod padded;
+mod ring;
+
+use self::padded::Padded;
+use self::ring::Ring;
 use crate::header::Link;
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::task::Task;
@@ -31,27 +43,30 @@ const FLAGS: usize = SLEEPERS | CLOSED;
 /// let queue = TaskQueue::new();
 /// let (task, future) = Task::from_closure(|| 1);
 /// queue.push(task).unwrap();
-/// let mut popped = Vec::new();
-/// queue.pop_batch(10, |task| popped.push(task));
-/// popped.pop().unwrap().run(&|| {}, &|_| {});
+/// queue.pop().unwrap().run(&|| {}, &|_| {});
 /// assert_eq!(future.result()?, 1);
 /// # Ok::<(), executor_core::TaskError>(())
 /// ```
 pub struct TaskQueue {
     tail: Padded<AtomicPtr<Link>>,
-    /// The oldest node: the stub, or a task that is still queued.
+    /// The oldest tasks, out of the list.
+    ring: Ring,
+    /// The oldest node of the list: the stub, or a task that is still queued.
     head: Padded<Mutex<Head>>,
     stub: Box<Link>,
 }
-
-/// On a cache line of its own: producers write the tail, consumers the head.
-#[repr(align(128))]
-struct Padded<T>(T);
 
 struct Head(*mut Link);
 
 // SAFETY: the head is reached under its lock alone; links are cells that the queue holds a reference to, or the stub.
 unsafe impl Send for Head {}
+
+/// What to do with a task behind which no other stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Take,
+    Leave,
+}
 
 /// What a push found.
 ///
@@ -97,7 +112,7 @@ impl TaskQueue {
     pub fn new() -> Self {
         let stub = Box::new(Link::new());
         let first = ptr::from_ref(&*stub).cast_mut();
-        Self { tail: Padded(AtomicPtr::new(first)), head: Padded(Mutex::new(Head(first))), stub }
+        Self { tail: Padded(AtomicPtr::new(first)), ring: Ring::new(), head: Padded(Mutex::new(Head(first))), stub }
     }
 
     fn stub(&self) -> *mut Link {
@@ -141,34 +156,40 @@ impl TaskQueue {
         Ok(if tail.addr() & SLEEPERS == 0 { Pushed::Quiet } else { Pushed::WakeOne })
     }
 
-    /// Takes up to `most` tasks, oldest first, and gives how many it took. Zero does not mean empty: a push may be half
-    /// done, in which case [`announce_sleep`](Self::announce_sleep) says that there are tasks.
-    ///
-    /// `take` is called with the consumers' side locked: it may put the tasks somewhere, but must neither pop from this
-    /// queue nor run or drop a task.
+    /// Takes the oldest task. `None` does not mean empty: a push may be half done, in which case
+    /// [`announce_sleep`](Self::announce_sleep) says that there are tasks.
     ///
     /// ```
     /// # use executor_core::queue::TaskQueue;
-    /// assert_eq!(TaskQueue::new().pop_batch(8, |_task| unreachable!()), 0);
+    /// assert!(TaskQueue::new().pop().is_none());
     /// ```
-    pub fn pop_batch(&self, most: usize, mut take: impl FnMut(Task)) -> usize {
-        if self.is_empty() {
-            return 0;
-        }
-        let mut head = self.head.0.lock();
-        let mut taken = 0;
-        while taken < most {
-            let Some(link) = self.pop(&mut head) else { break };
-            // SAFETY: the link left the queue just now, and it came from `into_link` in `push`.
-            take(unsafe { Task::from_link(link) });
-            taken += 1;
-        }
-        taken
+    #[must_use = "a task that is dropped ends its future with an error"]
+    pub fn pop(&self) -> Option<Task> {
+        let link = self.ring.take().or_else(|| self.pop_and_refill())?;
+        // SAFETY: the link left the queue just now, and it came from `into_link` in `push`.
+        Some(unsafe { Task::from_link(link) })
     }
 
-    fn pop(&self, head: &mut Head) -> Option<NonNull<Link>> {
+    /// The ring is empty: takes the oldest task of the list, and moves the next ones to the ring.
+    fn pop_and_refill(&self) -> Option<NonNull<Link>> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut head = self.head.0.lock();
+        // Another worker may have refilled the ring meanwhile. While the lock is held nobody does.
+        if let Some(link) = self.ring.take() {
+            return Some(link);
+        }
+        let oldest = self.unlink(&mut head, Last::Take)?;
+        self.ring.fill(|| self.unlink(&mut head, Last::Leave));
+        Some(oldest)
+    }
+
+    /// Takes the oldest task off the list.
+    fn unlink(&self, head: &mut Head, last: Last) -> Option<NonNull<Link>> {
         let stub = self.stub();
         let mut oldest = head.0;
+        // ORDERING: Acquire, with the Release of the push that set the link: the node behind it is written.
         // SAFETY: `head` is the stub or a queued task, whose reference the queue holds.
         let mut next = unsafe { (*oldest).next.load(Ordering::Acquire) };
         if oldest == stub {
@@ -177,13 +198,14 @@ impl TaskQueue {
             }
             head.0 = next;
             oldest = next;
+            // ORDERING: as above.
             // SAFETY: as above.
             next = unsafe { (*oldest).next.load(Ordering::Acquire) };
         }
         if next.is_null() {
-            // The last task may leave only when another node stands behind it: the stub.
-            if !self.put_stub_behind(oldest) {
-                // A push has moved the tail on and has not linked its node yet.
+            // The last task may leave only when another node stands behind it: the stub. If that fails, a push has moved
+            // the tail on and has not linked its node yet.
+            if last == Last::Leave || !self.put_stub_behind(oldest) {
                 return None;
             }
             next = stub;
@@ -298,7 +320,9 @@ impl Default for TaskQueue {
 impl Drop for TaskQueue {
     /// Drops the tasks that are left, which ends their futures.
     fn drop(&mut self) {
-        while self.pop_batch(usize::MAX, drop) > 0 {}
+        while let Some(task) = self.pop() {
+            drop(task);
+        }
     }
 }
 

@@ -4,16 +4,18 @@
 //! Nothing else in this crate names `std::sync::atomic`.
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use self::native::{AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now};
+pub(crate) use self::native::{
+    AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now,
+};
 
 #[cfg(loom)]
 pub(crate) use self::loom_model::{
-    AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now,
+    AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now,
 };
 
 #[cfg(shuttle)]
 pub(crate) use self::shuttle_model::{
-    AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now,
+    AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now,
 };
 
 /// A cell that is read and written through closures, the shape loom asks for.
@@ -43,7 +45,7 @@ mod native {
     pub(crate) use super::PlainCell as UnsafeCell;
     pub(crate) use parking_lot::Mutex;
     pub(crate) use std::hint;
-    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use std::thread::yield_now;
 
     /// A thread-local variable with a constant start.
@@ -84,7 +86,7 @@ macro_rules! model {
             use std::sync::PoisonError;
             pub(crate) use $cell as UnsafeCell;
             pub(crate) use $checker::hint;
-            pub(crate) use $checker::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+            pub(crate) use $checker::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
             pub(crate) use $checker::thread::yield_now;
 
             /// A variable local to a thread of the model.

@@ -4,7 +4,9 @@
 
 #![cfg(loom)]
 
-use executor_core::queue::{Awake, Pushed, TaskQueue};
+#[path = "loom/queue.rs"]
+mod queue;
+
 use executor_core::task::{Claimed, InlineWorker, Left, Owner, Task, TaskOwner, with_worker};
 use executor_core::{Future, Promise, ReturnWhen, TaskError, as_completed, wait};
 use loom::sync::Arc;
@@ -368,74 +370,6 @@ fn wait_for_the_first() {
         assert_eq!((sets.done.len(), sets.not_done.len()), (1, 1));
         producer.join().unwrap();
         drop(second);
-    });
-}
-
-#[test]
-fn two_producers_and_a_consumer_keep_order_and_lose_nothing() {
-    loom::model(|| {
-        let queue = Arc::new(TaskQueue::new());
-        let (one, first) = Task::from_closure(|| 1);
-        let (two, second) = Task::from_closure(|| 2);
-        let producer = {
-            let queue = queue.clone();
-            thread::spawn(move || queue.push(one).map(drop).unwrap())
-        };
-        let _ = queue.push(two).unwrap();
-        // One look while the other push may be half done, the rest after it.
-        let mut popped = queue.pop_batch(1, |task| {
-            run(task);
-        });
-        producer.join().unwrap();
-        while !queue.is_empty() {
-            popped += queue.pop_batch(2, |task| {
-                run(task);
-            });
-        }
-        assert_eq!(popped, 2);
-        assert_eq!((first.result().unwrap(), second.result().unwrap()), (1, 2));
-        assert!(queue.is_empty());
-    });
-}
-
-#[test]
-fn a_sleeper_is_seen_by_the_push_or_sees_the_task() {
-    loom::model(|| {
-        let queue = Arc::new(TaskQueue::new());
-        let (task, future) = Task::from_closure(|| ());
-        let producer = {
-            let queue = queue.clone();
-            thread::spawn(move || queue.push(task).unwrap())
-        };
-        let announced = queue.announce_sleep();
-        let pushed = producer.join().unwrap();
-        match announced {
-            Ok(()) => assert_eq!(pushed, Pushed::WakeOne),
-            Err(reason) => assert_eq!((reason, pushed), (Awake::Tasks, Pushed::Quiet)),
-        }
-        drop(future);
-    });
-}
-
-#[test]
-fn a_push_is_refused_or_drained_by_the_closer() {
-    loom::model(|| {
-        let queue = Arc::new(TaskQueue::new());
-        let (task, future) = Task::from_closure(|| 1);
-        let producer = {
-            let queue = queue.clone();
-            thread::spawn(move || queue.push(task).is_ok())
-        };
-        queue.close();
-        let accepted = producer.join().unwrap();
-        let mut popped = 0;
-        while !queue.is_empty() {
-            popped += queue.pop_batch(8, |task| {
-                run(task);
-            });
-        }
-        assert_eq!(popped, usize::from(accepted));
-        assert_eq!(future.result().is_ok(), accepted);
     });
 }
 

@@ -16,9 +16,13 @@ use std::time::Duration;
 
 /// An executor whose workers are threads of this process.
 ///
-/// Tasks are begun in the order in which a thread submits them. A task that panics fails its own future and nothing
-/// else. A task may submit to its own pool and wait for it, at any depth and with one worker: the waiting worker runs the
-/// awaited task itself if nobody has begun it, and never any other.
+/// Every worker takes the oldest task that waits. So with one worker tasks begin in the order in which they were submitted.
+/// With several, when a task begins, each older one has begun or is in the hands of a worker that is about to begin it;
+/// none waits while a worker is free.
+///
+/// A task that panics fails its own future and nothing else. A task may submit to its own pool and wait for it, at any
+/// depth and with one worker: the waiting worker runs the awaited task itself if nobody has begun it, and never any
+/// other. That is the only task that begins before older ones.
 ///
 /// Dropping the pool waits until all accepted tasks are over, as the end of Python's `with` block does; dropped by one
 /// of its own workers it does not wait. For another end, call [`shutdown`](Executor::shutdown) before.

@@ -2,12 +2,12 @@
 //!
 //! The rule that no task is left lying while a worker sleeps:
 //!
-//! 1. A worker that is about to sleep enters the list, then looks at all queues once more, then calls
-//!    `TaskQueue::announce_sleep`, which fails if there are tasks. Only then it sleeps.
+//! 1. A worker that is about to sleep enters the list, then calls `TaskQueue::announce_sleep`, which fails if there are
+//!    tasks. Only then it sleeps.
 //! 2. The push that replaces the announcement wakes one sleeper, unless some worker is looking for work right then: that
 //!    one will find the task, or, if it stops looking, will see it by rule 1.
 //! 3. A worker that was woken, or was looking, owes the others: once it has a task it renews the announcement, or, if
-//!    more tasks are there, in whatever queue, wakes the next. So do workers that move a batch of tasks to their own queue.
+//!    more tasks are there, wakes the next.
 //!
 //! The list is last in, first out: warm workers work, cold ones may retire.
 
@@ -66,7 +66,8 @@ impl Idle {
     pub(crate) fn enter(&self, bed: &Arc<Bed>) {
         let mut sleepers = self.sleepers.lock();
         sleepers.push(bed.clone());
-        // ORDERING: SeqCst, as the fences around: see `Pool::is_work_visible`.
+        // ORDERING: SeqCst, with the load in `asleep`: a push that counts on a worker that is looking, and does not wake
+        // this one, has the looking worker see it here (rule 3).
         self.asleep.store(sleepers.len(), Ordering::SeqCst);
     }
 
@@ -114,8 +115,9 @@ impl Idle {
             return false;
         }
         let found = look();
-        // ORDERING: a push that still sees the worker looking does not wake; the worker then sees the push in
-        // `Pool::is_work_visible`, after the fence there, as the push has one between its task and its look at this.
+        // ORDERING: a push that still sees the worker looking does not wake. The worker then sees the push when it calls
+        // `TaskQueue::announce_sleep`: that changes the word which the push has changed before it looked here, and whoever
+        // changes it second sees what the other did before.
         self.looking.store(0, Ordering::SeqCst);
         found
     }

@@ -1,12 +1,12 @@
 //! A thread pool behind the [`Executor`](executor_core::Executor) trait.
 //!
 //! ```text
-//!  submit ─► room? ─► queue ──batch──► worker's own queue ─► run ─► future
-//!                      │ wakes a sleeper      ▲ other workers steal
-//!                      └─ or starts a worker  └────────────────────
+//!  submit ─► room? ─► queue ──oldest──► worker ─► run ─► future
+//!                      │ wakes a sleeper
+//!                      └─ or starts a worker
 //! ```
-//! - The pool's queue is one intrusive list that all submitters append to; workers move batches from it to queues of
-//!   their own, which stay open to the other workers: no task waits behind another while a worker is free.
+//! - All submitters append to one queue, and every worker takes the oldest task of it: no task waits behind a younger one,
+//!   or behind one that runs, while a worker is free.
 //! - Workers sleep without cost and are woken one at a time; a submit that finds no sleeper makes no system call.
 //! - Workers hold the pool, not its handle. Closing the queue is what ends them.
 

@@ -7,7 +7,6 @@ use crate::room::NoRoom;
 use crate::settings::Settings;
 use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering, fence, thread};
 use crate::worker;
-use crossbeam_deque::{Steal, Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
 use executor_core::fork::Origin;
 use executor_core::queue::{Awake, Pushed, TaskQueue};
@@ -22,8 +21,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Pool {
     /// Tasks that no worker has taken yet.
     queue: TaskQueue,
-    /// One for each worker there may be.
-    seats: Box<[CachePadded<Seat>]>,
+    /// The counters of each worker there may be.
+    seats: Box<[CachePadded<WorkerCounters>]>,
     idle: Idle,
     crew: Mutex<Crew>,
     /// The number of workers alive, for a look without the lock.
@@ -35,14 +34,6 @@ pub(crate) struct Pool {
     ledger: Arc<Ledger>,
     /// What tasks know the pool by. After the queues: fields are dropped in order, and tasks in a queue may still use it.
     owner: Owner,
-}
-
-/// The place of one worker: its own queue, open to thieves, and its counters.
-pub(crate) struct Seat {
-    stealer: Stealer<Task>,
-    /// The queue's owner side, while no worker sits here.
-    deque: Mutex<Option<Deque<Task>>>,
-    pub(crate) counters: WorkerCounters,
 }
 
 /// Who works.
@@ -65,7 +56,7 @@ impl Pool {
             Crew { free: (0..workers).rev().collect(), alive: 0, retiring: 0, threads: Vec::new(), wakers: Vec::new() };
         Arc::new(Self {
             queue: TaskQueue::new(),
-            seats: (0..workers).map(|_| CachePadded::new(Seat::new())).collect(),
+            seats: (0..workers).map(|_| CachePadded::new(WorkerCounters::new())).collect(),
             idle: Idle::new(),
             crew: Mutex::new(crew),
             alive: AtomicUsize::new(0),
@@ -94,7 +85,7 @@ impl Pool {
         &self.idle
     }
 
-    pub(crate) fn seat(&self, seat: usize) -> &Seat {
+    pub(crate) fn counters(&self, seat: usize) -> &WorkerCounters {
         &self.seats[seat]
     }
 
@@ -142,8 +133,8 @@ impl Pool {
         {
             return Err((task, error));
         }
-        // SAFETY: the owner lives in the pool. The queue and the workers' own queues live there, too, and tasks leave
-        // them by `run`, `fail`, `cancel` or drop only; a worker that runs one holds the pool.
+        // SAFETY: the owner lives in the pool. The queue lives there, too, and tasks leave it by `run`, `fail`, `cancel` or
+        // drop only; a worker that runs one holds the pool.
         if !unsafe { task.set_owner(self.owner()) } {
             // Cancelled before it came here; nobody will tell the room.
             self.ledger.release_room();
@@ -243,18 +234,9 @@ impl Pool {
 
     fn start_worker(self: &Arc<Self>, crew: &mut Crew) -> io::Result<()> {
         let Some(seat) = crew.free.pop() else { return Ok(()) };
-        let deque = self.seats[seat].deque.lock().take();
-        let deque = deque.expect("a free seat has its queue");
-        let parcel = Arc::new(Mutex::new(Some(deque)));
         crew.threads.retain(|thread| !is_finished(thread));
-        let run = {
-            let (pool, parcel) = (self.clone(), parcel.clone());
-            move || {
-                let deque = parcel.lock().take().expect("handed over once");
-                worker::run(pool, seat, deque);
-            }
-        };
-        match thread_builder(&self.settings, seat).spawn(run) {
+        let pool = self.clone();
+        match thread_builder(&self.settings, seat).spawn(move || worker::run(pool, seat)) {
             Ok(thread) => {
                 crew.threads.push(thread);
                 crew.alive += 1;
@@ -262,27 +244,19 @@ impl Pool {
                 Ok(())
             }
             Err(error) => {
-                let deque = parcel.lock().take();
-                self.vacate(crew, seat, deque);
+                crew.free.push(seat);
                 Err(error)
             }
         }
-    }
-
-    fn vacate(&self, crew: &mut Crew, seat: usize, deque: Option<Deque<Task>>) {
-        *self.seats[seat].deque.lock() = deque;
-        crew.free.push(seat);
     }
 
     /// A worker wants to retire after its idle time. False: a task has come.
     pub(crate) fn retire(&self) -> bool {
         let mut crew = self.crew.lock();
         // ORDERING: the push that comes after this announcement finds nobody to wake, and then looks at `alive` under
-        // the lock held here. One that came before it makes the announcement fail. The same for tasks in other workers'
-        // queues: who puts them there looks at `alive` after a fence (`call_help`), so either it sees one worker fewer,
-        // and waits for the lock to start another, or the tasks are seen here.
+        // the lock held here. One that came before it makes the announcement fail.
         self.alive.store(crew.at_work() - 1, Ordering::Relaxed);
-        if self.is_work_visible() || self.queue.announce_sleep() == Err(Awake::Tasks) {
+        if self.queue.announce_sleep() == Err(Awake::Tasks) {
             self.alive.store(crew.at_work(), Ordering::Relaxed);
             return false;
         }
@@ -291,13 +265,13 @@ impl Pool {
     }
 
     /// A worker's last step, after its exit hook.
-    pub(crate) fn quit(self: &Arc<Self>, seat: usize, deque: Deque<Task>, retired: bool) {
+    pub(crate) fn quit(self: &Arc<Self>, seat: usize, retired: bool) {
         let mut crew = self.crew.lock();
-        self.vacate(&mut crew, seat, Some(deque));
+        crew.free.push(seat);
         crew.alive -= 1;
         crew.retiring -= usize::from(retired);
         // While the hook ran there may have been no seat for a worker that a push wanted.
-        let wanted = retired && self.is_work_visible();
+        let wanted = retired && !self.queue.is_empty();
         let started = if wanted { self.start_worker(&mut crew) } else { Ok(()) };
         self.alive.store(crew.at_work(), Ordering::Relaxed);
         let last = crew.alive == 0;
@@ -310,46 +284,11 @@ impl Pool {
         }
     }
 
-    /// Takes a task from another worker's queue.
-    pub(crate) fn steal(&self, thief: usize, deque: &Deque<Task>) -> Option<Task> {
-        let count = self.seats.len();
-        for offset in 1..count {
-            let stealer = &self.seats[(thief + offset) % count].stealer;
-            loop {
-                match stealer.steal_batch_and_pop(deque) {
-                    Steal::Success(task) => return Some(task),
-                    Steal::Empty => break,
-                    Steal::Retry => {}
-                }
-            }
-        }
-        None
-    }
-
-    /// Whether there is a task to be had, in whatever queue; for a worker that has just entered the list of sleepers, or
-    /// that asks on behalf of those on it.
-    pub(crate) fn is_work_visible(&self) -> bool {
-        // ORDERING: the worker entered the list before; whoever puts tasks into a worker's own queue looks at the list
-        // after it, with a fence in between, too. One of the two sees the other.
-        fence(Ordering::SeqCst);
-        !self.queue.is_empty() || self.seats.iter().any(|seat| !seat.stealer.is_empty())
-    }
-
-    /// There is more than this worker can do at once: call another.
-    pub(crate) fn call_help(self: &Arc<Self>) {
-        // ORDERING: see `is_work_visible`.
-        fence(Ordering::SeqCst);
-        let called = self.idle.asleep() > 0 && self.idle.wake_one();
-        if !called && self.may_grow() {
-            self.grow();
-        }
-    }
-
     /// The calling worker has just said that it is kept from the queue for a while: is somebody waiting for it?
     pub(crate) fn call_help_if_waiting(self: &Arc<Self>) {
         // ORDERING: see `wants_more_than`.
         fence(Ordering::SeqCst);
-        if !self.queue.is_empty() && self.may_grow() {
+        if self.may_grow() && !self.queue.is_empty() {
             self.grow();
         }
     }
@@ -381,22 +320,14 @@ impl Pool {
         });
     }
 
-    /// Empties all queues. User code may run in `end`, so no lock is held then.
+    /// Empties the queue. User code may run in `end`, so no lock is held then.
     fn drain(&self, mut end: impl FnMut(Task)) {
         let mut tasks = Vec::new();
-        // A push that is half done hides what is behind it for a moment.
         while !self.queue.is_empty() {
-            if self.queue.pop_batch(usize::MAX, |task| tasks.push(task)) == 0 {
-                thread::yield_now();
-            }
-        }
-        for seat in &self.seats {
-            loop {
-                match seat.stealer.steal() {
-                    Steal::Success(task) => tasks.push(task),
-                    Steal::Empty => break,
-                    Steal::Retry => {}
-                }
+            match self.queue.pop() {
+                Some(task) => tasks.push(task),
+                // A push that is half done hides what is behind it for a moment.
+                None => thread::yield_now(),
             }
         }
         // Newest first: nothing that ends here may let an older one begin.
@@ -486,7 +417,7 @@ impl Pool {
         fence(Ordering::SeqCst);
         let (mut started, mut busy) = (0, 0);
         for seat in &self.seats {
-            let (starts, is_busy) = seat.counters.starts_and_busy();
+            let (starts, is_busy) = seat.starts_and_busy();
             started += starts;
             busy += usize::from(is_busy);
         }
@@ -495,12 +426,12 @@ impl Pool {
 
     /// Workers with a task, or with several on top of each other, or with what comes after one.
     fn busy_workers(&self) -> usize {
-        self.seats.iter().filter(|seat| seat.counters.starts_and_busy().1).count()
+        self.seats.iter().filter(|seat| seat.starts_and_busy().1).count()
     }
 
     pub(crate) fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        let sum = |count: fn(&WorkerCounters) -> u64| self.seats.iter().map(|seat| count(&seat.counters)).sum::<u64>();
+        let sum = |count: fn(&WorkerCounters) -> u64| self.seats.iter().map(|seat| count(seat)).sum::<u64>();
         // Ends before starts before submissions, so that no difference is negative.
         stats.completed = sum(WorkerCounters::completed);
         stats.failed = sum(WorkerCounters::failed);
@@ -521,13 +452,6 @@ impl Crew {
     /// Workers that take tasks.
     fn at_work(&self) -> usize {
         self.alive - self.retiring
-    }
-}
-
-impl Seat {
-    fn new() -> Self {
-        let deque = Deque::new_fifo();
-        Self { stealer: deque.stealer(), deque: Mutex::new(Some(deque)), counters: WorkerCounters::new() }
     }
 }
 

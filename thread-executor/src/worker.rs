@@ -12,37 +12,32 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_deque::Worker as Deque;
-
-/// How many tasks a worker moves from the pool's queue to its own at a time. They stay open to thieves, so that none
-/// waits behind a long one.
-const BATCH: usize = 32;
-
-/// Every so many tasks the pool's queue comes first, so that tasks which submit tasks do not starve it.
-const POOL_FIRST: u32 = 61;
+/// After so many tasks a worker looks whether the pool lacks a worker: one whose thread could not be started when it was
+/// wanted. Rare enough to cost nothing beside the tasks.
+const TASKS_BETWEEN_LOOKS: u32 = 32;
 
 /// A worker thread's whole life.
-pub(crate) fn run(pool: Arc<Pool>, seat: usize, deque: Deque<Task>) {
+pub(crate) fn run(pool: Arc<Pool>, seat: usize) {
     let context = Context { pool: &pool, seat, stack: DeepStack::here(pool.settings()) };
     with_worker(&context, || {
         if let Err(broken) = initialize(pool.settings(), seat) {
             pool.break_down(broken);
-            pool.quit(seat, deque, false);
+            pool.quit(seat, false);
             return;
         }
-        let mut worker = Worker { pool: &pool, seat, bed: Arc::new(Bed::new()), owes: false, tick: 0 };
-        let retired = worker.work(&deque);
+        let mut worker = Worker { pool: &pool, seat, bed: Arc::new(Bed::new()), owes: false, taken: 0 };
+        let retired = worker.work();
         if !pool.is_here() {
             // A task has forked, and its copy has returned: all that is here is the other process's. This thread ends, and
             // with it this process, unless the task has started others.
-            let _left = ManuallyDrop::new((deque, pool.clone()));
+            let _left = ManuallyDrop::new(pool.clone());
             return;
         }
         if let Some(hook) = &pool.settings().on_worker_exit {
             // Reported by the panic hook if it panics; the worker is on its way out anyway.
             let _ = contain(hook);
         }
-        pool.quit(seat, deque, retired);
+        pool.quit(seat, retired);
     });
 }
 
@@ -64,7 +59,8 @@ struct Worker<'a> {
     bed: Arc<Bed>,
     /// It has rested, and has yet to renew the announcement or wake the next (see `idle.rs`).
     owes: bool,
-    tick: u32,
+    /// How many tasks it has taken.
+    taken: u32,
 }
 
 /// What a worker does after it has found nothing.
@@ -79,9 +75,9 @@ enum Rest {
 
 impl Worker<'_> {
     /// Works until there is no more; whether the worker has retired.
-    fn work(&mut self, deque: &Deque<Task>) -> bool {
+    fn work(&mut self) -> bool {
         while self.pool.is_here() {
-            if let Some(task) = self.find(deque) {
+            if let Some(task) = self.find() {
                 self.pay();
                 run_task(self.pool, self.seat, task);
                 continue;
@@ -96,40 +92,19 @@ impl Worker<'_> {
         false
     }
 
-    fn find(&mut self, deque: &Deque<Task>) -> Option<Task> {
-        self.tick = self.tick.wrapping_add(1);
-        if self.tick.is_multiple_of(POOL_FIRST)
-            && let Some(task) = self.take_batch(deque, 1)
-        {
-            return Some(task);
-        }
-        deque.pop().or_else(|| self.take_batch(deque, BATCH)).or_else(|| self.steal(deque))
-    }
-
-    /// The oldest task of the pool's queue; up to `most - 1` others move to the own queue.
-    fn take_batch(&self, deque: &Deque<Task>, most: usize) -> Option<Task> {
-        let mut first = None;
-        let count = self.pool.queue().pop_batch(most, |task| {
-            if first.is_none() {
-                first = Some(task);
-            } else {
-                deque.push(task);
+    /// The oldest task of the pool.
+    fn find(&mut self) -> Option<Task> {
+        let queue = self.pool.queue();
+        let Some(task) = queue.pop() else {
+            if !queue.is_empty() {
+                // A push is half done: let its thread finish it.
+                thread::yield_now();
             }
-        });
-        if count > 1 {
-            self.pool.call_help();
-        } else if count == 0 && !self.pool.queue().is_empty() {
-            // A push is half done: let its thread finish it.
-            thread::yield_now();
-        }
-        first
-    }
-
-    fn steal(&self, deque: &Deque<Task>) -> Option<Task> {
-        let task = self.pool.steal(self.seat, deque)?;
-        // Here or where it was stolen from: what is left wants another pair of hands.
-        if self.pool.is_work_visible() {
-            self.pool.call_help();
+            return None;
+        };
+        self.taken = self.taken.wrapping_add(1);
+        if self.taken.is_multiple_of(TASKS_BETWEEN_LOOKS) {
+            self.pool.call_help_if_waiting();
         }
         Some(task)
     }
@@ -138,8 +113,8 @@ impl Worker<'_> {
         if !std::mem::take(&mut self.owes) || self.pool.idle().asleep() == 0 {
             return;
         }
-        // A task in a queue of workers counts as well: this worker may have been woken for it, and have found another.
-        if self.pool.is_work_visible() || self.pool.queue().announce_sleep() == Err(Awake::Tasks) {
+        // There are more tasks: this worker may have been woken for one of them, and have found another.
+        if self.pool.queue().announce_sleep() == Err(Awake::Tasks) {
             self.pool.idle().wake_one();
         }
     }
@@ -152,8 +127,7 @@ impl Worker<'_> {
             return Rest::Again;
         }
         idle.enter(&self.bed);
-        let announced = if pool.is_work_visible() { Err(Awake::Tasks) } else { pool.queue().announce_sleep() };
-        match announced {
+        match pool.queue().announce_sleep() {
             Ok(()) => self.sleep(),
             Err(reason) => {
                 self.get_up();
@@ -189,7 +163,7 @@ impl Worker<'_> {
 }
 
 fn run_task(pool: &Pool, seat: usize, task: Task) {
-    let counters = &pool.seat(seat).counters;
+    let counters = pool.counters(seat);
     // A husk, cancelled while it was queued, is dropped by `run`.
     task.run(&|| pool.task_begins(counters), &|ended| counters.add_ended(ended));
 }
@@ -207,7 +181,7 @@ impl InlineWorker for Context<'_> {
     }
 
     fn run_inline(&self, task: Claimed<'_>) {
-        let counters = &self.pool.seat(self.seat).counters;
+        let counters = self.pool.counters(self.seat);
         self.pool.task_begins(counters);
         let end = |ended: Ended| counters.add_ended(ended);
         if !self.stack.is_deep() {
@@ -222,7 +196,7 @@ impl InlineWorker for Context<'_> {
     }
 
     fn run_aftermath(&self, run: &mut dyn FnMut()) {
-        let counters = &self.pool.seat(self.seat).counters;
+        let counters = self.pool.counters(self.seat);
         // The task is no longer counted as running, but this keeps the worker from the next one.
         counters.begin_aftermath();
         self.pool.call_help_if_waiting();

@@ -3,8 +3,8 @@
 //!
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test --release -p thread-executor --test loom`
 //!
-//! One worker, so that tasks pass through the pool's own queue alone: the workers' stealable queues are a library's,
-//! whose atomics loom does not see. Shuttle covers pools of several workers.
+//! One worker, since every thread multiplies the interleavings; several consumers of a queue are a model of
+//! `executor-core`. Shuttle covers pools of several workers.
 
 #![cfg(loom)]
 

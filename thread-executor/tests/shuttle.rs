@@ -114,6 +114,28 @@ fn as_many_tasks_as_workers_run_at_once_while_workers_retire() {
     });
 }
 
+/// The numbers of `count` tasks in the order in which they began.
+fn order_of_begins(pool: ThreadPoolExecutor, count: usize) -> Vec<usize> {
+    let begun = Arc::new(shuttle::sync::Mutex::new(Vec::new()));
+    for number in 0..count {
+        let begun = begun.clone();
+        drop(pool.spawn(move || begun.lock().unwrap().push(number)).unwrap());
+    }
+    drop(pool);
+    let begun = begun.lock().unwrap().clone();
+    begun
+}
+
+#[test]
+fn tasks_begin_in_the_order_in_which_they_came() {
+    check(|| assert!(order_of_begins(pool(1), 8).into_iter().eq(0..8)));
+    // The other two workers may have one older task each in their hands.
+    check(|| {
+        let begun = order_of_begins(pool(3), 8);
+        assert!(begun.iter().enumerate().all(|(place, number)| *number <= place + 2), "{begun:?}");
+    });
+}
+
 #[test]
 fn nested_waits_with_one_worker() {
     fn depth(pool: Arc<ThreadPoolExecutor>, left: u32) -> u32 {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::support::{LONG, SHORT, assert_timed_out};
 use crate::case::{Case, Needs};
+use crate::gate::Gate;
 use crate::stage::Stage;
 use crate::step;
 use crate::subject::{Config, Subject};
@@ -20,6 +21,24 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("submit.closures_without_captures", &["E1"], Needs::ANY, closures_without_captures),
     Case::new("submit.large_values", &["E1"], Needs::ANY, large_values),
     Case::new("submit.one_worker_keeps_the_order", &["E2"], Needs::CONCURRENT.queue(10), one_worker_keeps_the_order),
+    Case::new(
+        "submit.one_worker_keeps_the_order_of_many",
+        &["E2"],
+        Needs::CONCURRENT.queue(MANY),
+        one_worker_keeps_the_order_of_many,
+    ),
+    Case::new(
+        "submit.a_free_worker_takes_the_oldest",
+        &["E2"],
+        Needs::CONCURRENT.workers(2).queue(100).in_process(),
+        a_free_worker_takes_the_oldest,
+    ),
+    Case::new(
+        "submit.several_workers_keep_the_order",
+        &["E2"],
+        Needs::CONCURRENT.workers(3).queue(MANY).in_process(),
+        several_workers_keep_the_order,
+    ),
     Case::new(
         "submit.never_waits_without_a_bound",
         &["E2"],
@@ -45,6 +64,9 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("submit.queue_limit", &["H58"], Needs::CONCURRENT.queue(1).time_limits(), queue_limit),
     Case::new("submit.queue_limit_with_time_to_spare", &[], Needs::ANY.time_limits(), queue_limit_with_time_to_spare),
 ];
+
+/// More tasks than any executor moves or deals at a time.
+const MANY: usize = 5000;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Order {
@@ -87,16 +109,57 @@ fn large_values(subject: &Subject) {
     assert_eq!(echoed.result().unwrap(), bytes);
 }
 
-/// First in, first out: with one worker the log shows the order of dispatch.
-fn one_worker_keeps_the_order(subject: &Subject) {
-    let stage = Stage::workers(subject, 1);
+/// Queues `count` tasks while `workers` workers are busy, and returns their numbers in the order in which they began.
+fn order_of_begins(subject: &Subject, workers: usize, count: usize) -> Vec<usize> {
+    let stage = Stage::workers(subject, workers);
     let (occupied, log) = (stage.occupy(), stage.log("order"));
-    for number in 0..10 {
-        drop(stage.pool().submit(tasks::note, (log.clone(), format!("{number}"))).unwrap());
+    for number in 0..count {
+        drop(stage.pool().submit(tasks::note, (log.clone(), number.to_string())).unwrap());
     }
     occupied.release();
     stage.pool().shutdown(Shutdown::wait());
-    assert_eq!(log.lines().concat(), "0123456789");
+    log.lines().iter().map(|line| line.parse().unwrap()).collect()
+}
+
+/// First in, first out: with one worker the log shows the order of dispatch.
+fn one_worker_keeps_the_order(subject: &Subject) {
+    assert!(order_of_begins(subject, 1, 10).into_iter().eq(0..10));
+}
+
+fn one_worker_keeps_the_order_of_many(subject: &Subject) {
+    assert!(order_of_begins(subject, 1, MANY).into_iter().eq(0..MANY));
+}
+
+/// Frees one of two workers at a time: the next task to begin is the oldest one, whichever worker it is.
+fn a_free_worker_takes_the_oldest(subject: &Subject) {
+    let stage = Stage::workers(subject, 2);
+    let log = stage.log("order");
+    let submit = |name: String| {
+        let gate = stage.gate(&name);
+        drop(stage.pool().submit(tasks::note_then_pass, (log.clone(), name, gate.clone())).unwrap());
+        gate
+    };
+    let mut running: Vec<_> = (0..2).map(|number| submit(format!("blocker {number}"))).collect();
+    running.iter().for_each(|gate| gate.wait_arrivals(1));
+    let queued: Vec<_> = (0..100).map(|number| submit(number.to_string())).collect();
+    for (number, gate) in queued.into_iter().enumerate() {
+        // Now the worker that has been busy for longer, now the other.
+        running.remove(number % 3 % 2).open();
+        gate.wait_arrivals(1);
+        assert_eq!(log.lines().len(), 2 + number + 1, "no other task has begun");
+        running.push(gate);
+    }
+    running.iter().for_each(Gate::open);
+}
+
+/// When a task begins, each older one has begun, or a worker has taken it and is about to begin it.
+fn several_workers_keep_the_order(subject: &Subject) {
+    const WORKERS: usize = 3;
+    let order = order_of_begins(subject, WORKERS, MANY);
+    assert_eq!(order.len(), MANY);
+    for (begun_before, number) in order.into_iter().enumerate() {
+        assert!(begun_before + WORKERS > number, "task {number} began after only {begun_before} others");
+    }
 }
 
 fn never_waits_without_a_bound(subject: &Subject) {
