@@ -58,6 +58,8 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/src/pool/submission.rs", "names the pool as the owner of its tasks"),
     ("process-executor/src/shared_buffer.rs", "bytes as numbers"),
     ("process-executor/src/system.rs", "closes what a process inherited"),
+    ("process-executor/tests/it/privileges.rs", "a program that drops its privileges"),
+    ("process-executor/tests/it/processes.rs", "a debugger"),
     ("process-executor/tests/it/hostile.rs", "tasks that do what no task should"),
     ("process-executor/tests/it/liars.rs", "tasks that write over what their worker shares with its parent"),
     ("process-executor/tests/it/limits.rs", "a task with a signal handler"),

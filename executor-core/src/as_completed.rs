@@ -1,10 +1,10 @@
 //! [`as_completed`]: futures in the order they are done, as an iterator and as a `Stream`.
 
 use crate::completion::CompletionSet;
+use crate::deadline::deadline_after;
 use crate::error::TimedOut;
 use crate::into_stream::IntoStream;
 use crate::member::Member;
-use crate::waiting;
 use futures::Stream;
 use std::fmt;
 use std::pin::Pin;
@@ -127,7 +127,7 @@ impl<M: Member> AsCompleted<M> {
     /// # Ok::<(), executor_core::TimedOut>(())
     /// ```
     pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<M>, TimedOut> {
-        let next = if limit.is_zero() { self.set.pop() } else { self.set.next(waiting::deadline(limit)) };
+        let next = if limit.is_zero() { self.set.pop() } else { self.set.next(deadline_after(limit)) };
         match next {
             None if !self.is_empty() => Err(TimedOut::after(limit)),
             next => Ok(next),
@@ -148,7 +148,7 @@ impl<M: Member> AsCompleted<M> {
     /// ```
     pub fn timeout(self, total: Duration) -> TimedAsCompleted<M> {
         let total_count = self.len();
-        let deadline = waiting::deadline(total);
+        let deadline = deadline_after(total);
         TimedAsCompleted { rest: Some(self), limit: total, deadline, total: total_count }
     }
 

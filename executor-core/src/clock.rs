@@ -3,6 +3,7 @@
 //! Tasks without limits never come here.
 
 use crate::cell::CellRef;
+use crate::deadline::deadline_after;
 use crate::error::{Expired, TaskError};
 use crate::fork::PerProcess;
 use crate::header::Header;
@@ -89,7 +90,7 @@ pub(crate) fn forget(header: &Header) {
 
 fn set(kind: Kind, alarm: Alarm) {
     // A limit beyond the clock's end is no limit.
-    let Some(time) = Instant::now().checked_add(alarm.limit) else { return };
+    let Some(time) = deadline_after(alarm.limit) else { return };
     let key = (alarm.cell.header().id(), kind);
     let clock = CLOCK.get();
     let mut limits = clock.limits.lock();

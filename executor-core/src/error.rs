@@ -4,6 +4,7 @@ pub use crate::codec_error::{CodecError, CodecPhase};
 pub use crate::death::{Death, WorkerDeath};
 use crate::info::TaskInfo;
 use crate::panic::Panic;
+use crate::remains::Remains;
 use crate::submit_error::SubmitError;
 use std::error::Error;
 use std::fmt;
@@ -120,8 +121,11 @@ impl TaskError {
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cancelled(info) if info.was_stopped() => write!(f, "{info}, was stopped while it ran"),
-            Self::Cancelled(info) => write!(f, "{info}, was cancelled before it began"),
+            Self::Cancelled(info) => match info.was_stopped() {
+                None => write!(f, "{info}, was cancelled before it began"),
+                Some(Remains::Nothing) => write!(f, "{info}, was stopped while it ran"),
+                Some(remains) => write!(f, "{info}, was stopped while it ran; its worker was ended{remains}"),
+            },
             Self::WorkerDied(death) => death.fmt(f),
             Self::Codec(error) => error.fmt(f),
             Self::Panicked(panic) => panic.fmt(f),
@@ -187,6 +191,7 @@ enum Limit {
     RunAway {
         info: TaskInfo,
         limit: Duration,
+        remains: Remains,
     },
     Map {
         limit: Duration,
@@ -204,8 +209,8 @@ impl Expired {
         Self(Box::new(Limit::Run { info, limit }))
     }
 
-    pub(crate) fn with_its_worker(info: TaskInfo, limit: Duration) -> Self {
-        Self(Box::new(Limit::RunAway { info, limit }))
+    pub(crate) fn with_its_worker(info: TaskInfo, limit: Duration, remains: Remains) -> Self {
+        Self(Box::new(Limit::RunAway { info, limit, remains }))
     }
 
     pub(crate) fn during_map(limit: Duration, delivered: u64, outstanding: u64) -> Self {
@@ -261,8 +266,8 @@ impl fmt::Display for Expired {
                 f,
                 "{info}, ran longer than its limit of {limit:?}; it was asked to stop (see is_stop_requested)"
             ),
-            Limit::RunAway { info, limit } => {
-                write!(f, "{info}, ran longer than its limit of {limit:?}; its worker was ended")
+            Limit::RunAway { info, limit, remains } => {
+                write!(f, "{info}, ran longer than its limit of {limit:?}; its worker was ended{remains}")
             }
             Limit::Map { limit, delivered, outstanding } => write!(
                 f,

@@ -1,6 +1,7 @@
 //! Who a task is: its number, its name and where it was submitted.
 
 use crate::options::TaskOptions;
+use crate::remains::Remains;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
@@ -104,14 +105,14 @@ struct Inner {
     name: Option<Arc<str>>,
     location: &'static Location<'static>,
     input: Option<u64>,
-    /// It was ended while it ran.
-    stopped: bool,
+    /// It was ended while it ran, and that is left of its worker.
+    stopped: Option<Remains>,
 }
 
 impl TaskInfo {
     pub(crate) fn new(id: TaskId, options: Option<&TaskOptions>, location: &'static Location<'static>) -> Self {
         let name = options.and_then(TaskOptions::shared_name);
-        Self(Arc::new(Inner { id, name, location, input: None, stopped: false }))
+        Self(Arc::new(Inner { id, name, location, input: None, stopped: None }))
     }
 
     /// The same task, for one input of `map`.
@@ -121,12 +122,12 @@ impl TaskInfo {
     }
 
     /// The same task, which was ended while it ran.
-    pub(crate) fn stopped(&self) -> Self {
+    pub(crate) fn stopped(&self, remains: Remains) -> Self {
         let Inner { id, ref name, location, input, .. } = *self.0;
-        Self(Arc::new(Inner { id, name: name.clone(), location, input, stopped: true }))
+        Self(Arc::new(Inner { id, name: name.clone(), location, input, stopped: Some(remains) }))
     }
 
-    pub(crate) fn was_stopped(&self) -> bool {
+    pub(crate) fn was_stopped(&self) -> Option<Remains> {
         self.0.stopped
     }
 

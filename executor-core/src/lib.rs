@@ -32,6 +32,7 @@ mod callback;
 mod cell;
 mod clock;
 mod current;
+mod deadline;
 pub mod fork;
 mod header;
 mod observer;
@@ -49,6 +50,7 @@ mod codec_error;
 mod death;
 mod large_pages;
 mod output;
+mod remains;
 pub mod remote;
 
 mod cancel_on_drop;

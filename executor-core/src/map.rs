@@ -9,6 +9,7 @@
 use crate::chunk::{Buffers, Chunk, Done, Single};
 use crate::chunk_size::ChunkSize;
 use crate::completion::CompletionSet;
+use crate::deadline::deadline_after;
 use crate::error::{Expired, TaskError};
 use crate::executor::{Admission, Executor, Portable, Rejected, Rejection};
 use crate::future::Future;
@@ -18,7 +19,6 @@ use crate::options::TaskOptions;
 use crate::panic::contain;
 use crate::submit_error::SubmitError;
 use crate::task::Task;
-use crate::waiting;
 use futures::Stream;
 use std::any::Any;
 use std::collections::VecDeque;
@@ -250,7 +250,7 @@ where
             current: None,
             held: None,
             spare: Vec::new(),
-            limit: options.timeout.map(|length| Limit { length, deadline: waiting::deadline(length), alarm: None }),
+            limit: options.timeout.map(|length| Limit { length, deadline: deadline_after(length), alarm: None }),
             run_limit: options.run_timeout,
             pulled: 0,
             delivered: 0,

@@ -104,6 +104,7 @@ use crate::death::Death;
 use crate::error::{CodecPhase, TaskError};
 use crate::header::Header;
 pub use crate::output::{Memory, Output, Window};
+pub use crate::remains::Remains;
 use crate::sync::Ordering;
 use crate::task::{Owner, Task};
 pub use initializer::{Initializer, InitializerError};
@@ -241,9 +242,9 @@ pub enum Cause {
     /// Workers died of it.
     Died(Vec<Death>),
     /// It ran longer than its limit.
-    TimedOut(Duration),
+    TimedOut(Duration, Remains),
     /// Its holder stopped it.
-    Stopped,
+    Stopped(Remains),
     /// The input could not be carried, as said by the transport.
     Codec(CodecPhase, String),
     /// The executor broke, or has no worker for it.
@@ -257,8 +258,10 @@ impl Cause {
     fn into_error(self, info: crate::info::TaskInfo) -> TaskError {
         match self {
             Self::Died(deaths) => TaskError::WorkerDied(crate::death::WorkerDeath::new(info, deaths)),
-            Self::TimedOut(limit) => TaskError::TimedOut(crate::error::Expired::with_its_worker(info, limit)),
-            Self::Stopped => TaskError::Cancelled(info.stopped()),
+            Self::TimedOut(limit, remains) => {
+                TaskError::TimedOut(crate::error::Expired::with_its_worker(info, limit, remains))
+            }
+            Self::Stopped(remains) => TaskError::Cancelled(info.stopped(remains)),
             Self::Codec(phase, message) => TaskError::Codec(crate::error::CodecError::new(info, phase, message)),
             Self::Broken(broken) => TaskError::Broken(info, broken),
             Self::Replied | Self::Retry => TaskError::Codec(crate::error::CodecError::new(

@@ -4,6 +4,7 @@
 
 use crate::cell::{CellRef, Closure, Core, Work, allocate};
 use crate::clock;
+pub use crate::deadline::deadline_after;
 use crate::error::{BrokenExecutor, TaskError};
 use crate::executor::{Admission, Executor, refusal};
 use crate::fork::Origin;

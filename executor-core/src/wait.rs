@@ -1,9 +1,9 @@
 //! [`wait`]: block until some or all of a set of futures are done.
 
 use crate::completion::CompletionSet;
+use crate::deadline::deadline_after;
 use crate::error::TaskError;
 use crate::member::Member;
-use crate::waiting;
 use std::time::{Duration, Instant};
 
 /// When [`wait`] returns.
@@ -146,7 +146,7 @@ pub fn wait<M: Member>(
     timeout: Option<Duration>,
     when: impl ReturnCondition<M::Value>,
 ) -> DoneAndNotDone<M> {
-    let deadline = timeout.and_then(waiting::deadline);
+    let deadline = timeout.and_then(deadline_after);
     let members: Vec<M> = members.into_iter().collect();
     let members = if when.waits_for_all() {
         wait_for_all(members, timeout, deadline)

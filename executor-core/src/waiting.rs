@@ -6,12 +6,7 @@ use crate::state::{LISTENING, PARKED};
 use crate::sync::parking;
 use crate::{current, worker};
 use std::ptr::NonNull;
-use std::time::{Duration, Instant};
-
-/// When a wait ends that waits at most `limit`; `None` for a time beyond the clock's end.
-pub(crate) fn deadline(limit: Duration) -> Option<Instant> {
-    Instant::now().checked_add(limit)
-}
+use std::time::Instant;
 
 /// Waits until the future is done, or `deadline`. True also inside the future's own callbacks, where the outcome is
 /// there although the future is not done for others.

@@ -11,6 +11,7 @@
 
 mod balance;
 mod lending;
+mod rights;
 
 use crate::batch::Batch;
 use crate::entry::Entry;
@@ -302,6 +303,11 @@ impl Dispatch {
     }
 
     fn put(&mut self, index: usize, entry: Entry, wakes: &mut Wakes) {
+        let is_first_for_long = self.watch.must_call(self.watch.limit_of(&entry));
+        wakes.supervisor |= is_first_for_long;
+        if is_first_for_long && self.retire_outdated() {
+            return self.queue.push_front(entry);
+        }
         let Some(seat) = self.seats[index].as_mut() else { return self.queue.push_front(entry) };
         if let Some(porter) = seat.porter.clone() {
             return self.load_porter(index, porter, entry, wakes);
@@ -312,7 +318,6 @@ impl Dispatch {
         let Some(seat) = self.seats[index].as_mut() else { return };
         seat.full = None;
         let starts = seat.lane.depth() == 0;
-        wakes.supervisor |= self.watch.must_call(self.watch.limit_of(&entry));
         seat.lane.put(entry, &self.functions, place_in(index));
         seat.dealt += 1;
         seat.idle_since = None;

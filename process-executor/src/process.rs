@@ -10,10 +10,11 @@ use crate::mapping::{Access, Mapping};
 use crate::message::Message;
 use crate::parcel::{self, Parcels, Sender};
 use crate::settings::{Settings, TransportKind, WorkerOutput};
-use crate::system;
+use crate::system::{self, ChildState, Credentials};
 use crate::worker_settings::WorkerSettings;
 use executor_core::remote::Initializer;
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use std::ffi::OsString;
 use std::io;
@@ -21,13 +22,36 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
-/// A process that was started and not yet reaped; dropped like this, it is ended and reaped.
+/// A process that was started and not yet reaped; dropped like this, it is killed. Nothing here waits.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
-    /// Readable once the process has ended.
-    end: OwnedFd,
+    /// Readable once the process has ended; there is none if the system had no descriptor left for it.
+    end: Option<OwnedFd>,
     reaped: bool,
+}
+
+/// What became of a signal.
+#[must_use = "a process that may not be signalled must be ended in another way"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signalled {
+    Sent,
+    /// The process has ended.
+    Gone,
+    /// The system forbids it: the process has other rights than this one has now.
+    Refused,
+}
+
+/// A worker that could not be started, and the process that is left to be reaped, if it came that far.
+pub(crate) struct NotStarted {
+    pub(crate) error: io::Error,
+    pub(crate) process: Option<Process>,
+}
+
+impl<E: Into<io::Error>> From<E> for NotStarted {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), process: None }
+    }
 }
 
 /// A worker that was started, and the ways to it.
@@ -38,6 +62,8 @@ pub(crate) struct Started {
     /// Where inputs are sent, with ipc-channel.
     pub(crate) sender: Option<Sender>,
     pub(crate) welcome: Welcome,
+    /// With whose rights it runs.
+    pub(crate) credentials: Credentials,
 }
 
 /// The order to begin, with the descriptors for it. A worker waits for it, and runs nothing of the user's before.
@@ -84,7 +110,8 @@ pub(crate) fn start(
     image: &Image,
     index: usize,
     environment: &[(OsString, OsString)],
-) -> io::Result<Started> {
+) -> Result<Started, NotStarted> {
+    let credentials = Credentials::now();
     let memory = system::anonymous_memory("concurrent-futures-lane", SIZE)?;
     let mapping = Mapping::new(&memory, SIZE, Access::ReadWrite)?;
     mapping.keep_out_of_forks();
@@ -94,26 +121,19 @@ pub(crate) fn start(
     let (ours, theirs) = system::socket_pair()?;
     let channels = matches!(settings.transport, TransportKind::IpcChannel).then(Channels::new).transpose()?;
     let child = command(settings, index, environment, theirs).spawn()?;
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
-    let end = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(end) => end,
-        Err(error) => {
-            // It sees the end of the connection, and ends; nobody may be left unreaped.
-            drop(ours);
-            let mut child = child;
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(error.into());
-        }
-    };
+    let mut process = Process { child, end: None, reaped: false };
+    match rustix::process::pidfd_open(process.number()?, PidfdFlags::empty()) {
+        Ok(end) => process.end = Some(end),
+        // It sees the end of the connection, and ends.
+        Err(error) => return Err(NotStarted { error: error.into(), process: Some(process) }),
+    }
     let lane = Lane::new(Arc::new(shared), channels.is_some());
     let (sender, parcels, channels) = match channels {
         Some(Channels { sender, parcels, inputs, replies }) => (Some(sender), Some(parcels), Some((inputs, replies))),
         None => (None, None, None),
     };
     let welcome = Welcome { memory, settings: words, channels };
-    let process = Process { child, end, reaped: false };
-    Ok(Started { process, lane, link: Arc::new(Link::new(ours, parcels)), sender, welcome })
+    Ok(Started { process, lane, link: Arc::new(Link::new(ours, parcels)), sender, welcome, credentials })
 }
 
 fn settings_for(settings: &Settings, image: &Image, index: usize) -> io::Result<Vec<u8>> {
@@ -173,35 +193,57 @@ impl Process {
         self.child.id()
     }
 
-    pub(crate) fn end(&self) -> &OwnedFd {
-        &self.end
+    fn number(&self) -> io::Result<Pid> {
+        i32::try_from(self.pid()).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Readable once the process has ended.
+    pub(crate) fn end(&self) -> Option<&OwnedFd> {
+        self.end.as_ref()
     }
 
     /// Signals the process and what belongs to its group; the process itself once, also if it has left the group.
-    pub(crate) fn signal(&self, signal: Signal) {
-        let _ = system::signal_group(self.pid(), signal);
-        if signal == Signal::KILL || !system::leads_its_group(self.pid()) {
-            let _ = rustix::process::pidfd_send_signal(&self.end, signal);
+    pub(crate) fn signal(&self, signal: Signal) -> Signalled {
+        let group = system::signal_group(self.pid(), signal);
+        if signal == Signal::KILL || group.is_err() || !system::leads_its_group(self.pid()) {
+            return self.signal_alone(signal);
+        }
+        Signalled::Sent
+    }
+
+    fn signal_alone(&self, signal: Signal) -> Signalled {
+        let sent = match &self.end {
+            Some(end) => rustix::process::pidfd_send_signal(end, signal),
+            // Until it is reaped, the number is its own.
+            None => self.number().map_err(|_| Errno::SRCH).and_then(|pid| rustix::process::kill_process(pid, signal)),
+        };
+        match sent {
+            Ok(()) => Signalled::Sent,
+            Err(Errno::SRCH) => Signalled::Gone,
+            Err(_) => Signalled::Refused,
         }
     }
 
-    /// Reaps a process that has ended, after ending what is left of its group: until it is reaped, its number, which is the
-    /// group's, cannot belong to anybody else.
-    pub(crate) fn reap(mut self) -> Option<ExitStatus> {
-        // There is nobody left in most groups. A program that ignores SIGCHLD has it reaped already.
-        if system::is_unreaped(&self.end) {
-            let _ = system::signal_group(self.pid(), Signal::KILL);
+    /// Reaps the process if it has ended, after ending what is left of its group: until it is reaped, its number, which is
+    /// the group's, cannot belong to anybody else. Returns how it ended, where that can be known; `None` if it has not.
+    pub(crate) fn try_reap(&mut self) -> Option<Option<ExitStatus>> {
+        match system::state_of_child(self.pid()) {
+            ChildState::Running => return None,
+            // There is nobody left in most groups, and whoever has other rights is not ours to end.
+            ChildState::Ended => drop(system::signal_group(self.pid(), Signal::KILL)),
+            // A program that ignores SIGCHLD has it reaped already.
+            ChildState::Reaped => {}
         }
         self.reaped = true;
-        self.child.wait().ok()
+        Some(self.child.try_wait().ok().flatten())
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if !self.reaped {
-            self.signal(Signal::KILL);
-            let _ = self.child.wait();
+        if !self.reaped && self.signal(Signal::KILL) != Signalled::Refused {
+            // If it is not gone yet, the system reaps it with this process.
+            let _ = self.try_reap();
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::lane::Lane;
 use crate::link::Link;
 use crate::porter::Porter;
+use crate::system::Credentials;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,6 +21,8 @@ pub(crate) struct Seat {
     /// Its socket had no room for memory that a task needs.
     pub(crate) full: Option<Full>,
     pub(crate) pid: u32,
+    /// With whose rights it runs.
+    pub(crate) credentials: Credentials,
     pub(crate) state: SeatState,
     /// Tasks it has been given, those taken back not counted.
     pub(crate) dealt: u64,
@@ -47,7 +50,13 @@ pub(crate) enum SeatState {
 }
 
 impl Seat {
-    pub(crate) fn new(lane: Lane, link: Arc<Link>, porter: Option<Arc<Porter>>, pid: u32) -> Self {
+    pub(crate) fn new(
+        lane: Lane,
+        link: Arc<Link>,
+        porter: Option<Arc<Porter>>,
+        pid: u32,
+        credentials: Credentials,
+    ) -> Self {
         let state = SeatState::Starting;
         Self {
             lane,
@@ -57,6 +66,7 @@ impl Seat {
             stuck: false,
             full: None,
             pid,
+            credentials,
             state,
             dealt: 0,
             done: 0,

@@ -9,27 +9,31 @@
 
 mod deaths;
 mod limits;
+mod reaping;
+mod worker;
 
 use crate::batch::Batch;
 use crate::exit_words::out_of_memory_kills;
-use crate::link::{Event, Link};
-use crate::message::Message;
+use crate::link::Event;
 use crate::pool::Pool;
 use crate::porter::Porter;
-use crate::process::{self, Process, Started, Welcome};
+use crate::process::{self, NotStarted, Started, Welcome};
 use crate::seat::{Seat, SeatState};
 use crate::waking::{ARMED, Bell};
+#[cfg(any(test, fuzzing))]
+pub(crate) use deaths::Loss;
 use executor_core::BrokenExecutor;
 use executor_core::remote::Initializer;
 pub(crate) use limits::Ending;
+use reaping::Unreaped;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
-use rustix::process::Signal;
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use worker::{Due, End, Worker};
 
 /// After so many starts in a row that came to nothing, the pool is broken.
 const MOST_FAILED_STARTS: usize = 3;
@@ -45,6 +49,7 @@ pub(crate) struct Supervisor {
     pool: Arc<Pool>,
     epoll: OwnedFd,
     workers: Vec<Option<Worker>>,
+    unreaped: Unreaped,
     environment: Vec<(OsString, OsString)>,
     failed_starts: Vec<String>,
     refusal: Option<Refusal>,
@@ -69,27 +74,10 @@ struct Refusal {
     next: Instant,
 }
 
-/// A worker as its supervisor knows it.
-struct Worker {
-    process: Process,
-    link: Arc<Link>,
-    started: Instant,
-    is_ready: bool,
-    /// It is to end, and why.
-    ending: Option<Ending>,
-    /// It was told to retire.
-    retired: Option<Instant>,
-    /// The oldest slot in use, and since when it has been that, as far as was seen.
-    position: Option<(u64, Instant)>,
-    /// How many tasks it had been given at the last look.
-    dealt: u64,
-    memory_looked_at: Instant,
-    /// How often the kernel had killed for want of memory when it was started.
-    out_of_memory_kills: Option<u64>,
-}
-
 /// What an epoll event is about.
 const CALL: u64 = u64::MAX;
+/// A process of which nothing else is left has ended.
+const UNREAPED: u64 = u64::MAX - 1;
 const END: u64 = 1 << 32;
 
 impl Supervisor {
@@ -101,6 +89,7 @@ impl Supervisor {
             pool,
             epoll,
             workers: (0..seats).map(|_| None).collect(),
+            unreaped: Unreaped::default(),
             environment,
             failed_starts: Vec::new(),
             refusal: None,
@@ -117,6 +106,7 @@ impl Supervisor {
             let mut wait = self.pool.couriers().look_after(&self.pool);
             sooner(&mut wait, self.start_workers());
             sooner(&mut wait, self.look_at_workers());
+            sooner(&mut wait, self.unreaped.reap());
             if self.pool.is_stopping() {
                 self.pool.end_queue(self.pool.broken());
             }
@@ -132,6 +122,7 @@ impl Supervisor {
         }
         self.pool.couriers().close();
         self.pool.announce_end();
+        self.reap_the_rest();
     }
 
     /// Sleeps until something happens, and notes what.
@@ -150,6 +141,8 @@ impl Supervisor {
                     let _ = rustix::io::read(self.pool.call(), &mut counter);
                     self.hear_what_others_read();
                 }
+                // What has ended is reaped with each look.
+                UNREAPED => {}
                 data if data & END != 0 => self.bury((data & !END) as usize),
                 data => self.hear(data as usize),
             }
@@ -179,7 +172,7 @@ impl Supervisor {
                     // The end of the process follows, or is brought about.
                     if let Some(worker) = self.workers[index].as_mut() {
                         let _ = epoll::delete(&self.epoll, worker.link.socket());
-                        worker.process.signal(Signal::KILL);
+                        worker.kill();
                     }
                 }
             }
@@ -271,45 +264,41 @@ impl Supervisor {
     }
 
     fn start_worker(&mut self, index: usize) -> io::Result<()> {
-        let Started { process, lane, link, sender, welcome } =
-            process::start(self.pool.settings(), self.pool.image(), index, &self.environment)?;
+        let started = process::start(self.pool.settings(), self.pool.image(), index, &self.environment);
+        let Started { process, lane, link, sender, welcome, credentials } =
+            started.map_err(|NotStarted { error, process }| {
+                process.into_iter().for_each(|process| self.unreaped.add(&self.epoll, process));
+                error
+            })?;
         Bell::set_all([lane.shared().bell()].into_iter(), ARMED);
         let seated = self
-            .listen_to(index, &process, &link)
+            .listen_to(index, &process, link.socket())
             .and_then(|()| sender.map(|sender| Porter::start(&self.pool, index, &link, sender)).transpose())
-            .and_then(|porter| self.seat(index, Seat::new(lane, link.clone(), porter, process.pid()), &welcome));
-        if let Err(error) = seated {
-            self.listen_no_more(&process, &link);
-            return Err(error);
-        }
+            .and_then(|porter| {
+                self.seat(index, Seat::new(lane, link.clone(), porter, process.pid(), credentials), &welcome)
+            });
         let now = Instant::now();
-        self.workers[index] = Some(Worker {
+        let mut worker = Worker {
             process,
             link,
             started: now,
             is_ready: false,
             ending: None,
-            retired: None,
+            is_retiring: false,
+            end: End::Nothing,
             position: None,
             dealt: 0,
             memory_looked_at: now,
             out_of_memory_kills: out_of_memory_kills(),
-        });
+        };
+        if let Err(error) = seated {
+            self.listen_no_more(&worker.process, worker.link.socket());
+            worker.kill();
+            self.unreaped.add(&self.epoll, worker.process);
+            return Err(error);
+        }
+        self.workers[index] = Some(worker);
         Ok(())
-    }
-
-    /// From now on, what a worker says and its end are events.
-    fn listen_to(&self, index: usize, process: &Process, link: &Link) -> io::Result<()> {
-        let socket = epoll::EventData::new_u64(index as u64);
-        let end = epoll::EventData::new_u64(index as u64 | END);
-        epoll::add(&self.epoll, link.socket(), socket, epoll::EventFlags::IN)?;
-        epoll::add(&self.epoll, process.end(), end, epoll::EventFlags::IN)?;
-        Ok(())
-    }
-
-    fn listen_no_more(&self, process: &Process, link: &Link) {
-        let _ = epoll::delete(&self.epoll, link.socket());
-        let _ = epoll::delete(&self.epoll, process.end());
     }
 
     /// Welcomes a worker and gives it its seat, under one lock: whatever its initializer does, the pool lists it by then.
@@ -369,19 +358,6 @@ impl Supervisor {
         if self.failed_starts.len() >= most {
             let causes = self.failed_starts.join("; ");
             self.pool.break_down(BrokenExecutor::new("no worker process gets as far as its first task", causes));
-        }
-    }
-
-    // Workers go.
-
-    /// Tells a worker that has nothing to do to end.
-    fn retire(&mut self, index: usize) {
-        let Some(worker) = self.workers[index].as_mut() else { return };
-        if worker.retired.is_none() {
-            worker.retired = Some(Instant::now());
-            // One that was stopped (SIGSTOP) hears of it, too.
-            let told = Message::Retire.send(worker.link.socket(), &[]).is_ok();
-            worker.process.signal(if told { Signal::CONT } else { Signal::KILL });
         }
     }
 }

@@ -195,10 +195,53 @@ pub(crate) fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
     Ok(rustix::process::kill_process_group(group, signal)?)
 }
 
-/// Whether a child that has ended still has its number.
-pub(crate) fn is_unreaped(end: impl AsFd) -> bool {
+/// How far a child is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChildState {
+    /// It has not ended, or somebody who traces it has not seen yet that it has.
+    Running,
+    /// It has ended, and still has its number.
+    Ended,
+    /// Somebody has reaped it.
+    Reaped,
+}
+
+/// Tells how far a child is; never waits.
+pub(crate) fn state_of_child(pid: u32) -> ChildState {
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    rustix::process::waitid(WaitId::PidFd(end.as_fd()), look).is_ok()
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return ChildState::Reaped };
+    match retry_on_intr(|| rustix::process::waitid(WaitId::Pid(pid), look)) {
+        Ok(None) => ChildState::Running,
+        Ok(Some(_)) => ChildState::Ended,
+        Err(_) => ChildState::Reaped,
+    }
+}
+
+/// Whose rights this process has: its real user and group, and its effective ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    user: u32,
+    group: u32,
+    effective_user: u32,
+    effective_group: u32,
+}
+
+impl Credentials {
+    pub(crate) fn now() -> Self {
+        Self {
+            user: rustix::process::getuid().as_raw(),
+            group: rustix::process::getgid().as_raw(),
+            effective_user: rustix::process::geteuid().as_raw(),
+            effective_group: rustix::process::getegid().as_raw(),
+        }
+    }
+
+    /// Whether what a process started now would be another's than what was started `before`. Rights that were only put
+    /// aside, to be taken up again, do not count: a process that is started meanwhile may not become a worker.
+    pub(crate) fn differ_for_good(&self, before: &Self) -> bool {
+        let are_whole = self.user == self.effective_user && self.group == self.effective_group;
+        are_whole && self != before
+    }
 }
 
 /// Whether a process is in the group that bears its number.

@@ -8,7 +8,7 @@ use crate::executor::{Admission, Executor, ExecutorExt, Portable, Rejected};
 use crate::map_options::MapOptions;
 use crate::output::Output;
 use crate::remote::{
-    CallWork, Cause, ChunkWork, Descriptor, Initializer, Job, Phase, Progress, Reply, Rest, skip_items,
+    CallWork, Cause, ChunkWork, Descriptor, Initializer, Job, Phase, Progress, Remains, Reply, Rest, skip_items,
 };
 use crate::shutdown::Shutdown;
 use crate::task::{Left, Owner, Task, TaskOwner};
@@ -79,8 +79,8 @@ fn part<'a>(script: &mut Unstructured<'a>) -> &'a [u8] {
 fn cause(script: &mut Unstructured<'_>) -> Cause {
     match byte(script) {
         1 => Cause::Died(vec![Death::new(0, 1, "ended", "running")]),
-        2 => Cause::TimedOut(Duration::from_secs(1)),
-        3 => Cause::Stopped,
+        2 => Cause::TimedOut(Duration::from_secs(1), Remains::Nothing),
+        3 => Cause::Stopped(Remains::Nothing),
         4 => Cause::Codec(CodecPhase::EncodeArgument, "no".to_owned()),
         5 => Cause::Broken(BrokenExecutor::new("it broke", TimedOut::after(Duration::ZERO))),
         6 => Cause::Retry,
@@ -196,7 +196,7 @@ fn chunk<R: Portable>(script: &mut Unstructured<'_>) {
     let mut left = count;
     while let Some(running) = task.take() {
         // What the script leaves open is stopped, item by item.
-        let cause = if script.is_empty() { Cause::Stopped } else { cause(script) };
+        let cause = if script.is_empty() { Cause::Stopped(Remains::Nothing) } else { cause(script) };
         let progress = !matches!(cause, Cause::Retry);
         let Some(rest) = finish(running, next_reply(script), cause, extra) else { break };
         assert!(rest.over < left, "{} of {left} items are over, and the task is not", rest.over);

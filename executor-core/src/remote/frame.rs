@@ -7,6 +7,7 @@ use crate::error::{CodecError, CodecPhase, TaskError};
 use crate::info::TaskInfo;
 use crate::output::Output;
 use crate::panic::{CaughtPanic, Panic, PanicRecord, catch, contain_with_text};
+use crate::remains::Remains;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::atomic::AtomicU32;
@@ -211,7 +212,7 @@ pub(super) fn read_outcome_bare<R: DeserializeOwned + 'static>(
             Ok((phase, text)) => Err(TaskError::Codec(CodecError::new(info(), CodecPhase::from_number(phase), text))),
             Err(text) => broken(info(), &text),
         },
-        Some(Kind::Cancelled) => Err(TaskError::Cancelled(info().stopped())),
+        Some(Kind::Cancelled) => Err(TaskError::Cancelled(info().stopped(Remains::Nothing))),
         None => broken(info(), "the worker's reply is of no known kind"),
     }
 }

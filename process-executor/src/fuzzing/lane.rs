@@ -12,8 +12,9 @@ use crate::layout::{BLOCK, INLINE, SLOTS};
 use crate::pool::Pool;
 use crate::seat::SeatState;
 use crate::settings::{Settings, TransportKind, WorkerOutput};
-use crate::supervisor::Ending;
+use crate::supervisor::{Ending, Loss};
 use arbitrary::Unstructured;
+use executor_core::remote::Remains;
 use executor_core::task::{Owner, Task};
 use executor_core::{
     Admission, BrokenExecutor, Death, Executor, ExecutorExt, Map, MapOptions, Rejected, Shutdown, TimedOut,
@@ -330,7 +331,8 @@ impl<'e> Driver<'e> {
     }
 
     fn salvage(&self, index: usize, ending: Option<&Ending>) -> Batch {
-        self.pool().salvage(index, false, ending, &|phase| Death::new(index, 0, "ended", format!("{phase:?}")))
+        let loss = Loss { expected: false, ending, remains: Remains::Nothing, may_run_on: false };
+        self.pool().salvage(index, &loss, &|phase| Death::new(index, 0, "ended", format!("{phase:?}")))
     }
 
     /// A worker is given no more tasks, or is again; or the pool ends.

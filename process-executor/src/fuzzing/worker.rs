@@ -47,7 +47,7 @@ pub(super) fn start(is_wild: bool) -> (Seat, Worker) {
     let shared = || Shared::new(map()).expect("is as long");
     let (ours, theirs) = system::socket_pair().expect("there are descriptors");
     let lane = Lane::new(Arc::new(shared()), false);
-    let mut seat = Seat::new(lane, Arc::new(Link::new(ours, None)), None, 0);
+    let mut seat = Seat::new(lane, Arc::new(Link::new(ours, None)), None, 0, system::Credentials::now());
     seat.state = SeatState::Ready;
     let worker = Worker {
         memory: map(),

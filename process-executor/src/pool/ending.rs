@@ -4,7 +4,7 @@ use super::{Pool, Registration, wake_all};
 use crate::batch::{Batch, Collected};
 use crate::couriers;
 use crate::dispatch::{Dispatch, IN_HAND, Wakes};
-use executor_core::remote::Cause;
+use executor_core::remote::{Cause, Remains};
 use executor_core::task::before_blocking;
 use executor_core::{BrokenExecutor, Shutdown, TimedOut};
 use rustix::process::Signal;
@@ -34,7 +34,7 @@ impl Pool {
                 let cause = match (deaths.is_empty(), broken) {
                     (false, _) => Cause::Died(deaths),
                     (true, Some(broken)) => Cause::Broken(broken.clone()),
-                    (true, None) if entry.begun => Cause::Stopped,
+                    (true, None) if entry.begun => Cause::Stopped(Remains::Nothing),
                     (true, None) => {
                         batch.husks.push(entry);
                         continue;

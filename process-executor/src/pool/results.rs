@@ -10,7 +10,7 @@ use crate::link::ReplyBuffers;
 use crate::waking::{ARMED, Bell, LISTENED, QUIET};
 use executor_core::Stats;
 use executor_core::assist::{self, Assistant};
-use executor_core::remote::{Cause, Reply, Rest, skip_items};
+use executor_core::remote::{Cause, Remains, Reply, Rest, skip_items};
 use executor_core::task::Task;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -128,7 +128,8 @@ impl Pool {
             let deaths = entry.take_deaths();
             let mut first = (!deaths.is_empty()).then_some(Cause::Died(deaths));
             end_all_items(entry.into_parts().0, || {
-                let broken = || self.broken().map_or(Cause::Stopped, |broken| Cause::Broken(broken.clone()));
+                let broken =
+                    || self.broken().map_or(Cause::Stopped(Remains::Nothing), |broken| Cause::Broken(broken.clone()));
                 first.take().unwrap_or_else(broken)
             });
         }
@@ -333,6 +334,6 @@ fn drop_husk(entry: Entry) {
     if task.place().get() == LOOSE {
         let _ = task.cancel();
     } else if stopped && task.is_pending() {
-        end_all_items(task, || Cause::Stopped);
+        end_all_items(task, || Cause::Stopped(Remains::Nothing));
     }
 }

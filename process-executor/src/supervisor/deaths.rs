@@ -2,6 +2,7 @@
 
 use super::Supervisor;
 use super::limits::Ending;
+use super::worker::{Kill, Worker};
 use crate::batch::{Batch, Collected};
 use crate::dispatch::{Dispatch, Wakes};
 use crate::entry::Entry;
@@ -11,75 +12,120 @@ use crate::link::Event;
 use crate::pool::Pool;
 use crate::seat::SeatState;
 use executor_core::Death;
-use executor_core::remote::{Cause, Phase};
+use executor_core::remote::{Cause, Phase, Remains};
+use rustix::event::epoll;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 /// A task that was the next to begin when so many workers died is taken to have killed them, whatever its slot says.
 const MOST_SUSPICIONS: u8 = 5;
 
+/// How a worker's process has ended.
+#[derive(Clone, Copy)]
+enum Exit {
+    /// With this status, if it is known.
+    Reaped(Option<ExitStatus>),
+    /// Not yet: it was killed, and the system has not let it end.
+    Unreaped(Kill),
+}
+
 impl Supervisor {
     /// A worker's process has ended: its results are taken, its unbegun tasks go elsewhere, the one it was running ends.
     pub(super) fn bury(&mut self, index: usize) {
-        let Some(worker) = self.workers.get_mut(index).and_then(Option::take) else { return };
-        // What it said last counts: that it could not begin, and memory that its last results need.
-        let mut ending = worker.ending;
-        let was_ready = worker.is_ready;
-        for event in worker.link.read() {
-            if let Event::Failed { text } = event {
-                let text = self.first_block(index, text);
-                ending = Some(Ending::Failed(String::from_utf8_lossy(&text).into_owned()));
-            }
-        }
-        let pid = worker.process.pid();
-        self.listen_no_more(&worker.process, &worker.link);
-        let status = worker.process.reap();
-        let expected = worker.retired.is_some() && ending.is_none();
-        let mut exit = exit_words(status, ending.as_ref());
-        let is_killed = status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
-        if ending.is_none() && is_killed && out_of_memory_kills() > worker.out_of_memory_kills {
-            exit.push_str(
-                "; since it was started the kernel has killed a process of this control group for want of memory",
-            );
-        }
-        let death = |phase: Option<Phase>| {
-            Death::new(index, pid, exit.clone(), phase.map_or_else(|| "running".to_owned(), |phase| phase.to_string()))
+        let Some(worker) = self.workers.get_mut(index).and_then(Option::as_mut) else { return };
+        let Some(status) = worker.process.try_reap() else {
+            // It is dead, but a debugger has it. It does not ring again, and is given up in time.
+            worker.kill();
+            let _ = worker.process.end().map(|end| epoll::delete(&self.epoll, end));
+            return;
         };
-        let batch = self.pool.salvage(index, expected, ending.as_ref(), &death);
+        if let Some(worker) = self.workers[index].take() {
+            self.listen_no_more(&worker.process, worker.link.socket());
+            self.settle(index, &worker, Exit::Reaped(status));
+        }
+    }
+
+    /// A worker was killed, and its process does not end: nobody waits for it any longer.
+    pub(super) fn give_up(&mut self, index: usize) {
+        let Some(worker) = self.workers[index].take() else { return };
+        self.listen_no_more(&worker.process, worker.link.socket());
+        self.settle(index, &worker, Exit::Unreaped(worker.kill_sent().unwrap_or(Kill::Signal)));
+        self.unreaped.add(&self.epoll, worker.process);
+    }
+
+    /// Sees to what a worker has left.
+    fn settle(&mut self, index: usize, worker: &Worker, exit: Exit) {
+        // What it said last counts: that it could not begin, and memory that its last results need.
+        let failed = worker.link.read().into_iter().find_map(|event| match event {
+            Event::Failed { text } => Some(self.first_block(index, text)),
+            Event::Ready { .. } | Event::Ended => None,
+        });
+        let failed = failed.map(|text| Ending::Failed(String::from_utf8_lossy(&text).into_owned()));
+        let ending = failed.as_ref().or(worker.ending.as_ref());
+        let pid = worker.process.pid();
+        let expected = worker.is_expected_to_end() && failed.is_none();
+        let words = exit_words(exit, worker, ending);
+        let death = |phase: Option<Phase>| {
+            Death::new(index, pid, words.clone(), phase.map_or_else(|| "running".to_owned(), |phase| phase.to_string()))
+        };
+        let remains = match exit {
+            Exit::Reaped(_) => Remains::Nothing,
+            Exit::Unreaped(_) => Remains::Unreaped(pid),
+        };
+        let loss = Loss { expected, ending, remains, may_run_on: matches!(exit, Exit::Unreaped(Kill::Connection)) };
+        let batch = self.pool.salvage(index, &loss, &death);
         self.hand_over(batch);
-        if !was_ready && !expected && !matches!(ending, Some(Ending::Unwanted | Ending::Ordered)) {
+        if !worker.is_ready && !expected && !matches!(ending, Some(Ending::Unwanted | Ending::Ordered)) {
             let text = match ending {
-                Some(Ending::Failed(text)) => text,
+                Some(Ending::Failed(text)) => text.clone(),
                 Some(Ending::NotReady(limit)) => format!("worker {index} (pid {pid}) was not ready after {limit:?}"),
-                _ => format!("worker {index} (pid {pid}) {exit} before it was ready"),
+                _ => format!("worker {index} (pid {pid}) {words} before it was ready"),
             };
             self.note_failed_start(text);
         }
     }
 }
 
+/// A worker that is lost, as its tasks are told.
+pub(crate) struct Loss<'a> {
+    /// Nobody needed it any more.
+    pub(crate) expected: bool,
+    pub(crate) ending: Option<&'a Ending>,
+    pub(crate) remains: Remains,
+    /// Its task may still be running: it runs nowhere else.
+    pub(crate) may_run_on: bool,
+}
+
 /// How a worker ended, and what brought that about.
-fn exit_words(status: Option<ExitStatus>, ending: Option<&Ending>) -> String {
-    match ending {
-        Some(Ending::Memory(limit)) => {
+fn exit_words(exit: Exit, worker: &Worker, ending: Option<&Ending>) -> String {
+    let mut words = match (exit, ending) {
+        (_, Some(Ending::Memory(limit))) => {
             format!("was ended because it used more memory than its limit of {limit} bytes")
         }
-        Some(Ending::Spoiled) => "was ended because it overwrote the memory it shares with its parent".to_owned(),
-        Some(Ending::Deaf) => "was ended because it did not go on with its work: it was stopped".to_owned(),
-        Some(Ending::Ordered) => describe(status) + ", as the pool's owner ordered",
-        _ => describe(status),
+        (_, Some(Ending::Spoiled)) => "was ended because it overwrote the memory it shares with its parent".to_owned(),
+        (_, Some(Ending::Deaf)) => "was ended because it did not go on with its work: it was stopped".to_owned(),
+        (Exit::Unreaped(_), _) => "was killed".to_owned(),
+        (Exit::Reaped(status), _) => describe(status),
+    };
+    if matches!(ending, Some(Ending::Ordered)) {
+        words += ", as the pool's owner ordered";
     }
+    match exit {
+        Exit::Unreaped(_) => words += &Remains::Unreaped(worker.process.pid()).to_string(),
+        Exit::Reaped(status) => {
+            let is_killed = status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
+            if ending.is_none() && is_killed && out_of_memory_kills() > worker.out_of_memory_kills {
+                words +=
+                    "; since it was started the kernel has killed a process of this control group for want of memory";
+            }
+        }
+    }
+    words
 }
 
 impl Pool {
     /// Empties the seat of a worker that has ended.
-    pub(crate) fn salvage(
-        &self,
-        index: usize,
-        expected: bool,
-        ending: Option<&Ending>,
-        death: &dyn Fn(Option<Phase>) -> Death,
-    ) -> Batch {
+    pub(crate) fn salvage(&self, index: usize, loss: &Loss<'_>, death: &dyn Fn(Option<Phase>) -> Death) -> Batch {
         let mut batch = Batch::default();
         self.with_dispatch(|dispatch, wakes| {
             dispatch.collect_from(index, &mut batch, wakes);
@@ -91,13 +137,13 @@ impl Pool {
             seat.lane.shared().bell().silence();
             let wreck = seat.lane.salvage(&seat.link, &mut batch.bytes);
             dispatch.stats.bytes_sent += seat.lane.bytes_sent();
-            dispatch.stats.deaths += u64::from(!expected && seat.state != SeatState::Starting);
+            dispatch.stats.deaths += u64::from(!loss.expected && seat.state != SeatState::Starting);
             batch.husks.extend(wreck.husks);
             for (mut entry, counted) in wreck.unbegun.into_iter().rev() {
                 if std::mem::take(&mut entry.stopping) {
                     dispatch.end_waiting(&entry, counted, wakes);
                     dispatch.stats.failed += 1;
-                    batch.collected.push(Collected::without_reply(entry, Cause::Stopped));
+                    batch.collected.push(Collected::without_reply(entry, Cause::Stopped(loss.remains)));
                     continue;
                 }
                 entry.suspicions += u8::from(counted);
@@ -116,7 +162,7 @@ impl Pool {
             }
             for Interrupted { mut collected, phase, began } in wreck.running {
                 dispatch.end_waiting(&collected.entry, began, wakes);
-                let cause = cause_of(&mut collected, ending, death(phase));
+                let cause = cause_of(&mut collected, loss, death(phase));
                 dispatch.stats.failed += u64::from(!matches!(cause, Cause::Retry));
                 collected.cause = Some(Box::new(cause));
                 batch.collected.push(collected);
@@ -140,12 +186,12 @@ impl Dispatch {
 }
 
 /// Why the task that was running is over.
-fn cause_of(collected: &mut Collected, ending: Option<&Ending>, death: Death) -> Cause {
-    match ending {
+fn cause_of(collected: &mut Collected, loss: &Loss<'_>, death: Death) -> Cause {
+    match loss.ending {
         // Another item of its chunk was running by then: that one ran in vain, and runs again.
         Some(Ending::TimedOut(_, items)) if collected.items != *items => Cause::Retry,
-        Some(Ending::TimedOut(limit, _)) => Cause::TimedOut(*limit),
-        Some(Ending::Stopped) => Cause::Stopped,
+        Some(Ending::TimedOut(limit, _)) => Cause::TimedOut(*limit, loss.remains),
+        Some(Ending::Stopped) => Cause::Stopped(loss.remains),
         Some(Ending::Ordered) => {
             collected.entry.add_death(death);
             Cause::Died(collected.entry.take_deaths())
@@ -153,7 +199,7 @@ fn cause_of(collected: &mut Collected, ending: Option<&Ending>, death: Death) ->
         _ => {
             let entry = &mut collected.entry;
             let deaths = entry.add_death(death);
-            if deaths as u64 <= u64::from(entry.task.retries()) {
+            if !loss.may_run_on && deaths as u64 <= u64::from(entry.task.retries()) {
                 Cause::Retry
             } else {
                 Cause::Died(entry.take_deaths())

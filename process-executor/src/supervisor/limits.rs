@@ -1,6 +1,6 @@
 //! What the supervisor looks at from time to time: limits of tasks and of workers, and workers that are to end.
 
-use super::{Supervisor, sooner};
+use super::{Due, Supervisor, sooner};
 use crate::dispatch::TRY_AGAIN;
 use crate::lane::Running;
 use crate::seat::{Seat, SeatState};
@@ -9,9 +9,6 @@ use crate::system;
 use crate::watch::{HEARTBEAT, MEMORY_TICK, STUCK_TICK};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
-
-/// How long a worker that was told to retire may take for it.
-const RETIREMENT: Duration = Duration::from_secs(5);
 
 /// A worker that does not begin a task for so long, and for longer than the task may run, is given up: it was stopped.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -51,6 +48,11 @@ impl Supervisor {
     /// Looks at every worker; gives the time until the next look is due, if one is.
     pub(super) fn look_at_workers(&mut self) -> Option<Duration> {
         let mut wait = None;
+        self.pool.with_dispatch(|dispatch, wakes| {
+            if dispatch.retire_outdated() {
+                dispatch.deal(wakes);
+            }
+        });
         for index in 0..self.workers.len() {
             if self.workers[index].is_none() {
                 continue;
@@ -64,10 +66,15 @@ impl Supervisor {
                 let grace = self.end_worker_gently(index, ending);
                 sooner(&mut wait, grace);
             }
+            let Some(worker) = self.workers[index].as_mut() else { continue };
             if finding.retire {
-                self.retire(index);
+                worker.retire();
             }
-            sooner(&mut wait, self.see_to_the_end(index));
+            match worker.see_to_the_end() {
+                Due::Nothing => {}
+                Due::Wait(left) => sooner(&mut wait, Some(left)),
+                Due::GiveUp => self.give_up(index),
+            }
         }
         wait
     }
@@ -151,17 +158,22 @@ impl Supervisor {
         if let Some(limit) = settings.hard_memory_limit.filter(|limit| used > *limit) {
             finding.end = Some(Ending::Memory(limit));
         } else if settings.soft_memory_limit.is_some_and(|limit| used > limit) {
-            // After the task that runs: no other is dealt to it any more.
-            self.pool.with_dispatch(|dispatch, wakes| {
-                let Some(seat) = dispatch.seats[index].as_mut().filter(|seat| seat.state == SeatState::Ready) else {
-                    return;
-                };
-                seat.state = SeatState::Leaving;
-                finding.retire = seat.lane.depth() == 0;
-                dispatch.take_back(index, usize::MAX);
-                dispatch.deal(wakes);
-            });
+            finding.retire |= self.replace(index);
         }
+    }
+
+    /// A worker is given no more tasks, and ends after the one that it runs. True: it has none.
+    fn replace(&mut self, index: usize) -> bool {
+        self.pool.with_dispatch(|dispatch, wakes| {
+            let Some(seat) = dispatch.seats[index].as_mut().filter(|seat| seat.state == SeatState::Ready) else {
+                return false;
+            };
+            seat.state = SeatState::Leaving;
+            let has_none = seat.lane.depth() == 0;
+            dispatch.take_back(index, usize::MAX);
+            dispatch.deal(wakes);
+            has_none
+        })
     }
 
     /// Ends a worker by SIGTERM, and SIGKILL after the grace; gives the grace.
@@ -179,11 +191,8 @@ impl Supervisor {
             return None;
         }
         let worker = self.workers[index].as_mut()?;
-        worker.process.signal(Signal::TERM);
-        // A stopped process hears nothing but SIGKILL until it is continued.
-        worker.process.signal(Signal::CONT);
+        worker.terminate(grace);
         worker.ending = Some(ending);
-        worker.retired = Some(Instant::now() + grace);
         Some(grace)
     }
 
@@ -214,29 +223,13 @@ impl Supervisor {
     /// Ends a worker at once. Its task is ended when it is gone.
     pub(super) fn end_worker(&mut self, index: usize, ending: Ending) {
         let Some(worker) = self.workers[index].as_mut() else { return };
-        worker.process.signal(Signal::KILL);
+        worker.kill();
         worker.ending.get_or_insert(ending);
-        worker.retired = Some(Instant::now() + RETIREMENT);
         self.pool.with_dispatch(|dispatch, _| {
             if let Some(seat) = dispatch.seats[index].as_mut() {
                 seat.state = SeatState::Leaving;
             }
         });
-    }
-
-    /// A worker that was to end by now is killed.
-    fn see_to_the_end(&mut self, index: usize) -> Option<Duration> {
-        let worker = self.workers[index].as_mut()?;
-        let deadline = match (worker.retired?, &worker.ending) {
-            (deadline, Some(_)) => deadline,
-            (told, None) => told + RETIREMENT,
-        };
-        let left = deadline.checked_duration_since(Instant::now());
-        if left.is_none() {
-            worker.process.signal(Signal::KILL);
-            return Some(RETIREMENT);
-        }
-        left
     }
 }
 

@@ -115,9 +115,9 @@ fn a_start_that_fails_leaves_nothing() {
     let (pool, mut supervisor) = supervisor("unwatched", builder);
     supervisor.epoll = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty()).unwrap();
     supervisor.start_worker(0).unwrap_err();
-    assert_eq!(workers("unwatched"), []);
     // Those of other tests are about to be.
-    until("all that have ended are reaped", || unreaped() == 0);
+    until("all that have ended are reaped", || supervisor.unreaped.reap().is_none() && unreaped() == 0);
+    assert_eq!(workers("unwatched"), []);
     assert!(pool.with_dispatch(|dispatch, _| dispatch.seats[0].is_none()));
     assert!(!note.0.exists());
 }

@@ -27,8 +27,10 @@ mod listening;
 mod memory;
 mod nested;
 mod orders;
+mod privileges;
 mod settings;
 mod unattended;
+mod unreaped;
 
 mod hostile;
 mod large;

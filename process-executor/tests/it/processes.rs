@@ -87,6 +87,16 @@ pub(crate) fn send(pid: u32, signal: Signal) {
     let _ = rustix::process::kill_process(identifier(pid), signal);
 }
 
+/// Has this thread trace a process, and hold it back when it ends, for as long as this thread is there. False: the system does
+/// not allow it.
+pub(crate) fn hold_at_end(pid: u32) -> bool {
+    const NOTHING: *const libc::c_void = std::ptr::null();
+    let options = libc::PTRACE_O_TRACEEXIT as usize;
+    // SAFETY: attaches to a process, by its number; no memory of either is touched.
+    let attached = unsafe { libc::ptrace(libc::PTRACE_SEIZE, identifier(pid).as_raw_pid(), NOTHING, options) };
+    attached == 0
+}
+
 /// Sends a signal to a process group.
 pub(crate) fn send_to_group(group: u32, signal: Signal) {
     rustix::process::kill_process_group(identifier(group), signal).unwrap();

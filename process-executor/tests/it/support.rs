@@ -96,6 +96,15 @@ impl Gate {
 }
 
 impl Pass {
+    /// The pass of the gate at that path, for a process that is told of it by its arguments.
+    pub(crate) fn at(path: &str) -> Self {
+        Self(path.into())
+    }
+
+    pub(crate) fn path(&self) -> String {
+        self.0.to_str().unwrap().to_owned()
+    }
+
     /// Announces the arrival only.
     pub(crate) fn arrive(&self) {
         append(self.0.join("arrived"), &format!("{}\n", std::process::id()));

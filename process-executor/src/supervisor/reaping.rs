@@ -1,0 +1,66 @@
+//! Processes that were killed and that the system does not let end yet: their tasks are over and their seats free. They
+//! are reaped when they can be, if need be after the pool's end.
+
+use super::{END, Supervisor, UNREAPED};
+use crate::process::{Process, Signalled};
+use crate::watch::HEARTBEAT;
+use rustix::event::epoll;
+use rustix::fd::OwnedFd;
+use rustix::process::Signal;
+use std::time::Duration;
+
+/// What is left of workers.
+#[derive(Debug, Default)]
+pub(super) struct Unreaped(Vec<Process>);
+
+impl Unreaped {
+    /// Takes a process that was killed, or is to be.
+    pub(super) fn add(&mut self, epoll: &OwnedFd, mut process: Process) {
+        if process.try_reap().is_some() {
+            return;
+        }
+        if let Some(end) = process.end() {
+            // Once is enough: one whose end is seen but that cannot be reaped, since a debugger has it, would ring for ever.
+            let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+            let data = epoll::EventData::new_u64(UNREAPED);
+            let _ = epoll::delete(epoll, end);
+            // Where that fails, it is looked at from time to time all the same.
+            let _ = epoll::add(epoll, end, data, flags);
+        }
+        self.0.push(process);
+    }
+
+    /// Reaps those that have ended; gives the time until the next look, if one is due.
+    pub(super) fn reap(&mut self) -> Option<Duration> {
+        self.0.retain_mut(|process| {
+            // The right to kill it may have come back.
+            let left = process.try_reap().is_none();
+            left && matches!(process.signal(Signal::KILL), Signalled::Sent | Signalled::Gone | Signalled::Refused)
+        });
+        (!self.0.is_empty()).then_some(HEARTBEAT)
+    }
+}
+
+impl Supervisor {
+    /// From now on, what a worker says and its end are events.
+    pub(super) fn listen_to(&self, index: usize, process: &Process, socket: &OwnedFd) -> std::io::Result<()> {
+        let events = [(socket, index as u64)].into_iter().chain(process.end().map(|end| (end, index as u64 | END)));
+        for (file, data) in events {
+            epoll::add(&self.epoll, file, epoll::EventData::new_u64(data), epoll::EventFlags::IN)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn listen_no_more(&self, process: &Process, socket: &OwnedFd) {
+        for file in process.end().into_iter().chain([socket]) {
+            let _ = epoll::delete(&self.epoll, file);
+        }
+    }
+
+    /// Waits for processes that are left when the pool has ended. Nobody waits for this thread.
+    pub(super) fn reap_the_rest(&mut self) {
+        while let Some(wait) = self.unreaped.reap() {
+            self.wait(Some(wait));
+        }
+    }
+}
