@@ -5,9 +5,9 @@
 //! is about to wait, so that a chain of a million futures needs no more stack than a short one.
 
 use crate::header::Header;
-use crate::sync::local;
+use crate::sync::{kept, local};
 use crate::worker::InlineWorker;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,8 +34,11 @@ local! {
     static REMOTE: Cell<*const AtomicU32> = Cell::new(ptr::null());
     static CALLBACKS: Cell<*const Frame> = Cell::new(ptr::null());
     static WORKER: Cell<Option<*const dyn InlineWorker>> = Cell::new(None);
-    static DEFERRED: RefCell<VecDeque<Deferred>> = RefCell::new(VecDeque::new());
     static RUNS_DEFERRED: Cell<bool> = Cell::new(false);
+}
+
+kept! {
+    static DEFERRED: VecDeque<Deferred> = VecDeque::new();
 }
 
 /// Puts a thread-local value back when dropped, panics included.
@@ -121,8 +124,7 @@ pub(crate) fn is_deep_in_callbacks() -> bool {
 /// # Safety
 /// `complete(cell)` may be called once, on this thread.
 pub(crate) unsafe fn defer(cell: NonNull<Header>, complete: unsafe fn(NonNull<Header>)) {
-    let push = |deferred: &RefCell<VecDeque<Deferred>>| deferred.borrow_mut().push_back(Deferred { cell, complete });
-    if DEFERRED.try_with(push).is_err() {
+    if DEFERRED.with(|deferred| deferred.push_back(Deferred { cell, complete })).is_none() {
         // This thread is ending, and with it the list: go on here, whatever the depth.
         // SAFETY: by contract.
         unsafe { complete(cell) };
@@ -133,13 +135,12 @@ pub(crate) unsafe fn defer(cell: NonNull<Header>, complete: unsafe fn(NonNull<He
 ///
 /// It counts the depth anew: what is run from here has the rest of the stack, and must not be put off again at once.
 pub(crate) fn run_deferred() {
-    let waiting = DEFERRED.try_with(|deferred| !deferred.borrow().is_empty());
-    if !matches!(waiting, Ok(true)) {
+    if DEFERRED.with(|deferred| deferred.is_empty()) != Some(false) {
         return;
     }
     let outer = RUNS_DEFERRED.with(|runs| runs.replace(true));
     let _restore = Restore { set: |outer| RUNS_DEFERRED.with(|runs| runs.set(outer)), outer };
-    let next = || DEFERRED.try_with(|deferred| deferred.borrow_mut().pop_front()).ok().flatten();
+    let next = || DEFERRED.with(VecDeque::pop_front).flatten();
     with_frame(0, 0, || {
         while let Some(Deferred { cell, complete }) = next() {
             // SAFETY: promised by `defer`; it leaves the list here.

@@ -34,24 +34,20 @@ static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
 /// The first number that this process has given; smaller ones are of the process that it is a fork of (`fork.rs`).
 static FIRST: AtomicU64 = AtomicU64::new(0);
 
-thread_local! {
+crate::local! {
     /// The next number of this thread, and the end of its block.
-    static BLOCK_LEFT: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    static BLOCK_LEFT: Cell<(u64, u64)> = Cell::new((0, 0));
 }
 
 impl TaskId {
     pub(crate) fn next() -> Self {
-        // During a thread's teardown its block is gone; a number of its own is then the price.
-        let number = BLOCK_LEFT.try_with(|left| {
-            let (mut next, mut end) = left.get();
-            if next == end || next < FIRST.load(Ordering::Relaxed) {
-                next = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
-                end = next + BLOCK;
-            }
-            left.set((next + 1, end));
-            next
-        });
-        Self(number.unwrap_or_else(|_| NEXT_BLOCK.fetch_add(1, Ordering::Relaxed)))
+        let (mut next, mut end) = BLOCK_LEFT.get();
+        if next == end || next < FIRST.load(Ordering::Relaxed) {
+            next = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
+            end = next + BLOCK;
+        }
+        BLOCK_LEFT.set((next + 1, end));
+        Self(next)
     }
 
     /// From now on this process is another than the one that gave the numbers so far.

@@ -17,6 +17,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod local;
 mod state;
 mod sync;
 

@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::cell::RefCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
@@ -238,18 +237,18 @@ struct Heard {
     backtrace: Option<String>,
 }
 
-thread_local! {
+crate::kept! {
     /// `Some` while this thread runs user code of ours: the hook then notes what it hears here.
-    static LISTENING: RefCell<Option<Option<Heard>>> = const { RefCell::new(None) };
+    static LISTENING: Option<Option<Heard>> = None;
 }
 
 /// Runs user code and brings its panic back as a value.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, CaughtPanic> {
     install_hook();
-    let outer = LISTENING.try_with(|listening| listening.replace(Some(None))).ok().flatten();
+    let outer = LISTENING.replace(Some(None)).flatten();
     // Unwind safety: a panicking task's captures are gone with it, and our own state is not touched by its code.
     let result = catch_unwind(AssertUnwindSafe(f));
-    let heard = LISTENING.try_with(|listening| listening.replace(outer)).ok().flatten().flatten();
+    let heard = LISTENING.replace(outer).flatten().flatten();
     result.map_err(|payload| CaughtPanic { payload, heard })
 }
 
@@ -294,19 +293,15 @@ fn install_hook() {
 }
 
 fn listen(hook_info: &PanicHookInfo<'_>) {
-    let note = |listening: &RefCell<Option<Option<Heard>>>| {
-        let Ok(mut listening) = listening.try_borrow_mut() else {
-            return;
-        };
+    // It may be gone while a thread ends; then the panic is caught all the same.
+    LISTENING.with(|listening| {
         let Some(heard) = listening.as_mut() else { return };
         let backtrace = Backtrace::capture();
         *heard = Some(Heard {
             location: hook_info.location().map(ToString::to_string),
             backtrace: (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string()),
         });
-    };
-    // Thread-local storage may be gone while a thread ends; then nothing of ours runs on it either.
-    let _ = LISTENING.try_with(note);
+    });
 }
 
 fn payload_text(payload: &(dyn Any + Send)) -> String {

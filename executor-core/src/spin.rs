@@ -19,8 +19,8 @@ const LAST_RETRY: u32 = 1024;
 static SEVERAL_PROCESSORS: LazyLock<bool> =
     LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1));
 
-thread_local! {
-    static LOOK: Cell<Look> = const { Cell::new(Look::NEW) };
+crate::local! {
+    static LOOK: Cell<Look> = Cell::new(Look::NEW);
 }
 
 #[derive(Clone, Copy)]
@@ -40,9 +40,7 @@ pub(crate) fn look(mut found: impl FnMut() -> bool) -> bool {
     if cfg!(any(loom, shuttle)) || !*SEVERAL_PROCESSORS {
         return found();
     }
-    let Ok(mut look) = LOOK.try_with(Cell::get) else {
-        return found();
-    };
+    let mut look = LOOK.get();
     let mut left = look.budget;
     let success = loop {
         if found() {
@@ -55,7 +53,7 @@ pub(crate) fn look(mut found: impl FnMut() -> bool) -> bool {
         hint::spin_loop();
     };
     look = if success { longer(look) } else { shorter(look) };
-    let _ = LOOK.try_with(|cell| cell.set(look));
+    LOOK.set(look);
     success
 }
 

@@ -5,17 +5,17 @@
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::native::{
-    AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now,
+    AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, kept, local, parking, yield_now,
 };
 
 #[cfg(loom)]
 pub(crate) use self::loom_model::{
-    AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now,
+    AtomicPtr, AtomicU64, AtomicUsize, Kept, Mutex, Ordering, UnsafeCell, hint, kept, local, parking, yield_now,
 };
 
 #[cfg(shuttle)]
 pub(crate) use self::shuttle_model::{
-    AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, local, parking, yield_now,
+    AtomicPtr, AtomicU64, AtomicUsize, Kept, Mutex, Ordering, UnsafeCell, hint, kept, local, parking, yield_now,
 };
 
 /// A cell that is read and written through closures, the shape loom asks for.
@@ -48,13 +48,7 @@ mod native {
     pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use std::thread::yield_now;
 
-    /// A thread-local variable with a constant start.
-    macro_rules! local {
-        ($(static $name:ident: $type:ty = $start:expr;)*) => {
-            ::std::thread_local! { $(static $name: $type = const { $start };)* }
-        };
-    }
-    pub(crate) use local;
+    pub(crate) use crate::{kept, local};
 
     /// Sleeping keyed by an address: the sleeping object needs no lock and no list of its own.
     pub(crate) mod parking {
@@ -96,6 +90,27 @@ macro_rules! model {
                 };
             }
             pub(crate) use local;
+
+            /// The same with a destructor, as `local::Kept` has it.
+            macro_rules! kept {
+                        (static $d name:ident: $d type:ty = $d start:expr;) => {
+                            static $d name: $crate::sync::Kept<$d type> = {
+                                ::$checker::thread_local! {
+                                    static KEY: ::std::cell::RefCell<$d type> = ::std::cell::RefCell::new($d start);
+                                }
+                                $crate::sync::Kept(&KEY)
+                            };
+                        };
+                    }
+            pub(crate) use kept;
+
+            pub(crate) struct Kept<T: 'static>(pub(crate) &'static $checker::thread::LocalKey<std::cell::RefCell<T>>);
+
+            impl<T> Kept<T> {
+                pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+                    self.0.try_with(|value| f(&mut value.borrow_mut())).ok()
+                }
+            }
 
             /// `parking_lot::Mutex`'s shape over the checker's.
             #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use crate::entry::Entry;
 use crate::link::Link;
+use crate::parcel;
 use executor_core::remote::Cause;
 use std::ops::Range;
 use std::sync::Arc;
@@ -55,6 +56,13 @@ impl Collected {
     /// A task that ends without a reply.
     pub(crate) fn without_reply(entry: Entry, cause: Cause) -> Self {
         Self { entry, bytes: 0..0, items: 0, elapsed: 0, cause: Some(Box::new(cause)), beside: None }
+    }
+
+    /// Returns whether this thread can read what came back.
+    #[inline]
+    pub(crate) fn can_finish_here(&self) -> bool {
+        let by_message = self.beside.as_ref().is_some_and(|beside| beside.message.is_some());
+        !by_message || parcel::can_open_here()
     }
 
     /// Whether what came back is, as far as its first byte tells, what the task returned.

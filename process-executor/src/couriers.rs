@@ -18,9 +18,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(2);
 /// A thread without work ends after this, but for one.
 const IDLE: Duration = Duration::from_secs(1);
 
-thread_local! {
+executor_core::local! {
     /// The pool for which this thread works.
-    static POOL: Cell<*const Pool> = const { Cell::new(std::ptr::null()) };
+    static POOL: Cell<*const Pool> = Cell::new(std::ptr::null());
 }
 
 #[derive(Debug, Default)]

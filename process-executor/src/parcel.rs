@@ -83,9 +83,11 @@ pub(crate) struct Contents<'a> {
 type Packer<'a> = dyn FnMut() -> Option<Packed> + 'a;
 type Opener<'a> = dyn FnMut(&Contents<'_>) + 'a;
 
-thread_local! {
-    static PACKER: Cell<Option<*mut Packer<'static>>> = const { Cell::new(None) };
-    static OPENER: Cell<Option<*mut Opener<'static>>> = const { Cell::new(None) };
+executor_core::local! {
+    static PACKER: Cell<Option<*mut Packer<'static>>> = Cell::new(None);
+    /// A parcel was opened on this thread.
+    static HAS_OPENED: Cell<bool> = Cell::new(false);
+    static OPENER: Cell<Option<*mut Opener<'static>>> = Cell::new(None);
 }
 
 /// Puts a thread's packer or opener back as it was.
@@ -343,6 +345,25 @@ impl Drop for Parcels {
 pub(crate) fn open_parcel(parcel: IpcMessage, open: &mut Opener<'_>) {
     // What was wrong with it, its task finds out.
     let _ = contain(|| with_opener(open, || parcel.to::<Parcel>()));
+    HAS_OPENED.set(true);
+    STILL_THERE.with(|_| ());
+}
+
+/// Returns whether a parcel can be opened on this thread. ipc-channel has thread-local values for that, which are gone while
+/// the thread ends; so is ours, and before them, since it was made after they were.
+pub(crate) fn can_open_here() -> bool {
+    !HAS_OPENED.get() || STILL_THERE.with(|_| ()).is_some()
+}
+
+/// A thread-local value with a destructor, which makes it go.
+struct StillThere;
+
+impl Drop for StillThere {
+    fn drop(&mut self) {}
+}
+
+executor_core::kept! {
+    static STILL_THERE: StillThere = StillThere;
 }
 
 impl fmt::Debug for Parcels {

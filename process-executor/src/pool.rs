@@ -26,7 +26,6 @@ pub(crate) use results::Fetcher;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::process::Signal;
-use std::cell::RefCell;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
@@ -79,9 +78,9 @@ const TICK: Duration = Duration::from_millis(1);
 /// A submitter fetches results when a worker has left so many.
 const MANY: u64 = 32;
 
-thread_local! {
+executor_core::kept! {
     /// The batch that this thread used last.
-    static SPARE: RefCell<Batch> = RefCell::default();
+    static SPARE: Batch = Batch::default();
 }
 
 impl Pool {

@@ -58,8 +58,8 @@ pub(crate) struct Supervisor {
     fetches_seen: usize,
 }
 
-thread_local! {
-    static IS_THIS_THREAD: Cell<bool> = const { Cell::new(false) };
+executor_core::local! {
+    static IS_THIS_THREAD: Cell<bool> = Cell::new(false);
 }
 
 /// Whether the calling thread is a pool's supervisor.

@@ -10,3 +10,4 @@ mod watchdog;
 
 mod executors;
 mod forks;
+mod last_moments;

@@ -25,11 +25,18 @@ pub(crate) struct WorkerCounters {
     aftermath: AtomicU64,
 }
 
-thread_local! {
-    static STRIPE: Cell<usize> = {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        Cell::new(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % STRIPES)
-    };
+executor_core::local! {
+    /// The stripe of this thread, once it has one.
+    static STRIPE: Cell<Option<usize>> = Cell::new(None);
+}
+
+fn stripe() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    STRIPE.get().unwrap_or_else(|| {
+        let stripe = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % STRIPES;
+        STRIPE.set(Some(stripe));
+        stripe
+    })
 }
 
 impl Counters {
@@ -42,7 +49,7 @@ impl Counters {
     }
 
     fn stripe(&self) -> &AtomicU64 {
-        &self.submitted[STRIPE.try_with(Cell::get).unwrap_or(0)]
+        &self.submitted[stripe()]
     }
 
     pub(crate) fn add_submitted(&self) {

@@ -329,9 +329,9 @@ pub(super) fn whole(value: &[u8], out: &mut Output<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-thread_local! {
+crate::local! {
     /// Whether types may do more than write when they are serialized: then each value is, once.
-    static ONCE: Cell<bool> = const { Cell::new(false) };
+    static ONCE: Cell<bool> = Cell::new(false);
 }
 
 /// Runs `encode`, in which each value is serialized once and no more.

@@ -2,7 +2,7 @@
 
 use super::{Pool, SPARE, TICK, wake_all};
 use crate::batch::{Batch, Beside, Collected};
-use crate::carrier;
+use crate::carrier::{self, Source};
 use crate::couriers;
 use crate::dispatch::{Dispatch, LOOSE, Wakes};
 use crate::entry::{Entry, Parts, Payload};
@@ -69,7 +69,7 @@ impl Pool {
                 }
             }
             for collected in batch.collected.drain(..) {
-                if !courier && collected.entry.task.has_listeners() {
+                if !courier && (collected.entry.task.has_listeners() || !collected.can_finish_here()) {
                     left.adopt(collected, &batch.bytes);
                 } else {
                     finished += 1;
@@ -137,7 +137,7 @@ impl Pool {
 
     pub(super) fn finish_and_keep(self: &Arc<Self>, mut batch: Batch) {
         self.finish(&mut batch, false);
-        SPARE.set(batch);
+        SPARE.replace(batch);
     }
 
     /// Takes what is there, unless another thread is at it.
@@ -282,21 +282,22 @@ fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<En
 /// Ends a task whose reply came on another way, or brought something along.
 #[cold]
 fn finish_with(pool: &Arc<Pool>, beside: Beside, task: Task, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
-    let source = ReplyBuffers::new(pool.clone(), beside.link);
+    let replies = ReplyBuffers::new(pool.clone(), beside.link);
+    let source: Arc<dyn Source> = replies.clone();
     let reply = Reply { attached: beside.attached, ..reply };
     let mut held = Some((task, cause));
     let mut rest = None;
     let mut finish = |bytes: &[u8]| {
         if let Some((task, cause)) = held.take() {
-            rest = carrier::unpacking(source.clone(), || task.finish(Reply { bytes, ..reply }, cause));
+            rest = carrier::unpacking(&source, || task.finish(Reply { bytes, ..reply }, cause));
         }
     };
     if let Some(number) = beside.message {
-        source.open_parcel(number, &mut finish);
+        replies.open_parcel(number, &mut finish);
         // It did not come.
         finish(&[]);
     } else if let Some(id) = beside.buffer {
-        let buffer = carrier::Source::find(&*source, id);
+        let buffer = source.find(id);
         finish(buffer.as_ref().map_or(&[], |buffer| buffer.bytes()));
     } else {
         finish(reply.bytes);

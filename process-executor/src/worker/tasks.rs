@@ -5,7 +5,7 @@ use super::end_group;
 use super::messages::Messages;
 use super::reply::{Replies, ring};
 use super::running::Running;
-use crate::carrier;
+use crate::carrier::{self, Source};
 use crate::function::FunctionName;
 use crate::image::Image;
 use crate::layout::{
@@ -52,7 +52,8 @@ pub(super) fn run(
         longest,
         in_vain: 0,
     };
-    carrier::unpacking(connection.clone(), || carrier::collecting(|| worker.run()));
+    let source: Arc<dyn Source> = connection.clone();
+    carrier::unpacking(&source, || carrier::collecting(|| worker.run()));
 }
 
 struct Worker<'a> {

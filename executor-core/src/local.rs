@@ -1,0 +1,105 @@
+//! Thread-local values that may be asked for at any time: also while their thread ends and destroys them, and in exit handlers,
+//! where the library may be used as anywhere else.
+//!
+//! Those without a destructor ([`local!`](crate::local)) are never gone. Those with one ([`kept!`](crate::kept)) can only be
+//! reached through [`Kept`], which says so.
+
+use std::cell::RefCell;
+use std::thread::LocalKey;
+
+/// Declares thread-local values that need no destructor: they are there until their thread is gone.
+///
+/// One that needs a destructor does not compile.
+///
+/// ```
+/// use std::cell::Cell;
+///
+/// executor_core::local! {
+///     static DEPTH: Cell<u32> = Cell::new(0);
+/// }
+/// DEPTH.set(DEPTH.get() + 1);
+/// assert_eq!(DEPTH.get(), 1);
+/// ```
+#[macro_export]
+macro_rules! local {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $start:expr;)*) => {
+        const _: () = {
+            $(assert!(!::std::mem::needs_drop::<$type>(), "what needs a destructor is declared by `kept!`");)*
+        };
+        ::std::thread_local! { $($(#[$attribute])* static $name: $type = const { $start };)* }
+    };
+}
+
+/// Declares a thread-local value that is destroyed when its thread ends, as a [`Kept`](crate::local::Kept).
+///
+/// See the example of [`Kept`](crate::local::Kept).
+#[macro_export]
+macro_rules! kept {
+    ($(#[$attribute:meta])* static $name:ident: $type:ty = $start:expr;) => {
+        $(#[$attribute])*
+        static $name: $crate::local::Kept<$type> = {
+            ::std::thread_local!(static KEY: ::std::cell::RefCell<$type> = ::std::cell::RefCell::new($start));
+            $crate::local::Kept::new(&KEY)
+        };
+    };
+}
+
+/// A thread-local value that may be gone already.
+///
+/// ```
+/// executor_core::kept! {
+///     static WORDS: Vec<String> = Vec::new();
+/// }
+/// WORDS.with(|words| words.push("kept".to_owned()));
+/// assert_eq!(WORDS.with(|words| words.len()), Some(1));
+/// ```
+#[derive(Debug)]
+pub struct Kept<T: 'static>(&'static LocalKey<RefCell<T>>);
+
+impl<T> Kept<T> {
+    /// For [`kept!`](crate::kept).
+    ///
+    /// See the example of [`Kept`].
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn new(key: &'static LocalKey<RefCell<T>>) -> Self {
+        Self(key)
+    }
+
+    /// Runs `f` with the value; `None` if it is gone, or in use by a caller on this thread.
+    ///
+    /// See the example of [`Kept`].
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.0.try_with(|value| value.try_borrow_mut().ok().map(|mut value| f(&mut value))).ok().flatten()
+    }
+
+    /// Puts another value in its place. What was there comes back, or, if there is no place any more, nothing.
+    ///
+    /// ```
+    /// executor_core::kept! {
+    ///     static WORD: String = String::new();
+    /// }
+    /// WORD.replace("one".to_owned());
+    /// assert_eq!(WORD.replace("two".to_owned()), Some("one".to_owned()));
+    /// ```
+    pub fn replace(&self, value: T) -> Option<T> {
+        // Whatever is dropped is dropped outside: it may ask for this very value.
+        self.with(|kept| std::mem::replace(kept, value))
+    }
+
+    /// Takes the value, and leaves the default; the default, too, if it is gone.
+    ///
+    /// ```
+    /// executor_core::kept! {
+    ///     static WORD: String = "one".to_owned();
+    /// }
+    /// assert_eq!([WORD.take(), WORD.take()], ["one", ""]);
+    /// ```
+    #[must_use]
+    pub fn take(&self) -> T
+    where
+        T: Default,
+    {
+        self.replace(T::default()).unwrap_or_default()
+    }
+}
