@@ -3,12 +3,24 @@
 //! The texts are the compiler's own, so a new compiler may word them anew: run with `TRYBUILD=overwrite`, then read the
 //! difference.
 
-use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
 
+/// Runs in a process of its own, because the compiler's progress and the report of `trybuild` go past the test harness: they
+/// are shown if it fails.
 #[test]
 fn refused_programs() {
-    trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
+    const CHILD: &str = "CONCURRENT_FUTURES_REFUSED_PROGRAMS";
+    if env::var_os(CHILD).is_some() {
+        trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
+        return;
+    }
+    let mut command = Command::new(env::current_exe().expect("a test knows its own path"));
+    command.args(["--exact", "refused_programs", "--nocapture"]).env(CHILD, "1");
+    let output = command.output().expect("the test starts itself");
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
 }
 
 /// Each mistake a newcomer makes, and the words that show the way out of it.

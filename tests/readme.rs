@@ -1,6 +1,8 @@
 //! The code of the README, on every executor and both ways to worker processes.
 
 use concurrent_futures::{ExecutorSpec, prelude::*};
+// Keeps the panics of the example from being printed, in its worker processes as well.
+use executor_conformance as _;
 use executor_core::{Executor, TaskError};
 use process_executor::{ProcessPoolExecutor, TransportKind};
 use std::time::Duration;

@@ -30,7 +30,7 @@ pub(crate) fn pass_then((gate, number): (Gate, u64)) -> u64 {
 /// Waits at a gate, then panics.
 pub(crate) fn pass_then_panic(gate: Gate) -> u64 {
     gate.pass();
-    panic!("after the gate")
+    panic!("after the gate, on purpose")
 }
 
 /// Writes a line and returns.
@@ -51,6 +51,7 @@ pub(crate) fn bracket((log, gate): (Log, Gate)) {
     log.write("leave");
 }
 
+/// The text says that it is on purpose, or is empty: else the panic is printed.
 pub(crate) fn panic_with(text: String) -> u64 {
     panic!("{text}")
 }
@@ -62,7 +63,7 @@ pub(crate) fn panic_with_number(number: u64) -> u64 {
 
 /// Panics for odd numbers.
 pub(crate) fn double_even(number: u64) -> u64 {
-    assert!(number.is_multiple_of(2), "{number} is odd");
+    assert!(number.is_multiple_of(2), "{number} is odd, on purpose");
     number * 2
 }
 
@@ -107,7 +108,7 @@ pub(crate) fn failing_initializer() -> Result<(), String> {
 
 /// An initializer that panics.
 pub(crate) fn panicking_initializer() -> Result<(), String> {
-    panic!("no licence for this machine")
+    panic!("no licence for this machine, on purpose")
 }
 
 /// Waits at a gate and tells how often this worker's initializer has run.

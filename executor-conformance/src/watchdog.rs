@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::on_purpose::other_panics;
+
 /// Far beyond what any case takes on a loaded machine: every case is quick once nothing hangs.
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -62,11 +64,11 @@ impl Drop for Cleanup {
 
 fn watch(ended: &Receiver<()>, subject: &str, case: &str, last: &LastStep) {
     if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-        let text = last.lock().clone();
+        let (text, panics) = (last.lock().clone(), other_panics());
         // Not a macro of std: the test harness would capture those, and the process is about to end.
         let _ = writeln!(
             io::stderr(),
-            "\n{subject}: case {case} did not end within {LIMIT:?}; its last step: {text}\n{}",
+            "\n{subject}: case {case} did not end within {LIMIT:?}; its last step: {text}\n{panics}{}",
             threads()
         );
         process::abort();

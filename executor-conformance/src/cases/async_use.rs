@@ -83,7 +83,11 @@ fn await_what_is_done(_: &Subject) {
 fn await_a_task(subject: &Subject) {
     let stage = Stage::new(subject);
     assert_eq!(block_on(stage.pool().submit(tasks::double, 3).unwrap()).unwrap(), 6);
-    assert!(block_on(stage.pool().submit(tasks::panic_with, "text".to_owned()).unwrap()).unwrap_err().is_panic());
+    assert!(
+        block_on(stage.pool().submit(tasks::panic_with, "text, on purpose".to_owned()).unwrap())
+            .unwrap_err()
+            .is_panic()
+    );
 }
 
 fn await_many(subject: &Subject) {

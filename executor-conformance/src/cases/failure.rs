@@ -24,19 +24,19 @@ pub(crate) const CASES: &[Case] = &[
 
 fn panic_becomes_the_error(subject: &Subject) {
     let stage = Stage::new(subject);
-    let future = stage.pool().submit(tasks::panic_with, "no such account".to_owned()).unwrap();
+    let future = stage.pool().submit(tasks::panic_with, "no such account, on purpose".to_owned()).unwrap();
     let error = future.result().unwrap_err();
     assert!(error.is_panic() && !error.is_cancelled() && !error.is_timed_out());
     assert!(error.to_string().contains("no such account"), "{error}");
     match error {
-        TaskError::Panicked(panic) => assert_eq!(panic.message(), "no such account"),
+        TaskError::Panicked(panic) => assert_eq!(panic.message(), "no such account, on purpose"),
         other => panic!("{other:?}"),
     }
 }
 
 fn panic_says_where(subject: &Subject) {
     let stage = Stage::new(subject);
-    match stage.pool().submit(tasks::panic_with, "text".to_owned()).unwrap().result() {
+    match stage.pool().submit(tasks::panic_with, "text, on purpose".to_owned()).unwrap().result() {
         Err(TaskError::Panicked(panic)) => {
             let location = panic.location().expect("the panic hook is ours");
             assert!(location.contains("tasks.rs"), "{location}");
@@ -48,7 +48,7 @@ fn panic_says_where(subject: &Subject) {
 /// The thread, or another process, and that of the item in `map`.
 fn panic_names_the_worker(subject: &Subject) {
     let stage = Stage::new(subject);
-    let alone = stage.pool().submit(tasks::panic_with, "text".to_owned()).unwrap().result();
+    let alone = stage.pool().submit(tasks::panic_with, "text, on purpose".to_owned()).unwrap().result();
     let options = MapOptions::new().chunk_size(3);
     let mapped: Vec<_> = stage.pool().map_with(options, tasks::double_even, [1, 2, 3, 4, 5, 7]).collect();
     let panics: Vec<_> = mapped.into_iter().chain([alone]).filter_map(Result::err).collect();
@@ -95,7 +95,7 @@ fn payload_without_text(subject: &Subject) {
 fn worker_lives_on(subject: &Subject) {
     let stage = Stage::workers(subject, 1);
     for number in 0..20 {
-        assert!(stage.pool().submit(tasks::panic_with, "again".to_owned()).unwrap().result().is_err());
+        assert!(stage.pool().submit(tasks::panic_with, "again, on purpose".to_owned()).unwrap().result().is_err());
         assert_eq!(stage.pool().submit(tasks::double, number).unwrap().result().unwrap(), 2 * number);
     }
 }

@@ -74,7 +74,7 @@ fn empty_text_is_an_error_still(subject: &Subject) {
 fn each_failure_is_its_own(subject: &Subject) {
     let stage = Stage::new(subject);
     let submit = |text: &str| stage.pool().submit(tasks::panic_with, text.to_owned()).unwrap();
-    let (first, second) = (submit("first"), submit("second"));
+    let (first, second) = (submit("the first, on purpose"), submit("the second, on purpose"));
     let (first, second) = (first.result().unwrap_err(), second.result().unwrap_err());
     assert!(first.to_string().contains("first"), "{first}");
     assert!(second.to_string().contains("second"), "{second}");

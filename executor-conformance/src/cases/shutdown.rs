@@ -185,7 +185,7 @@ fn drop_after_no_wait(subject: &Subject) {
 fn futures_outlive_the_executor(subject: &Subject) {
     let mut stage = Stage::new(subject);
     let done = stage.pool().submit(tasks::double, 5).unwrap();
-    let failed = stage.pool().submit(tasks::panic_with, "text".to_owned()).unwrap();
+    let failed = stage.pool().submit(tasks::panic_with, "text, on purpose".to_owned()).unwrap();
     stage.drop_pool();
     assert!(!done.cancel() && done.wait_timeout(NOW));
     assert_eq!(done.result().unwrap(), 10);

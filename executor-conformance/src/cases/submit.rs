@@ -252,7 +252,7 @@ fn states_of_a_task(subject: &Subject) {
 fn says_where_it_was(subject: &Subject) {
     let stage = Stage::new(subject);
     let line = line!() + 1;
-    let future = stage.pool().submit(tasks::panic_with, "text".to_owned()).unwrap();
+    let future = stage.pool().submit(tasks::panic_with, "text, on purpose".to_owned()).unwrap();
     let location = future.info().location();
     assert_eq!(Path::new(location.file()).file_name(), Path::new(file!()).file_name());
     assert_eq!(location.line(), line);
@@ -266,7 +266,7 @@ fn says_where_it_was(subject: &Subject) {
 fn name(subject: &Subject) {
     let stage = Stage::new(subject);
     let options = TaskOptions::new().name("totals of March");
-    let future = stage.pool().submit_with(options, tasks::panic_with, "text".to_owned()).unwrap();
+    let future = stage.pool().submit_with(options, tasks::panic_with, "text, on purpose".to_owned()).unwrap();
     assert_eq!(future.info().name(), Some("totals of March"));
     let text = future.result().unwrap_err().to_string();
     assert!(text.contains("totals of March"), "{text}");
@@ -290,7 +290,7 @@ fn run_limit_with_time_to_spare(subject: &Subject) {
     let stage = Stage::new(subject);
     let options = || TaskOptions::new().run_timeout(LONG).queue_timeout(LONG);
     assert_eq!(stage.pool().submit_with(options(), tasks::double, 4).unwrap().result().unwrap(), 8);
-    let failing = stage.pool().submit_with(options(), tasks::panic_with, "text".to_owned()).unwrap();
+    let failing = stage.pool().submit_with(options(), tasks::panic_with, "text, on purpose".to_owned()).unwrap();
     assert!(failing.result().unwrap_err().is_panic());
 }
 

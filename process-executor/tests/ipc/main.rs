@@ -2,7 +2,6 @@
 
 mod map;
 #[path = "../../../thread-executor/tests/it/watchdog.rs"]
-#[expect(dead_code, reason = "other tests use more of it")]
 mod watchdog;
 
 use executor_core::{CodecPhase, ExecutorExt, Future, TaskError, TaskOptions};

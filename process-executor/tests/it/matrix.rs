@@ -3,7 +3,8 @@
 //! as an item in the midst of a chunk.
 
 use crate::support::{assert_works, double, exit, outcome, pool, write_to_nowhere};
-use crate::watchdog::{OnPurpose, step, watched};
+use crate::watchdog::{step, watched};
+use executor_conformance::OnPurpose;
 use executor_core::{CodecPhase, Executor, ExecutorExt, MapOptions, Shutdown, TaskError};
 use process_executor::ProcessPoolExecutor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,7 +1,8 @@
 //! E7, F23, F25: a panic costs the task it happens in, and nothing else.
 
 use crate::support::{Counter, Gate, occupy, pool};
-use crate::watchdog::{OnPurpose, step, watched};
+use crate::watchdog::{step, watched};
+use executor_conformance::OnPurpose;
 use executor_core::{ExecutorExt, TaskError};
 use futures::task::noop_waker;
 use std::future::Future as _;

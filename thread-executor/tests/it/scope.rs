@@ -1,7 +1,8 @@
 //! `scope`: closures that borrow, over before the scope returns, whatever happens in it.
 
 use crate::support::{Counter, Gate, PanicOnDrop, occupy, pool};
-use crate::watchdog::{OnPurpose, step, watched};
+use crate::watchdog::{step, watched};
+use executor_conformance::OnPurpose;
 use executor_core::{Executor, Shutdown, SubmitError, TaskError};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;

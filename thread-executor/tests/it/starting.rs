@@ -1,7 +1,8 @@
 //! I1, I2, I5: what runs in a worker before its first task and after its last.
 
 use crate::support::{Counter, Gate, occupy};
-use crate::watchdog::{OnPurpose, step, watched};
+use crate::watchdog::{step, watched};
+use executor_conformance::OnPurpose;
 use executor_core::{Executor, Shutdown, SubmitError, TaskError};
 use std::cell::Cell;
 use std::fmt;

@@ -2,15 +2,15 @@
 //! panics there were (a test that fails may hang while it unwinds, and its output is lost), and what each thread waits for,
 //! here and in the processes that were started.
 
+use executor_conformance::{other_panics, silence_panics_on_purpose};
 use parking_lot::Mutex;
 use std::any::type_name_of_val;
 use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
-use std::panic::{self, PanicHookInfo};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Once};
 use std::time::Duration;
 use std::{env, process, thread};
 
@@ -26,12 +26,6 @@ thread_local! {
     static LAST_STEP: RefCell<Option<LastStep>> = const { RefCell::new(None) };
 }
 
-/// The panics of this process, but those on purpose.
-static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-/// A panic's payload that is no text, thrown on purpose.
-pub(crate) struct OnPurpose;
-
 /// Notes what the test is about to wait for; shown if it never comes.
 pub(crate) fn step(text: impl Into<String>) {
     LAST_STEP.with_borrow(|last| {
@@ -44,6 +38,7 @@ pub(crate) fn step(text: impl Into<String>) {
 /// Runs a test's body on this thread and aborts the process if it takes longer than the limit. The test is known by the
 /// path of the function that the body stands in.
 pub(crate) fn watched<R>(body: impl FnOnce() -> R) -> R {
+    // Before any pool of this process puts its own hook on top.
     silence_panics_on_purpose();
     let test = type_name_of_val(&body).trim_end_matches("::{{closure}}").to_owned();
     let last: LastStep = Arc::new(Mutex::new("the start".to_owned()));
@@ -74,34 +69,12 @@ fn watch(ended: &Receiver<()>, test: &str, last: &LastStep) {
     let limit = if env::var_os(crate::child::VARIABLE).is_some() { LIMIT_OF_CHILD } else { LIMIT };
     if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
         let text = last.lock().clone();
-        let (panics, processes) = (PANICS.lock().concat(), processes());
+        let (panics, processes) = (other_panics(), processes());
         // Not a macro of std: the test harness would capture those, and the process is about to end.
         let _ =
             writeln!(io::stderr(), "\n{test} did not end within {limit:?}; its last step: {text}\n{panics}{processes}");
         process::abort();
     }
-}
-
-/// Before any pool of this process puts its own hook on top.
-fn silence_panics_on_purpose() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let report = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !is_on_purpose(info) {
-                let thread = thread::current();
-                PANICS.lock().push(format!("thread {} {info}\n", thread.name().unwrap_or("?")));
-                report(info);
-            }
-        }));
-    });
-}
-
-fn is_on_purpose(info: &PanicHookInfo<'_>) -> bool {
-    let payload = info.payload();
-    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    // A payload that is no text is never that of an assertion.
-    text.is_none_or(|text| text.contains("on purpose"))
 }
 
 /// This process and all below it, as far as the system lists them: what each thread does.
