@@ -17,7 +17,7 @@ fn parse(text: String) -> u32 {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pool = "processes".parse::<ExecutorSpec>()?.build()?;
-    let limit = TaskOptions::new().run_timeout(Duration::from_secs(1));
+    let limit = TaskOptions::new().run_timeout(Duration::from_secs(5));
     let texts = ["1", "crash", "2", "hang", "three", "4"];
     let futures = texts.map(|text| pool.submit_with(limit.clone(), parse, text.to_owned()));
     for future in futures {

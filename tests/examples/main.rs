@@ -52,6 +52,8 @@ fn command(name: &str, args: impl IntoIterator<Item: AsRef<OsStr>>) -> Command {
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // The worker count of whoever runs the tests is not that of the examples.
     command.env_remove("CONCURRENT_FUTURES_WORKERS");
+    // Nor is its wish for backtraces, whose making would count as time of a task that panics.
+    command.env_remove("RUST_BACKTRACE");
     command
 }
 
