@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, LinkedList, VecDeque};
 use std::fmt::{self, Debug};
 use std::net::IpAddr;
 use std::num::NonZeroU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn encoded<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -374,7 +374,7 @@ fn elements_without_bytes_are_limited() {
     check(&vec![(); 100_000]);
     check(&vec![(); FREE_ELEMENTS]);
     check(&vec![vec![(); 1000]; 20]);
-    let start = Instant::now();
+    // Elements that were counted one by one would never come to an end.
     for length in [FREE_ELEMENTS as u64 + 100, u64::from(u32::MAX), u64::MAX] {
         let bytes = encoded(&length);
         assert!(refusal::<Vec<()>>(&bytes).contains("without bytes of their own"));
@@ -383,7 +383,6 @@ fn elements_without_bytes_are_limited() {
         assert!(refusal::<HashMap<(), ()>>(&bytes).contains("without bytes of their own"));
         refusal::<Vec<Vec<()>>>(&[&[2], bytes.as_slice(), &bytes].concat());
     }
-    assert!(start.elapsed() < Duration::from_secs(1));
     // In all, not in each.
     let half = encoded(&(FREE_ELEMENTS as u64 / 2 + 100));
     refusal::<(Vec<()>, Vec<()>)>(&[half.as_slice(), &half].concat());

@@ -1,6 +1,9 @@
 //! Tests of the transport over ipc-channel: what may be in arguments and results, and what happens where it goes wrong.
 
 mod map;
+#[path = "../it/processes.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod processes;
 #[path = "../../../thread-executor/tests/it/watchdog.rs"]
 mod watchdog;
 
@@ -8,7 +11,7 @@ use executor_core::{CodecPhase, ExecutorExt, Future, TaskError, TaskOptions};
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender, IpcSharedMemory};
 use process_executor::{ProcessPoolExecutor, SharedBuffer, TransportKind, WorkerOutput};
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
+use rustix::process::{PidfdFlags, Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::fs;
@@ -40,18 +43,6 @@ fn codec_error<R: Debug>(future: Future<R>) -> (CodecPhase, String) {
         Err(TaskError::Codec(error)) => (error.phase(), error.message().to_owned()),
         other => panic!("no codec error: {other:?}"),
     }
-}
-
-fn send_signal(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, signal).unwrap();
-}
-
-/// Whether all threads of a process are stopped.
-fn is_stopped(pid: u32) -> bool {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-    let mut states = threads.map(|thread| fs::read_to_string(thread.path().join("stat")).unwrap_or_default());
-    states.all(|stat| stat.contains(") T"))
 }
 
 fn descriptors_of(pid: u32) -> usize {
@@ -310,9 +301,9 @@ fn an_idle_worker_killed_costs_nothing() {
         let pool = pool(1);
         for _ in 0..20 {
             let pid = outcome(pool.submit(|()| std::process::id(), ()).unwrap()).unwrap();
-            let process = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+            let process = processes::identifier(pid);
             let end = rustix::process::pidfd_open(process, PidfdFlags::empty()).unwrap();
-            send_signal(pid, Signal::KILL);
+            processes::send(pid, Signal::KILL);
             // Its descriptors are closed by then.
             rustix::event::poll(&mut [PollFd::new(&end, PollFlags::IN)], None).unwrap();
             let (sender, receiver) = ipc::channel().unwrap();
@@ -437,7 +428,7 @@ fn a_worker_killed_costs_one_task() {
         let pid = receiver.recv().unwrap();
         let (behind, numbers) = ipc::channel().unwrap();
         let behind = pool.submit(count_to, (behind, 2)).unwrap();
-        send_signal(pid, Signal::KILL);
+        processes::send(pid, Signal::KILL);
         let Err(TaskError::WorkerDied(death)) = outcome(dying) else { panic!("no death") };
         assert!(death.to_string().contains("SIGKILL"), "{death}");
         assert!(receiver.recv().is_err(), "its channel is closed");
@@ -454,15 +445,12 @@ fn a_worker_killed_with_a_large_message_before_it_blocks_nobody() {
         let pool = pool(1);
         for _ in 0..5 {
             let pid = outcome(pool.submit(|()| std::process::id(), ()).unwrap()).unwrap();
-            send_signal(pid, Signal::STOP);
-            while !is_stopped(pid) {
-                std::thread::yield_now();
-            }
+            processes::stop(pid);
             let future = pool.submit(|bytes: Vec<u8>| bytes.len(), vec![1; 3_000_000]).unwrap();
             while !future.is_running() {
                 std::thread::yield_now();
             }
-            send_signal(pid, Signal::KILL);
+            processes::send(pid, Signal::KILL);
             assert_eq!(outcome(future).unwrap(), 3_000_000, "it had not begun, and ran elsewhere");
         }
         assert_eq!(pool.stats().deaths, 5);
@@ -471,7 +459,7 @@ fn a_worker_killed_with_a_large_message_before_it_blocks_nobody() {
 
 fn die_first(args: (String, Option<IpcSender<u64>>)) -> bool {
     if fs::create_dir(&args.0).is_ok() {
-        send_signal(std::process::id(), Signal::KILL);
+        processes::send(std::process::id(), Signal::KILL);
     }
     fs::remove_dir(&args.0).is_ok()
 }

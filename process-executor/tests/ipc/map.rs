@@ -1,7 +1,7 @@
 //! `map` over ipc-channel: plain inputs in chunks, inputs and results with channels one by one.
 
 use crate::watchdog::watched;
-use crate::{Torn, assert_works, count_to, double, pool, send_signal};
+use crate::{Torn, assert_works, count_to, double, pool, processes};
 use executor_core::{CodecPhase, ExecutorExt, MapOptions, TaskError};
 use ipc_channel::ipc::{self, IpcSender, IpcSharedMemory};
 use rustix::process::Signal;
@@ -53,7 +53,7 @@ fn has_failures_of_single_inputs() {
         fn fail_in_turn((number, sender): (u64, IpcSender<u64>)) -> Result<IpcSender<u64>, Torn> {
             match number % 5 {
                 1 => panic!("on purpose"),
-                2 => send_signal(std::process::id(), Signal::KILL),
+                2 => processes::send(std::process::id(), Signal::KILL),
                 _ => sender.send(number).unwrap(),
             }
             if number % 5 == 3 { Err(Torn(sender)) } else { Ok(sender) }

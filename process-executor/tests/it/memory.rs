@@ -133,7 +133,7 @@ fn the_memory_of_the_control_group() {
             child::run("memory::control_group_program", &folder, |_| ());
         }
         Err(error) => {
-            let note = format!("not tested, no control group with a limit can be made: {error}\n");
+            let note = format!("not tested: memory of a control group: none with a limit can be made: {error}\n");
             let _ = io::stderr().write_all(note.as_bytes());
         }
     });

@@ -115,7 +115,7 @@ fn busy(task: fn(String), notes: &str, lines: usize) -> &'static ProcessPoolExec
 fn stop(pool: &ProcessPoolExecutor, send: fn(u32, Signal)) {
     for worker in pool.workers() {
         send(worker.pid(), Signal::STOP);
-        until("a worker stands still", || processes::is_stopped(worker.pid()));
+        processes::wait_until_stopped(worker.pid());
     }
 }
 
@@ -135,7 +135,7 @@ fn reach(state: &str, notes: &str) {
         }
         "standing-still" => {
             let pool = busy(stand_still, notes, 2);
-            until("they stand still", || pool.workers().iter().all(|worker| processes::is_stopped(worker.pid())));
+            pool.workers().iter().for_each(|worker| processes::wait_until_stopped(worker.pid()));
         }
         "idle-standing-still" => {
             let pool = leaked(1);

@@ -1,5 +1,6 @@
 //! Processes as the system sees them.
 
+use crate::watchdog::step;
 use rustix::process::{Pid, Signal};
 use std::fs;
 
@@ -18,8 +19,22 @@ pub(crate) fn is_asleep(pid: u32) -> bool {
     all_threads_are(pid, "S")
 }
 
+/// Stops a process (SIGSTOP) and returns when it stands still: `kill` returns before its threads do.
+pub(crate) fn stop(pid: u32) {
+    send(pid, Signal::STOP);
+    wait_until_stopped(pid);
+}
+
+/// Returns when all threads of a process stand still.
+pub(crate) fn wait_until_stopped(pid: u32) {
+    step(format!("waiting until process {pid} stands still"));
+    while !is_stopped(pid) {
+        std::thread::yield_now();
+    }
+}
+
 /// Whether all threads of a process have been stopped by a signal.
-pub(crate) fn is_stopped(pid: u32) -> bool {
+fn is_stopped(pid: u32) -> bool {
     all_threads_are(pid, "T")
 }
 

@@ -218,7 +218,10 @@ fn pool_threads_sleep() -> bool {
 fn workers_are_spawned_without_a_copy_and_nothing_gets_a_name() {
     watched(|| {
         if Command::new("strace").arg("-V").output().is_err() {
-            let _ = std::io::Write::write_all(&mut std::io::stderr(), b"strace is not installed: skipped\n");
+            let _ = std::io::Write::write_all(
+                &mut std::io::stderr(),
+                b"not tested: how workers are started: strace is not installed\n",
+            );
             return;
         }
         let scratch = crate::support::Scratch::new();

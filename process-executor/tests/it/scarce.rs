@@ -8,7 +8,7 @@ use crate::support::{Gate, Pass, assert_works, double, outcome, own_pid, pool};
 use crate::watchdog::{step, watched};
 use executor_core::{CodecPhase, ExecutorExt, Future, TaskError};
 use process_executor::SharedBuffer;
-use rustix::process::{Resource, Rlimit, Signal};
+use rustix::process::{Resource, Rlimit};
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -195,7 +195,7 @@ fn sockets_program() {
         let task = pool.submit(count_bytes, buffers.clone()).unwrap();
         assert_eq!(outcome("a worker that reads", task).unwrap(), (4 * buffers.len(), pid));
 
-        processes::send(pid, Signal::STOP);
+        processes::stop(pid);
         let others: Vec<_> = buffers.iter().map(|_| SharedBuffer::from_slice(b"five5").unwrap()).collect();
         let task = pool.submit(count_bytes, others).unwrap();
         let (bytes, second) = outcome("a worker that does not read", task).unwrap();
@@ -274,7 +274,9 @@ fn no_processes() {
             }
             // The binary lies where only root may go.
             Err(error) => {
-                let note = format!("not tested, the program cannot be run as another user: {error}\n");
+                let note = format!(
+                    "not tested: a program that may start no process: it cannot be run as another user: {error}\n"
+                );
                 let _ = std::io::Write::write_all(&mut std::io::stderr(), note.as_bytes());
             }
         }

@@ -113,8 +113,7 @@ fn s10_dropped_with_a_stopped_worker() {
         let notes = scratch.path("notes");
         let stopped = pool(1);
         let pid = outcome("a task", stopped.submit(end_only_when_continued, notes.clone()).unwrap()).unwrap();
-        processes::send(pid, Signal::STOP);
-        until("the worker stands still", || processes::is_stopped(pid));
+        processes::stop(pid);
         dropped("has a stopped worker", stopped);
         assert_eq!(read_lines(&notes), ["continued"]);
     });

@@ -13,8 +13,7 @@ use rustix::process::Signal;
 fn stop_parent((notes, bytes): (String, usize)) -> Vec<u8> {
     append(&notes, &format!("{}\n", std::process::id()));
     let parent = rustix::process::getppid().unwrap().as_raw_nonzero().get().unsigned_abs();
-    processes::send(parent, Signal::STOP);
-    until("the parent stands still", || processes::is_stopped(parent));
+    processes::stop(parent);
     append(&notes, "stopped\n");
     vec![7; bytes]
 }

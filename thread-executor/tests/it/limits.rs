@@ -56,7 +56,7 @@ fn a_run_limit_of_a_map() {
     watched(|| {
         let gate = GATE.get_or_init(Gate::new);
         let pool = pool(2);
-        let options = MapOptions::new().chunk_size(5).run_timeout(500 * SHORT);
+        let options = MapOptions::new().chunk_size(5).run_timeout(2000 * SHORT);
         step("a map with one item that goes on");
         let mut outcomes: Vec<_> = pool.map_with(options, hold_one, 0..5).collect();
         assert_eq!(pool.stats().running, 1);
@@ -256,7 +256,7 @@ fn a_destructor_of_an_expired_task_holds_up_no_other_limit() {
         inside.wait_arrivals(1);
         let second = pool.spawn_with(TaskOptions::new().queue_timeout(SHORT), || ()).unwrap();
         // Far longer than the limit, so that the failure is one of this test and not of all that use limits meanwhile.
-        let in_time = second.wait_timeout(Duration::from_secs(5));
+        let in_time = second.wait_timeout(Duration::from_secs(30));
         drop(done);
         assert!(in_time, "a limit of a millisecond was held up by another task's destructor");
         assert!(first.result().unwrap_err().is_timed_out());

@@ -38,7 +38,7 @@ fn run_limited(test: &str) {
     };
     if let Some(reason) = reason {
         // Not a macro of std, which the test harness would keep to itself when the test passes.
-        let _ = writeln!(io::stderr(), "{test} needs a user of its own: {reason}");
+        let _ = writeln!(io::stderr(), "not tested: {test}: it needs a user of its own: {reason}");
         return;
     }
     let folder = Folder::new(user);
