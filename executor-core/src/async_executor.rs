@@ -51,7 +51,8 @@ pub trait AsyncExecutor: Send + Sync {
     /// ```
     async fn submit_task_async(&self, task: Task) -> Result<(), Rejected>;
 
-    /// As [`Executor::shutdown`], awaited. Dropping it midway leaves the executor shut down.
+    /// As [`Executor::shutdown`], awaited. Dropping it midway leaves the executor shut down, and gives up waiting: dropping
+    /// the executor will not wait either.
     ///
     /// ```
     /// # use executor_core::{AsyncExecutor, Shutdown};

@@ -113,7 +113,10 @@ pub enum Rejection {
 ///   each executor says.
 /// - After `shutdown` no task is accepted; accepted ones run, or are cancelled if asked; `shutdown` may be called any
 ///   number of times from any thread.
-/// - Dropping the executor is `shutdown(Shutdown::wait())`.
+/// - Dropping the executor is `shutdown(Shutdown::wait())`, unless a shutdown before did not wait for the end: one with
+///   [`Shutdown::no_wait`], a [`shutdown_timeout`](Self::shutdown_timeout) that timed out, an awaited one that was dropped.
+///   What was given up is given up: the drop does not wait then. Threads are detached, and run what was accepted as long as
+///   the program lasts; worker processes with unfinished tasks are ended.
 ///
 /// ```
 /// use executor_core::{Executor, ExecutorExt, SerialExecutor};
@@ -168,7 +171,8 @@ pub trait Executor: Send + Sync {
         false
     }
 
-    /// Ends the executor. Called from one of its own workers it never waits, since it would wait for itself.
+    /// Ends the executor. Called from one of its own workers it never waits, since it would wait for itself. Without
+    /// waiting, dropping the executor will not wait either.
     ///
     /// ```
     /// # use executor_core::{Executor, ExecutorExt, SerialExecutor, Shutdown};
@@ -182,7 +186,8 @@ pub trait Executor: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`TimedOut`] if tasks are still running by then; they go on.
+    /// [`TimedOut`] if tasks are still running by then. They go on, and dropping the executor will not wait for them; a pool of
+    /// processes ends them then.
     ///
     /// ```
     /// # use executor_core::{Executor, SerialExecutor};

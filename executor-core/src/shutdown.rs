@@ -25,7 +25,8 @@ impl Shutdown {
         Self { wait: true, cancel: false }
     }
 
-    /// Return at once; accepted tasks still run, and the workers end after them.
+    /// Return at once; accepted tasks still run, and the workers end after them. Dropping the executor will not wait for them;
+    /// a pool of processes ends those that are not over by then.
     ///
     /// ```
     /// assert!(!executor_core::Shutdown::no_wait().waits());

@@ -555,7 +555,7 @@ impl Dispatch {
     }
 
     /// Whether no task waits here, and none will come from outside.
-    fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.closed && self.entering == 0 && !self.preparing && self.queue.is_empty()
     }
 

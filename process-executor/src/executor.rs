@@ -34,6 +34,12 @@ use std::time::Duration;
 /// a future, or one of the pool's. Callbacks and wakers run on threads of the pool. Dropping it waits for all tasks, as
 /// `shutdown(Shutdown::wait())`.
 ///
+/// If a [`shutdown`](Executor::shutdown) before did not wait, or gave up waiting
+/// ([`shutdown_timeout`](Executor::shutdown_timeout), a dropped
+/// [`shutdown_async`](executor_core::AsyncExecutor::shutdown_async)), the drop does not wait either. Nobody could end a stuck
+/// task then, so what is not over by the drop is ended as by [`terminate_workers`](Self::terminate_workers). Keep the pool
+/// as long as its tasks are wanted.
+///
 /// ```
 /// use executor_core::ExecutorExt;
 /// use process_executor::ProcessPoolExecutor;
@@ -229,8 +235,8 @@ impl Drop for ProcessPoolExecutor {
             let _left = ManuallyDrop::new((self.pool.clone(), self.owner.clone(), self.enlisted.take()));
             return;
         }
-        self.pool.shutdown(Shutdown::wait());
-        // In a callback of a task of its own, that did not wait.
+        self.pool.end_with_handle();
+        // In a callback of a task of its own, or after a shutdown that was given up, that did not wait.
         self.pool.keep_until_end(Registration { _owner: self.owner.clone(), _enlisted: self.enlisted.take() });
     }
 }

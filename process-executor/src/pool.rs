@@ -59,6 +59,8 @@ pub(crate) struct Pool {
     /// Wakes the supervisor.
     call: OwnedFd,
     couriers: Couriers,
+    /// A shutdown was not waited for to its end.
+    given_up: AtomicBool,
     /// With which signal all workers are to be ended.
     ending: OnceLock<Signal>,
     /// What its handle has left to it until its end, if that did not wait for it.
@@ -104,6 +106,7 @@ impl Pool {
             origin: Origin::here(),
             call: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             couriers: Couriers::default(),
+            given_up: AtomicBool::new(false),
             ending: OnceLock::new(),
             kept: Mutex::new(None),
         }))

@@ -25,7 +25,10 @@ use std::time::Duration;
 /// other. That is the only task that begins before older ones.
 ///
 /// Dropping the pool waits until all accepted tasks are over, as the end of Python's `with` block does; dropped by one
-/// of its own workers it does not wait. For another end, call [`shutdown`](Executor::shutdown) before.
+/// of its own workers it does not wait. For another end, call [`shutdown`](Executor::shutdown) before. If that did not wait,
+/// or gave up waiting ([`shutdown_timeout`](Executor::shutdown_timeout), a dropped
+/// [`shutdown_async`](executor_core::AsyncExecutor::shutdown_async)), the drop does not wait either: the threads are
+/// detached, and run what was accepted as long as the program lasts. So a pool with a task that never ends can be left.
 ///
 /// ```
 /// use executor_core::ExecutorExt;
@@ -215,7 +218,7 @@ impl RefUnwindSafe for ThreadPoolExecutor {}
 
 impl Drop for ThreadPoolExecutor {
     fn drop(&mut self) {
-        self.pool.shutdown(Shutdown::wait());
+        self.pool.end_with_handle();
     }
 }
 

@@ -46,14 +46,22 @@ struct Crew {
     threads: Vec<thread::JoinHandle<()>>,
     /// Async waiters for the end.
     wakers: Vec<Waker>,
+    /// A shutdown was not waited for to its end: the end of the handle is not, either.
+    given_up: bool,
 }
 
 impl Pool {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         let workers = settings.workers;
         let ledger = Arc::new(Ledger::new(settings.queue_capacity));
-        let crew =
-            Crew { free: (0..workers).rev().collect(), alive: 0, retiring: 0, threads: Vec::new(), wakers: Vec::new() };
+        let crew = Crew {
+            free: (0..workers).rev().collect(),
+            alive: 0,
+            retiring: 0,
+            threads: Vec::new(),
+            wakers: Vec::new(),
+            given_up: false,
+        };
         Arc::new(Self {
             queue: TaskQueue::new(),
             seats: (0..workers).map(|_| CachePadded::new(WorkerCounters::new())).collect(),
@@ -349,8 +357,17 @@ impl Pool {
             return;
         }
         self.begin_shutdown(how);
-        if how.waits() && !self.is_own_worker() {
+        if !how.waits() {
+            self.crew.lock().given_up = true;
+        } else if !self.is_own_worker() {
             self.wait_for_end(None);
+        }
+    }
+
+    /// The handle is dropped: waits for the end, unless that was given up before.
+    pub(crate) fn end_with_handle(self: &Arc<Self>) {
+        if self.is_here() && !self.crew.lock().given_up {
+            self.shutdown(Shutdown::wait());
         }
     }
 
@@ -359,8 +376,14 @@ impl Pool {
             return Ok(());
         }
         self.begin_shutdown(Shutdown::wait());
-        let deadline = if self.is_own_worker() { Some(Instant::now()) } else { Instant::now().checked_add(limit) };
-        if self.wait_for_end(deadline) { Ok(()) } else { Err(TimedOut::after(limit)) }
+        let own = self.is_own_worker();
+        let deadline = if own { Some(Instant::now()) } else { Instant::now().checked_add(limit) };
+        if self.wait_for_end(deadline) {
+            return Ok(());
+        }
+        // A worker of its own could not have waited, so it has not given up either.
+        self.crew.lock().given_up |= !own;
+        Err(TimedOut::after(limit))
     }
 
     pub(crate) fn poll_shutdown(self: &Arc<Self>, how: Shutdown, cx: &Context<'_>) -> Poll<()> {
@@ -368,12 +391,17 @@ impl Pool {
             return Poll::Ready(());
         }
         self.begin_shutdown(how);
-        if !how.waits() || self.is_own_worker() {
+        if how.waits() && self.is_own_worker() {
             return Poll::Ready(());
         }
         let waker = cx.waker().clone();
         let mut crew = self.crew.lock();
         if crew.alive == 0 {
+            return Poll::Ready(());
+        }
+        // Whoever polls on sees the end, and then this does not matter.
+        crew.given_up = true;
+        if !how.waits() {
             return Poll::Ready(());
         }
         if !crew.wakers.iter().any(|known| known.will_wake(&waker)) {

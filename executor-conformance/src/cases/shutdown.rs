@@ -1,8 +1,11 @@
 //! `shutdown` and dropping: what still runs, what is waited for, what is refused.
 
+use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Waker};
 
-use executor_core::{ExecutorExt, Future, Shutdown, SubmitError};
+use executor_core::{AsyncExecutor, Executor, ExecutorExt, Future, Shutdown, SubmitError};
 
 use super::support::{LONG, NOW, SHORT, assert_cancelled};
 use crate::case::{Case, Needs};
@@ -26,7 +29,10 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("shutdown.leaves_results_readable", &["S19"], Needs::ANY, leaves_results_readable),
     Case::new("shutdown.drop_drains", &["S9", "S10", "T10", "H54", "H56"], QUEUED, drop_drains),
     Case::new("shutdown.drop_while_unwinding_drains", &["S9"], QUEUED, drop_while_unwinding_drains),
-    Case::new("shutdown.drop_after_no_wait", &["S9", "S12"], QUEUED, drop_after_no_wait),
+    Case::new("shutdown.drop_after_no_wait", &["S4", "S9", "S12"], QUEUED, drop_after_no_wait),
+    Case::new("shutdown.drop_after_a_limit", &["S9", "H58"], QUEUED, drop_after_a_limit),
+    Case::new("shutdown.drop_after_a_dropped_shutdown", &["S4", "S9"], QUEUED, drop_after_a_dropped_shutdown),
+    Case::new("shutdown.drop_after_waiting_at_last", &["S9"], QUEUED, drop_after_waiting_at_last),
     Case::new("shutdown.futures_outlive_the_executor", &["S10", "H55"], Needs::ANY, futures_outlive_the_executor),
     Case::new("shutdown.cancelled_before_it", &["S14", "H30"], QUEUED, cancelled_before_it),
     Case::new("shutdown.limit_expires", &["H58"], Needs::CONCURRENT, limit_expires),
@@ -172,13 +178,52 @@ fn drop_while_unwinding_drains(subject: &Subject) {
     assert_eq!(log.lines().len(), 6);
 }
 
-fn drop_after_no_wait(subject: &Subject) {
+/// Whoever has given up waiting can leave, though every worker is held by a task that does not end.
+fn leaves(subject: &Subject, give_up: fn(&dyn Executor)) {
     let mut stage = Stage::new(subject);
     let (occupied, log) = (stage.occupy(), stage.log("ran"));
-    drop(queue_six(&stage, &log));
+    let queued = queue_six(&stage, &log);
+    give_up(stage.pool());
+    let ends_tasks = stage.pool().can_end_tasks();
+    stage.drop_pool();
+    if ends_tasks {
+        step("the workers end, though the gate is closed");
+        assert!(occupied.blockers().iter().all(|blocker| blocker.exception().is_some()));
+        assert!(queued.iter().all(|future| future.exception().is_some_and(|error| error.is_cancelled())));
+        assert_eq!(log.lines(), Vec::<String>::new());
+    } else {
+        assert!(occupied.blockers().iter().all(Future::is_running), "nobody waited for them");
+        occupied.release();
+        queued.into_iter().for_each(|future| future.result().unwrap());
+        assert_eq!(log.lines().len(), 6);
+    }
+}
+
+fn drop_after_no_wait(subject: &Subject) {
+    leaves(subject, |pool| pool.shutdown(Shutdown::no_wait()));
+}
+
+fn drop_after_a_limit(subject: &Subject) {
+    leaves(subject, |pool| assert!(pool.shutdown_timeout(SHORT).is_err()));
+}
+
+fn drop_after_a_dropped_shutdown(subject: &Subject) {
+    leaves(subject, |pool| {
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(pin!(pool.shutdown_async(Shutdown::wait())).poll(&mut cx).is_pending());
+    });
+}
+
+/// Who waits after all sees every task end, and the drop changes nothing.
+fn drop_after_waiting_at_last(subject: &Subject) {
+    let mut stage = Stage::new(subject);
+    let (occupied, log) = (stage.occupy(), stage.log("ran"));
+    let queued = queue_six(&stage, &log);
     stage.pool().shutdown(Shutdown::no_wait());
     occupied.open();
+    stage.pool().shutdown(Shutdown::wait());
     stage.drop_pool();
+    queued.into_iter().for_each(|future| future.result().unwrap());
     assert_eq!(log.lines().len(), 6);
 }
 

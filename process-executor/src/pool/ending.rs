@@ -96,9 +96,32 @@ impl Pool {
             return;
         }
         self.begin_shutdown(how);
-        if how.waits() && !couriers::is_courier_of(self) {
+        if !how.waits() {
+            self.give_up();
+        } else if !couriers::is_courier_of(self) {
             self.wait_for_end(None);
         }
+    }
+
+    /// A shutdown is not waited for to its end: the end of the handle is not, either.
+    fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    /// The handle is dropped: waits for the end. If that was given up before, whatever is not over by now is ended.
+    pub(crate) fn end_with_handle(&self) {
+        if !self.given_up.load(Ordering::Relaxed) {
+            self.shutdown(Shutdown::wait());
+        } else if self.has_unfinished_tasks() {
+            self.end_workers(Signal::TERM);
+        }
+    }
+
+    /// Returns whether a task waits, runs, or has left a result that was not fetched. Without one, the workers end by
+    /// themselves.
+    fn has_unfinished_tasks(&self) -> bool {
+        let dispatch = self.dispatch.lock();
+        dispatch.has_work_in_flight() || !dispatch.is_drained()
     }
 
     pub(crate) fn shutdown_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
@@ -106,9 +129,16 @@ impl Pool {
             return Ok(());
         }
         self.begin_shutdown(Shutdown::wait());
-        let now = Instant::now();
-        let deadline = if couriers::is_courier_of(self) { Some(now) } else { now.checked_add(limit) };
-        if self.wait_for_end(deadline) { Ok(()) } else { Err(TimedOut::after(limit)) }
+        let (now, own) = (Instant::now(), couriers::is_courier_of(self));
+        let deadline = if own { Some(now) } else { now.checked_add(limit) };
+        if self.wait_for_end(deadline) {
+            return Ok(());
+        }
+        // A callback of its own could not have waited, so it has not given up either.
+        if !own {
+            self.give_up();
+        }
+        Err(TimedOut::after(limit))
     }
 
     pub(crate) fn poll_shutdown(&self, how: Shutdown, cx: &Context<'_>) -> Poll<()> {
@@ -116,12 +146,17 @@ impl Pool {
             return Poll::Ready(());
         }
         self.begin_shutdown(how);
-        if !how.waits() || couriers::is_courier_of(self) {
+        if how.waits() && couriers::is_courier_of(self) {
             return Poll::Ready(());
         }
         let waker = cx.waker().clone();
         let mut wakers = self.end_wakers.lock();
         if self.is_ended() {
+            return Poll::Ready(());
+        }
+        // Whoever polls on sees the end, and then this does not matter.
+        self.give_up();
+        if !how.waits() {
             return Poll::Ready(());
         }
         if !wakers.iter().any(|known| known.will_wake(&waker)) {

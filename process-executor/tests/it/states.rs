@@ -6,9 +6,14 @@ use crate::support::{
     until,
 };
 use crate::watchdog::{step, watched};
-use executor_core::{Executor, ExecutorExt, Shutdown, SubmitError, TaskError};
+use executor_core::{AsyncExecutor, Executor, ExecutorExt, Shutdown, SubmitError, TaskError};
+use process_executor::ProcessPoolExecutor;
 use rustix::process::Signal;
+use std::future::Future as _;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
 
 fn hold(pass: Pass) -> u64 {
     pass.go();
@@ -20,11 +25,76 @@ fn fail(_: ()) -> Result<(), &'static str> {
 }
 
 /// Drops a pool and expects it to end its workers.
-fn dropped(state: &str, pool: process_executor::ProcessPoolExecutor) {
+fn dropped(state: &str, pool: ProcessPoolExecutor) {
     let workers: Vec<_> = pool.workers().iter().map(process_executor::WorkerInfo::pid).collect();
     step(format!("the drop of a pool that {state}"));
     drop(pool);
     assert!(workers.iter().all(|pid| processes::state(*pid).is_none()), "a worker outlives a pool that {state}");
+}
+
+/// Never returns, and SIGTERM does not end it.
+fn be_deaf(pass: Pass) -> u64 {
+    // SAFETY: to ignore a signal is sound.
+    unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+    pass.go();
+    7
+}
+
+/// Drops a pool whose end was given up: the drop does not wait, but its workers end.
+fn left(state: &str, pool: ProcessPoolExecutor) {
+    let workers: Vec<_> = pool.workers().iter().map(process_executor::WorkerInfo::pid).collect();
+    step(format!("the drop of a pool that {state}"));
+    drop(pool);
+    until("its workers are gone", || workers.iter().all(|pid| processes::state(*pid).is_none()));
+}
+
+/// What the caller has given up is given up: a task that never ends and is deaf to SIGTERM keeps nobody.
+#[test]
+fn s10_left_with_a_stuck_task() {
+    type GiveUp = fn(&ProcessPoolExecutor);
+    let ways: [(&str, GiveUp); 4] = [
+        ("shutdown without waiting", |pool| pool.shutdown(Shutdown::no_wait())),
+        ("a limit", |pool| assert!(pool.shutdown_timeout(Duration::from_millis(1)).is_err())),
+        ("a dropped shutdown", |pool| {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(pin!(pool.shutdown_async(Shutdown::wait())).poll(&mut cx).is_pending());
+        }),
+        ("two ways", |pool| {
+            pool.shutdown(Shutdown::no_wait());
+            assert!(pool.shutdown_timeout(Duration::ZERO).is_err());
+        }),
+    ];
+    watched(|| {
+        for (way, give_up) in ways {
+            let pool = quiet(1).stop_grace(Duration::from_millis(50)).build().unwrap();
+            let gate = Gate::new();
+            let stuck = pool.submit(be_deaf, gate.pass()).unwrap();
+            gate.wait_arrivals(1);
+            let queued = pool.submit(double, 1).unwrap();
+            give_up(&pool);
+            left(way, pool);
+            only_death(outcome("the stuck task", stuck));
+            assert!(queued.result().unwrap_err().is_cancelled());
+        }
+    });
+}
+
+/// The end of a pool that was given up does not take what is done, nor what runs while the pool is there.
+#[test]
+fn s10_given_up_and_waited_for_at_last() {
+    watched(|| {
+        let pool = pool(1);
+        let gate = Gate::new();
+        let running = pool.submit(hold, gate.pass()).unwrap();
+        let queued = pool.submit(double, 4).unwrap();
+        gate.wait_arrivals(1);
+        pool.shutdown(Shutdown::no_wait());
+        gate.open();
+        step("a shutdown that waits at last");
+        pool.shutdown(Shutdown::wait());
+        dropped("was given up and then waited for", pool);
+        assert_eq!((running.result().unwrap(), queued.result().unwrap()), (7, 8));
+    });
 }
 
 #[test]
@@ -41,7 +111,7 @@ fn s10_dropped_in_every_quiet_state() {
         let shut = pool(2);
         assert_works(&shut);
         shut.shutdown(Shutdown::no_wait());
-        dropped("is being shut down", shut);
+        left("is being shut down", shut);
         let ended = pool(2);
         assert_works(&ended);
         ended.shutdown(Shutdown::wait());

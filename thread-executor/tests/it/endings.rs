@@ -1,10 +1,13 @@
 //! S2, S3, S18, T9: the ways a pool ends that only a thread pool has.
 
-use crate::support::{Counter, Gate, LONG, occupy, pool};
+use crate::support::{CountDrop, Counter, Gate, LONG, occupy, pool};
 use crate::watchdog::{step, watched};
 use executor_core::{AsyncExecutor, Executor, Shutdown, SubmitError};
 use futures::executor::block_on;
+use std::future::Future as _;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 use thread_executor::ThreadPoolExecutor;
@@ -169,6 +172,70 @@ fn s1_the_first_submit_against_the_shutdown() {
             });
             pool.shutdown(Shutdown::wait());
             assert_eq!(pool.stats().workers, 0);
+        }
+    });
+}
+
+/// What the caller has given up is given up: the drop of a pool with a stuck task returns, and the detached threads still run
+/// what was accepted.
+#[test]
+fn a_pool_with_a_stuck_task_can_be_left() {
+    let ways: [fn(&ThreadPoolExecutor); 5] = [
+        |pool| pool.shutdown(Shutdown::no_wait()),
+        |pool| assert!(pool.shutdown_timeout(Duration::from_millis(1)).is_err()),
+        |pool| block_on(pool.shutdown_async(Shutdown::no_wait())),
+        |pool| {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(pin!(pool.shutdown_async(Shutdown::wait())).poll(&mut cx).is_pending());
+        },
+        // Asking again, in whatever way that does not see the end, takes nothing back.
+        |pool| {
+            pool.shutdown(Shutdown::no_wait());
+            assert!(pool.shutdown_timeout(Duration::ZERO).is_err());
+        },
+    ];
+    watched(|| {
+        for (number, give_up) in ways.into_iter().enumerate() {
+            let pool = pool(2);
+            let gate = occupy(&pool, 2);
+            let (values, count) = (Counter::default(), Counter::default());
+            let value = CountDrop(values.clone());
+            let queued = pool.spawn(move || (count.add(), drop(value)).0).unwrap();
+            step(format!("way {number}: the drop of a pool whose workers are stuck"));
+            give_up(&pool);
+            drop(pool);
+            assert!(!queued.is_done());
+            gate.open();
+            step(format!("way {number}: the detached threads go on"));
+            queued.result().unwrap();
+            crate::support::until("the pool lets go of what it had", || values.get() == 1);
+        }
+    });
+}
+
+/// A task that asks its own pool to end cannot wait, and has given nothing up: the drop elsewhere waits.
+#[test]
+fn a_worker_gives_up_nothing() {
+    watched(|| {
+        let ways: [fn(&ThreadPoolExecutor); 3] = [
+            |pool| pool.shutdown(Shutdown::wait()),
+            |pool| assert!(pool.shutdown_timeout(LONG).is_err()),
+            |pool| block_on(pool.shutdown_async(Shutdown::wait())),
+        ];
+        for way in ways {
+            let pool = Arc::new(pool(1));
+            let own = pool.clone();
+            let asks = pool.spawn(move || {
+                way(&own);
+                drop(own);
+            });
+            let ran = Counter::default();
+            let count = ran.clone();
+            let later = pool.spawn(move || count.add());
+            asks.unwrap().result().unwrap();
+            crate::support::until("the task has let go of the pool", || Arc::strong_count(&pool) == 1);
+            drop(pool);
+            assert_eq!(ran.get(), usize::from(later.is_ok()));
         }
     });
 }

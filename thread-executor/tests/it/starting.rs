@@ -315,7 +315,7 @@ fn a_hook_does_not_hold_up_a_limited_shutdown() {
         assert_eq!(hook_over.get(), 0, "a limit of a millisecond was held up by a hook");
         returned.add();
         step("the shutdown that waits for the hook");
-        drop(pool);
+        pool.shutdown(Shutdown::wait());
         assert_eq!(hook_over.get(), 1);
     });
 }

@@ -134,6 +134,8 @@ fn own_pool(actor: &mut Actor) {
         3 => pool.shutdown(Shutdown::no_wait()),
         _ => {}
     }
+    // Without this, a pool whose shutdown did not wait would be dropped without waiting.
+    pool.shutdown(Shutdown::wait());
     drop(pool);
     assert!(held.iter().all(|(_, future)| future.is_done()), "a pool was dropped and a task of it is not done");
     actor.held.extend(held);
