@@ -5,7 +5,7 @@
 //! that overwrites its own memory at random cannot spoil what others read.
 
 use crate::mapping::{Access, LargePages, Mapping};
-use crate::system::{self, Sealed};
+use crate::system;
 use rustix::fd::OwnedFd;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -45,9 +45,17 @@ impl Buffer {
     }
 
     fn seal(file: OwnedFd, length: usize) -> io::Result<Self> {
-        system::seal_for_reading(&file)?;
-        let mapping = Mapping::for_large_pages(&file, length, Access::Read)?;
-        Ok(Self { id: next_id(), file, mapping })
+        match system::seal_for_reading(&file) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                // A child that was forked meanwhile has what the memory was written through, perhaps for as long as it lives.
+                let written = Self::map(0, file, length as u64)?;
+                let file = system::growing_memory(NAME)?;
+                system::write_all(&file, 0, written.bytes())?;
+                system::seal_for_reading(&file)?;
+                Self::map(next_id(), file, length as u64)
+            }
+            sealed => sealed.and_then(|()| Self::map(next_id(), file, length as u64)),
+        }
     }
 
     /// A buffer with these contents.
@@ -55,42 +63,17 @@ impl Buffer {
         GrowingBuffer::new()?.finish(bytes)
     }
 
-    /// A buffer that another process made. What can still be written to is copied; what could shrink is refused, and what
-    /// takes more memory to read than it took to make.
+    /// A buffer that another process made; refused unless it can never change and all of it is there.
     pub(crate) fn receive(id: u64, file: OwnedFd, length: u64) -> io::Result<Self> {
-        let size = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        if system::has_holes(&file, length) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "memory that is not there"));
-        }
-        match system::seals_of(&file, length) {
-            Sealed::Wholly => {}
-            Sealed::Length => return Self::copy(id, &file, size),
-            Sealed::No => return Err(io::Error::new(io::ErrorKind::InvalidData, "memory that is not sealed")),
-        }
-        let mapping = Mapping::for_large_pages(&file, size, Access::Read)?;
-        Ok(Self { id, file, mapping })
+        system::check_sealed(&file, length).map_err(|unfit| io::Error::new(io::ErrorKind::InvalidData, unfit))?;
+        Self::map(id, file, length)
     }
 
-    /// The parent's own memory, which nobody else writes: as `receive`, for a worker.
-    pub(crate) fn receive_from_parent(id: u64, file: OwnedFd, length: u64) -> io::Result<Self> {
-        if system::seals_of(&file, length) == Sealed::No {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "memory that is not sealed"));
-        }
-        let mapping = Mapping::for_large_pages(
-            &file,
-            usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?,
-            Access::Read,
-        )?;
+    /// The same for memory that was checked.
+    pub(crate) fn map(id: u64, file: OwnedFd, length: u64) -> io::Result<Self> {
+        let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let mapping = Mapping::for_large_pages(&file, length, Access::Read)?;
         Ok(Self { id, file, mapping })
-    }
-
-    fn copy(id: u64, file: &OwnedFd, length: usize) -> io::Result<Self> {
-        let source = Mapping::for_large_pages(file, length, Access::Read)?;
-        let copied = Self::build(length, |memory| {
-            // SAFETY: as many bytes, mapped for reading. Should they change meanwhile, the copy is one of both states.
-            unsafe { std::ptr::copy_nonoverlapping(source.start().as_ptr(), memory.as_mut_ptr(), length) };
-        })?;
-        Ok(Self { id, ..copied })
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -179,8 +162,8 @@ impl Spill {
 
 #[cfg(test)]
 mod tests {
-    use super::{Buffer, GrowingBuffer};
-    use crate::system::{self, Sealed};
+    use super::{Access, Buffer, GrowingBuffer, Mapping};
+    use crate::system::{self, Unfit};
 
     #[test]
     fn memory_that_grows_by_pieces_of_any_length() {
@@ -195,7 +178,7 @@ mod tests {
             rest = later;
         }
         let made = buffer.finish(&[]).unwrap();
-        assert_eq!(system::seals_of(made.file(), bytes.len() as u64), Sealed::Wholly);
+        assert_eq!(system::check_sealed(made.file(), bytes.len() as u64), Ok(()));
         assert!(made.bytes() == bytes, "other bytes than were written");
         let received = Buffer::receive(7, made.file().try_clone().unwrap(), bytes.len() as u64).unwrap();
         assert!(received.bytes() == bytes, "other bytes than were sent");
@@ -204,8 +187,8 @@ mod tests {
     #[test]
     fn memory_that_another_process_made() {
         let made = Buffer::copy_of(&[1, 2, 3]).unwrap();
-        assert_eq!(system::seals_of(made.file(), 3), Sealed::Wholly);
-        assert_eq!(system::seals_of(Buffer::build(3, |_| {}).unwrap().file(), 3), Sealed::Wholly);
+        assert_eq!(system::check_sealed(made.file(), 3), Ok(()));
+        assert_eq!(system::check_sealed(Buffer::build(3, |_| {}).unwrap().file(), 3), Ok(()));
         let file = || made.file().try_clone().unwrap();
         assert_eq!(Buffer::receive(7, file(), 3).unwrap().bytes(), [1, 2, 3]);
         for length in [0, 2, 4, 1 << 40, u64::MAX] {
@@ -221,13 +204,37 @@ mod tests {
     #[test]
     fn memory_of_any_length_with_nothing_in_it() {
         const LENGTH: usize = usize::MAX >> 20;
-        for seal in [false, true] {
-            let file = system::anonymous_memory("test", LENGTH).unwrap();
-            if seal {
-                system::seal_for_reading(&file).unwrap();
-            }
-            let error = Buffer::receive(7, file, LENGTH as u64).unwrap_err();
-            assert_eq!(error.to_string(), "memory that is not there");
-        }
+        let file = system::anonymous_memory("test", LENGTH).unwrap();
+        assert_eq!(system::check_sealed(&file, LENGTH as u64), Err(Unfit::Unsealed));
+        system::seal_for_reading(&file).unwrap();
+        assert_eq!(system::check_sealed(&file, LENGTH as u64), Err(Unfit::Missing));
+        assert!(Buffer::receive(7, file, LENGTH as u64).is_err());
+    }
+
+    /// What can still be written to is refused, not copied: a copy for each message costs the parent more than its maker.
+    #[test]
+    fn memory_that_can_be_written_to() {
+        let file = system::anonymous_memory("test", 5).unwrap();
+        system::write_all(&file, 0, b"bytes").unwrap();
+        assert_eq!(system::check_sealed(&file, 5), Err(Unfit::Unsealed));
+        // No new way to write to it is left, but there may be an old one.
+        rustix::fs::fcntl_add_seals(&file, rustix::fs::SealFlags::FUTURE_WRITE).unwrap();
+        assert_eq!(system::check_sealed(&file, 5), Err(Unfit::Unsealed));
+        system::seal_for_reading(&file).unwrap();
+        assert_eq!(system::check_sealed(&file, 5), Ok(()));
+        let (socket, _) = system::socket_pair().unwrap();
+        assert_eq!(system::check_sealed(socket, 0), Err(Unfit::Unsealed));
+    }
+
+    /// Somebody has a writable mapping of it for good, as a forked child would.
+    #[test]
+    fn memory_that_stays_mapped_elsewhere_is_copied_and_sealed() {
+        let file = system::anonymous_memory("test", 5).unwrap();
+        system::write_all(&file, 0, b"bytes").unwrap();
+        let mapped = Mapping::new(&file, 5, Access::ReadWrite).unwrap();
+        let buffer = Buffer::seal(file, 5).unwrap();
+        assert_eq!(buffer.bytes(), b"bytes");
+        assert_eq!(system::check_sealed(buffer.file(), 5), Ok(()));
+        drop(mapped);
     }
 }

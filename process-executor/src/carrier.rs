@@ -25,8 +25,8 @@ executor_core::local! {
 
 /// Where buffers that came from another process are found.
 pub(crate) trait Source {
-    /// The buffer of that number, if it came.
-    fn find(&self, id: u64) -> Option<Arc<Buffer>>;
+    /// The buffer of that number. The error says why it is not there.
+    fn find(&self, id: u64) -> Result<Arc<Buffer>, String>;
 }
 
 /// Puts a value of this thread back as it was when dropped, panics included.
@@ -86,8 +86,9 @@ pub(crate) fn unpacking<R>(source: &Arc<dyn Source>, unpack: impl FnOnce() -> R)
 }
 
 /// A buffer of the value that is being unpacked.
-pub(crate) fn find(id: u64) -> Option<Arc<Buffer>> {
+pub(crate) fn find(id: u64) -> Result<Arc<Buffer>, String> {
+    const ELSEWHERE: &str = "it comes from another process, and is read elsewhere";
     // SAFETY: `unpacking` is still on this thread's stack, below us, and keeps the source borrowed.
-    let source = unsafe { SOURCE.get().as_ref() }?.clone();
+    let source = unsafe { SOURCE.get().as_ref() }.ok_or(ELSEWHERE)?.clone();
     source.find(id)
 }

@@ -18,6 +18,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("process-executor works on Linux; use thread-executor here");
 
+mod arrivals;
 mod batch;
 mod before_main;
 mod budget;
@@ -47,6 +48,7 @@ mod shared_buffer;
 mod supervisor;
 mod sync;
 mod system;
+mod untrusted_file;
 mod waking;
 mod watch;
 mod worker;

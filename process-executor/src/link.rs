@@ -1,13 +1,17 @@
 //! The parent's end of a worker's socket: what the worker says, and the memory it hands over.
 
+use crate::arrivals::Arrivals;
 use crate::buffer::Buffer;
 use crate::carrier::Source;
-use crate::message::{Message, Received, Receiver};
+use crate::message::{Intake, Message, NoMessage, Taken};
 use crate::parcel::Parcels;
 use crate::pool::Pool;
+use crate::system;
+use crate::untrusted_file::{UntrustedFile, close_with_contents};
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::net::{Shutdown, shutdown};
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Weak};
@@ -15,7 +19,7 @@ use std::sync::{Arc, Weak};
 /// One worker's socket. Whoever needs what is in it reads it, one thread at a time.
 #[derive(Debug)]
 pub(crate) struct Link {
-    socket: OwnedFd,
+    socket: UntrustedFile,
     inbox: Mutex<Inbox>,
     lent: Mutex<Lent>,
     /// Replies that come as messages of ipc-channel.
@@ -35,11 +39,8 @@ const FEW: usize = 64;
 
 #[derive(Debug, Default)]
 struct Inbox {
-    receiver: Receiver,
-    /// Memory the worker made, until the reply that names it has been read, and in how many replies it is.
-    buffers: HashMap<u64, (Arc<Buffer>, usize)>,
-    /// Each costs this process a descriptor: no more than so many at a time.
-    most_buffers: usize,
+    intake: Intake,
+    arrivals: Arrivals,
     events: Vec<Event>,
     /// It has said that it is ready, or that it has failed: that is said once.
     has_begun: bool,
@@ -65,16 +66,11 @@ pub(crate) enum Event {
 
 impl Link {
     pub(crate) fn new(socket: OwnedFd, parcels: Option<Parcels>) -> Self {
-        Self {
-            socket,
-            inbox: Mutex::new(Inbox { most_buffers: most_buffers(), ..Inbox::default() }),
-            lent: Mutex::default(),
-            parcels,
-        }
+        Self { socket: UntrustedFile::new(socket), inbox: Mutex::default(), lent: Mutex::default(), parcels }
     }
 
-    pub(crate) fn socket(&self) -> &OwnedFd {
-        &self.socket
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Whether the worker has closed its end, most likely by its death.
@@ -105,7 +101,6 @@ impl Link {
 
     /// Hands memory to the worker, unless it has it: false; never waits.
     pub(crate) fn lend(&self, buffer: &Arc<Buffer>) -> io::Result<bool> {
-        use rustix::fd::AsFd;
         let mut lent = self.lent.lock();
         if lent.buffers.get(&buffer.id()).is_some_and(|known| known.strong_count() > 0) {
             return Ok(false);
@@ -136,68 +131,73 @@ impl Link {
 
     /// The reply that these buffers were looked up for has been read.
     fn release(&self, used: &[u64]) {
-        let mut inbox = self.inbox.lock();
-        let mut gone = Vec::new();
-        for id in used {
-            let Some((_, replies)) = inbox.buffers.get_mut(id) else { continue };
-            *replies -= 1;
-            if *replies == 0 {
-                gone.extend(inbox.buffers.remove(id));
-            }
-        }
-        drop(inbox);
+        let gone = self.inbox.lock().arrivals.release(used);
         drop(gone);
     }
 
     /// A buffer of the worker's, or one it was lent; and whether something was heard that the supervisor then does not hear.
-    pub(crate) fn find(&self, id: u64) -> (Option<Arc<Buffer>>, bool) {
+    pub(crate) fn find(&self, id: u64) -> (Result<Arc<Buffer>, String>, bool) {
         // It was sent before the reply that names it: it is in the socket, also if it is one that the worker was lent.
         let mut inbox = self.inbox.lock();
         let heard = inbox.read(&self.socket);
-        let received = inbox.buffers.get(&id).map(|(buffer, _)| buffer.clone());
+        let arrived = inbox.arrivals.find(id);
         drop(inbox);
-        (self.lent.lock().buffers.get(&id).and_then(Weak::upgrade).or(received), heard)
+        let lent = self.lent.lock().buffers.get(&id).and_then(Weak::upgrade);
+        (lent.map_or_else(|| arrived?.read(id), Ok), heard)
     }
 }
 
-/// One worker does not get more than half of the descriptors that this process may have.
-fn most_buffers() -> usize {
-    let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    allowed.and_then(|allowed| usize::try_from(allowed / 2).ok()).unwrap_or(usize::MAX)
+impl Drop for Link {
+    /// What the worker has sent and nobody has taken in goes with the last descriptor of its socket.
+    fn drop(&mut self) {
+        let refused = self.inbox.get_mut().intake.close();
+        // From here on no more comes.
+        let is_shut = shutdown(&self.socket, Shutdown::Read).is_ok();
+        if is_shut && refused.is_empty() && system::bytes_waiting(&self.socket) == 0 {
+            self.socket.close_here();
+        } else {
+            close_with_contents(self.socket.take(), refused);
+        }
+    }
 }
 
 impl Inbox {
     /// Takes in what is there now, and no more: one that never stops talking keeps nobody. True: there was something that
     /// the supervisor has to see to.
-    fn read(&mut self, socket: &OwnedFd) -> bool {
+    fn read(&mut self, socket: &UntrustedFile) -> bool {
         self.heard = false;
-        let messages = self.receiver.count_waiting(socket);
-        // The end of the connection is no message.
-        for _ in 0..messages.max(1) {
-            if self.has_ended {
-                break;
+        let mut left = None;
+        while !self.has_ended && left != Some(0) {
+            match self.intake.take_in(socket) {
+                Taken::Some(bytes) => {
+                    let before = left.unwrap_or_else(|| bytes as u64 + system::bytes_waiting(socket));
+                    left = Some(before.saturating_sub(bytes as u64));
+                }
+                // The end of the connection, if that is behind it, is the next thing to be read.
+                Taken::All => left = Some(0),
+                Taken::Nothing => break,
+                Taken::End => self.end(),
+                Taken::Refused(why) => self.refuse(format!("its worker has handed over memory {why}")),
             }
-            match self.receiver.receive(socket, false) {
-                Received::Message(message, files) => self.take_in(message, files),
-                Received::Nothing => break,
-                Received::End | Received::Garbage => self.end(),
+            while let Some(message) = self.intake.next()
+                && !self.has_ended
+            {
+                match message {
+                    Ok((message, file)) => self.hear(message, file),
+                    Err(NoMessage) => self.end(),
+                }
             }
         }
         self.heard || !self.events.is_empty()
     }
 
-    fn take_in(&mut self, message: Message, files: Vec<OwnedFd>) {
+    fn hear(&mut self, message: Message, file: Option<UntrustedFile>) {
         match message {
-            Message::Buffer { id, length } => {
-                // What was not sealed, or found no room here, is missed by the one reply that names it.
-                let file = files.into_iter().next().filter(|_| self.buffers.len() < self.most_buffers);
-                let buffer = file.and_then(|file| Buffer::receive(id, file, length).ok());
-                if let Some(buffer) = buffer {
-                    let (known, replies) = self.buffers.entry(id).or_insert_with(|| (Arc::new(buffer), 0));
-                    let _ = known;
-                    *replies += 1;
-                }
-            }
+            Message::Buffer { id, length } => match file.map(|file| self.arrivals.add(id, file, length)) {
+                Some(Ok(())) => {}
+                Some(Err(unfit)) => self.refuse(format!("its worker has handed over {unfit}")),
+                None => self.refuse("its worker has handed over nothing".to_owned()),
+            },
             Message::Ready { image, initializer } => self.begin(Event::Ready { image, initializer }),
             Message::Failed { text } => self.begin(Event::Failed { text }),
             Message::Bell => self.heard = true,
@@ -214,11 +214,20 @@ impl Inbox {
         }
     }
 
+    /// It handed over what a worker does not.
+    fn refuse(&mut self, reason: String) {
+        self.arrivals.note_refusal(reason);
+        self.end();
+    }
+
     fn end(&mut self) {
         self.has_ended = true;
         self.events.push(Event::Ended);
     }
 }
+
+/// Reads a reply, or is told why it is not there.
+type ReadReply<'a> = dyn FnMut(Result<&[u8], String>) + 'a;
 
 /// The buffers of one reply, which are given back when it has been read.
 pub(crate) struct ReplyBuffers {
@@ -236,13 +245,16 @@ impl ReplyBuffers {
 impl ReplyBuffers {
     /// Runs `read` with the reply that came as the message of that number, if it came. Channels that are in it and were not
     /// taken are closed.
-    pub(crate) fn open_parcel(&self, number: u64, read: &mut dyn FnMut(&[u8])) {
+    pub(crate) fn open_parcel(&self, number: u64, read: &mut ReadReply<'_>) {
         let Some(parcels) = &self.link.parcels else { return };
         parcels.open(number, &mut |contents| {
             if contents.number == number {
                 match contents.buffer {
-                    None => read(contents.bytes),
-                    Some(id) => read(self.find(id).as_ref().map_or(&[], |buffer| buffer.bytes())),
+                    None => read(Ok(contents.bytes)),
+                    Some(id) => {
+                        let buffer = self.find(id);
+                        read(buffer.as_ref().map(|buffer| buffer.bytes()).map_err(Clone::clone));
+                    }
                 }
             }
             contents.close_rest();
@@ -251,7 +263,7 @@ impl ReplyBuffers {
 }
 
 impl Source for ReplyBuffers {
-    fn find(&self, id: u64) -> Option<Arc<Buffer>> {
+    fn find(&self, id: u64) -> Result<Arc<Buffer>, String> {
         let (buffer, heard) = self.link.find(id);
         if heard {
             self.pool.call_supervisor();
@@ -261,7 +273,7 @@ impl Source for ReplyBuffers {
         if !used.contains(&id) {
             used.push(id);
         }
-        Some(buffer)
+        Ok(buffer)
     }
 }
 

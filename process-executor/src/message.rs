@@ -1,7 +1,8 @@
 //! The few words that parent and worker exchange over their socket: how a worker begins and ends, and descriptors. Tasks and
 //! results go through shared memory.
 
-use crate::system;
+use crate::system::{self, Peeked};
+use crate::untrusted_file::UntrustedFile;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
 
@@ -75,7 +76,7 @@ impl Message {
     }
 }
 
-/// The receiving side: puts messages together.
+/// The worker's receiving side: puts messages together. It believes its parent, which started it.
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
     bytes: Vec<u8>,
@@ -94,20 +95,10 @@ pub(crate) enum Received {
 }
 
 impl Receiver {
-    /// How many messages could be received without waiting.
-    pub(crate) fn count_waiting(&self, socket: impl AsFd) -> u64 {
-        (self.bytes.len() as u64 + system::bytes_waiting(socket)) / LENGTH as u64
-    }
-
     /// The next message. `wait`: blocks until there is one, or the end.
     pub(crate) fn receive(&mut self, socket: impl AsFd, wait: bool) -> Received {
         loop {
-            if let Some(bytes) = self.bytes.first_chunk::<LENGTH>() {
-                let mut words = [0; 4];
-                for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
-                    *word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
-                }
-                self.bytes.drain(..LENGTH);
+            if let Some(words) = take_words(&mut self.bytes) {
                 return self.complete(words);
             }
             // No more than the rest of one message: descriptors belong to the bytes they came with.
@@ -132,3 +123,123 @@ impl Receiver {
         }
     }
 }
+
+/// Takes a whole message off the front.
+fn take_words(bytes: &mut Vec<u8>) -> Option<[u64; 4]> {
+    let message = bytes.first_chunk::<LENGTH>()?;
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(message.chunks_exact(8)) {
+        *word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+    }
+    bytes.drain(..LENGTH);
+    Some(words)
+}
+
+/// The parent's receiving side, which believes nobody: a worker can send any bytes, with any descriptors.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    bytes: Vec<u8>,
+    /// What came with the last of the bytes.
+    file: Option<UntrustedFile>,
+    /// Copies of what was refused and waits in the socket.
+    refused: Vec<UntrustedFile>,
+    /// Given up for a descriptor that else finds no room in this process.
+    reserve: Option<OwnedFd>,
+}
+
+/// What there was to take in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// So many bytes, with which there may be messages.
+    Some(usize),
+    /// The same, and nothing was behind them.
+    All,
+    /// Nothing for now.
+    Nothing,
+    /// The other side is gone.
+    End,
+    /// Descriptors that are too many, found no room, or are not sealed memory: all that is in the socket stays there.
+    Refused(&'static str),
+}
+
+/// So many messages are taken in at once.
+const AT_ONCE: usize = 32;
+
+impl Intake {
+    /// Takes in what has come: all of it, or up to the first bytes that have descriptors. Never waits.
+    pub(crate) fn take_in(&mut self, socket: impl AsFd) -> Taken {
+        let mut space = [0; AT_ONCE * LENGTH];
+        let peeked = match self.peek(&socket, &mut space) {
+            Ok(peeked) => peeked,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Taken::Nothing,
+            Err(_) => return Taken::End,
+        };
+        if peeked.bytes == 0 {
+            return Taken::End;
+        }
+        let known = self.file.iter().count();
+        if let Some(why) = unfit(&peeked, known) {
+            self.refused = peeked.files;
+            return Taken::Refused(why);
+        }
+        let has_files = !peeked.files.is_empty();
+        self.file = self.file.take().or(peeked.files.into_iter().next());
+        if system::discard(&socket, peeked.bytes).is_err() {
+            return Taken::End;
+        }
+        self.bytes.extend_from_slice(&space[..peeked.bytes]);
+        if has_files || peeked.bytes == space.len() { Taken::Some(peeked.bytes) } else { Taken::All }
+    }
+
+    fn peek(&mut self, socket: impl AsFd, bytes: &mut [u8]) -> io::Result<Peeked> {
+        let peeked = system::peek(&socket, bytes)?;
+        if peeked.has_more && peeked.files.is_empty() && self.reserve.take().is_some() {
+            return system::peek(socket, bytes);
+        }
+        if self.reserve.is_none() {
+            // Another of the same socket: no close of it is the last.
+            self.reserve = rustix::io::fcntl_dupfd_cloexec(socket, FIRST_DESCRIPTOR).ok();
+        }
+        Ok(peeked)
+    }
+
+    /// Takes nothing in any more. Returns copies of what was refused.
+    pub(crate) fn close(&mut self) -> Vec<UntrustedFile> {
+        self.reserve = None;
+        std::mem::take(&mut self.refused)
+    }
+
+    /// The next whole message, and the descriptor that came with it.
+    pub(crate) fn next(&mut self) -> Option<Result<(Message, Option<UntrustedFile>), NoMessage>> {
+        let words = take_words(&mut self.bytes)?;
+        // Descriptors end what is taken in at once.
+        let file = if self.bytes.is_empty() { self.file.take() } else { None };
+        let message = Message::from_words(words);
+        Some(
+            message
+                .filter(|message| message.descriptors() >= file.iter().count())
+                .map(|message| (message, file))
+                .ok_or(NoMessage),
+        )
+    }
+}
+
+/// What is wrong with descriptors that come after so many others, if anything is.
+fn unfit(peeked: &Peeked, known: usize) -> Option<&'static str> {
+    if peeked.files.is_empty() && peeked.has_more {
+        Some("for which there is no descriptor left; raise the limit on open files")
+    } else if peeked.has_more || known + peeked.files.len() > 1 {
+        Some("with more descriptors than it should")
+    } else if !peeked.files.iter().all(system::is_sealed) {
+        Some("that is not sealed against change")
+    } else {
+        None
+    }
+}
+
+/// What came is no message, or a descriptor came with one that has none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoMessage;
+
+/// Standard input, output and error are nobody's to take.
+const FIRST_DESCRIPTOR: i32 = 3;

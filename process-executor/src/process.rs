@@ -13,7 +13,7 @@ use crate::settings::{Settings, TransportKind, WorkerOutput};
 use crate::system::{self, ChildState, Credentials};
 use crate::worker_settings::WorkerSettings;
 use executor_core::remote::Initializer;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use std::ffi::OsString;
@@ -198,8 +198,8 @@ impl Process {
     }
 
     /// Readable once the process has ended.
-    pub(crate) fn end(&self) -> Option<&OwnedFd> {
-        self.end.as_ref()
+    pub(crate) fn end(&self) -> Option<BorrowedFd<'_>> {
+        self.end.as_ref().map(AsFd::as_fd)
     }
 
     /// Signals the process and what belongs to its group; the process itself once, also if it has left the group.

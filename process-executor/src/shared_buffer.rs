@@ -171,9 +171,13 @@ impl<'de> Deserialize<'de> for SharedBuffer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Written::deserialize(deserializer)? {
             Written::Number { id, length } => {
-                carrier::find(id).filter(|buffer| buffer.length() == length).map(Self).ok_or_else(|| {
-                    D::Error::custom("the memory of a SharedBuffer did not arrive; are there enough descriptors?")
-                })
+                let buffer = carrier::find(id).map_err(|reason| {
+                    D::Error::custom(format_args!("the memory of a SharedBuffer is not there: {reason}"))
+                })?;
+                if buffer.length() != length {
+                    return Err(D::Error::custom("the memory of a SharedBuffer is not as long as it was"));
+                }
+                Ok(Self(buffer))
             }
             Written::Bytes(bytes) => Self::from_slice(&bytes).map_err(D::Error::custom),
         }

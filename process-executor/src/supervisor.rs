@@ -19,6 +19,7 @@ use crate::pool::Pool;
 use crate::porter::Porter;
 use crate::process::{self, NotStarted, Started, Welcome};
 use crate::seat::{Seat, SeatState};
+use crate::untrusted_file;
 use crate::waking::{ARMED, Bell};
 #[cfg(any(test, fuzzing))]
 pub(crate) use deaths::Loss;
@@ -44,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The first pause after a start that came to nothing; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How soon it is looked again whether what a worker has sent is closed.
+const LOOK_AT_CLOSING: Duration = Duration::from_millis(1);
 
 pub(crate) struct Supervisor {
     pool: Arc<Pool>,
@@ -254,6 +257,9 @@ impl Supervisor {
             return Some(left);
         }
         while wanted > 0 {
+            if untrusted_file::is_closing() {
+                return Some(LOOK_AT_CLOSING);
+            }
             let free = self.workers.iter().position(Option::is_none)?;
             if let Err(error) = self.start_worker(free) {
                 return self.put_off_start(&error);

@@ -3,12 +3,13 @@
 //! Everything here is a thin cover over one or two system calls, with the choice of flags as its content: every descriptor is
 //! closed on exec, nothing has a name, nothing blocks but what says so.
 
+use crate::untrusted_file::UntrustedFile;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use rustix::thread::futex;
@@ -45,14 +46,6 @@ pub(crate) fn fill_holes(file: impl AsFd, bytes: Range<usize>) -> io::Result<()>
     Ok(())
 }
 
-/// Whether all of a file's memory is there. A few bytes are enough to make a file of any length with nothing in it, which
-/// costs memory only whoever reads it.
-pub(crate) fn has_holes(file: impl AsFd, length: u64) -> bool {
-    const BLOCK: u64 = 512;
-    let blocks = rustix::fs::fstat(file).map_or(0, |stat| u64::try_from(stat.st_blocks).unwrap_or(0));
-    blocks.saturating_mul(BLOCK) < length
-}
-
 /// Writes all bytes from `start` on.
 pub(crate) fn write_all(file: impl AsFd, mut start: usize, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
@@ -64,6 +57,12 @@ pub(crate) fn write_all(file: impl AsFd, mut start: usize, mut bytes: &[u8]) -> 
     Ok(())
 }
 
+/// Bytes of memory that the machine has.
+pub(crate) fn physical_memory() -> u64 {
+    let memory = rustix::system::sysinfo();
+    (memory.totalram as u64).saturating_mul(memory.mem_unit.into())
+}
+
 /// Seals memory against all change, for ever, also of its length. No writable mapping of it may exist.
 pub(crate) fn seal_for_reading(file: impl AsFd) -> io::Result<()> {
     // The kernel gives up if it finds pages in use for a moment, by its own housekeeping; the moment passes.
@@ -73,8 +72,7 @@ pub(crate) fn seal_for_reading(file: impl AsFd) -> io::Result<()> {
             sealed => return Ok(sealed?),
         }
     }
-    // No new way to write is left, and the only one there was is gone: as good, where the maker is trusted.
-    Ok(rustix::fs::fcntl_add_seals(file, SealFlags::FUTURE_WRITE | LENGTH | SealFlags::SEAL)?)
+    Err(Errno::BUSY.into())
 }
 
 /// Seals against another length.
@@ -82,28 +80,38 @@ const LENGTH: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
 
 const SEAL_TRIES: u32 = 8;
 
-/// How far memory from another process can be relied upon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sealed {
-    /// It has that length, and can never change.
-    Wholly,
-    /// It has that length, but a way to write to it may be left.
-    Length,
-    /// It may shrink under its readers, or is not as long as was said.
-    No,
+/// Whether a descriptor is memory that can never change, whoever made it.
+///
+/// It may be anything that a descriptor can be, of which some block whoever looks at them. This question does not: the kernel
+/// answers it from its own memory, and says no of all that is not memory.
+pub(crate) fn is_sealed(file: impl AsFd) -> bool {
+    rustix::fs::fcntl_get_seals(file).is_ok_and(|seals| seals.contains(LENGTH | SealFlags::WRITE))
 }
 
-/// Looks at the seals of memory that is said to be so long.
-pub(crate) fn seals_of(file: impl AsFd, length: u64) -> Sealed {
-    let seals = rustix::fs::fcntl_get_seals(&file).unwrap_or(SealFlags::empty());
-    let is_long = rustix::fs::fstat(file).is_ok_and(|stat| u64::try_from(stat.st_size) == Ok(length));
-    if !is_long || !seals.contains(LENGTH) {
-        Sealed::No
-    } else if seals.contains(SealFlags::WRITE) {
-        Sealed::Wholly
-    } else {
-        Sealed::Length
+/// Checks memory that another process made and says to be so long: it can never change, and all of it is there.
+pub(crate) fn check_sealed(file: impl AsFd, length: u64) -> Result<(), Unfit> {
+    const BLOCK: u64 = 512;
+    if !is_sealed(&file) {
+        return Err(Unfit::Unsealed);
     }
+    let stat = rustix::fs::fstat(file).map_err(|_| Unfit::Unsealed)?;
+    if u64::try_from(stat.st_size) != Ok(length) {
+        return Err(Unfit::OtherLength);
+    }
+    // A few bytes are enough to make a file of any length with nothing in it, which costs memory only whoever reads it.
+    let there = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK);
+    if there < length { Err(Unfit::Missing) } else { Ok(()) }
+}
+
+/// What is wrong with memory that another process made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error("memory that is not sealed against change")]
+    Unsealed,
+    #[error("memory that is not as long as was said")]
+    OtherLength,
+    #[error("memory that is not there")]
+    Missing,
 }
 
 /// Two connected ends.
@@ -138,7 +146,8 @@ pub(crate) fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_
     Ok(sent)
 }
 
-/// Receives bytes, and the descriptors that came along. 0 bytes: the other end is gone. `wait`: blocks until something comes.
+/// Receives bytes, and the descriptors that came along, from a process that is trusted. 0 bytes: the other end is gone. `wait`:
+/// blocks until something comes.
 ///
 /// It waits in `recvmsg` itself, which keeps to the socket it was given; `poll` asks for the number again, which may be
 /// another file's by then.
@@ -159,6 +168,55 @@ pub(crate) fn receive(
         }
     }
     Ok(received.bytes)
+}
+
+/// What `peek` finds.
+pub(crate) struct Peeked {
+    /// 0: the other end is gone.
+    pub(crate) bytes: usize,
+    pub(crate) files: Vec<UntrustedFile>,
+    /// There are more descriptors than those.
+    pub(crate) has_more: bool,
+}
+
+/// Copies the first bytes that wait in a socket, up to and with the first ones that have descriptors, and one or two of those;
+/// leaves all of them there.
+///
+/// As long as they wait in the socket, nothing that is done with these copies closes a file for good, nor does the kernel with
+/// those that found no room in this process. What it does not hand over when it takes a message out of a socket, it closes at
+/// once, in the thread that receives, which may block there.
+pub(crate) fn peek(socket: impl AsFd, bytes: &mut [u8]) -> io::Result<Peeked> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT | RecvFlags::PEEK;
+    let peeked =
+        retry_on_intr(|| rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(&mut *bytes)], &mut ancillary, flags))?;
+    let mut files = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            files.extend(received.map(UntrustedFile::new));
+        }
+    }
+    Ok(Peeked { bytes: peeked.bytes, files, has_more: peeked.flags.contains(ReturnFlags::CTRUNC) })
+}
+
+/// Takes so many bytes out of a socket, which `peek` has found there. Descriptors that wait with them go: the caller has copies.
+pub(crate) fn discard(socket: impl AsFd, mut count: usize) -> io::Result<()> {
+    let mut bytes = [0; 1024];
+    while count > 0 {
+        let most = count.min(bytes.len());
+        match retry_on_intr(|| rustix::net::recv(&socket, &mut bytes[..most], RecvFlags::DONTWAIT))?.0 {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            taken => count -= taken,
+        }
+    }
+    Ok(())
+}
+
+/// Takes all that waits out of a socket to which nobody can send any more. Blocks where the last close of a descriptor does
+/// that waits there.
+pub(crate) fn empty(socket: impl AsFd) {
+    while discard(&socket, 1).is_ok() {}
 }
 
 /// Has a socket wait no longer than that for something to receive.

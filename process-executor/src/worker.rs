@@ -99,7 +99,7 @@ fn settle_signals() {
 }
 
 fn read_settings(file: OwnedFd, length: u64) -> io::Result<WorkerSettings> {
-    let buffer = crate::buffer::Buffer::receive_from_parent(0, file, length)?;
+    let buffer = crate::buffer::Buffer::receive(0, file, length)?;
     postcard::from_bytes(buffer.bytes()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 

@@ -95,13 +95,25 @@ unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, caus
     let before = chunk.buffers.outcomes.len();
     chunk.elapsed = chunk.elapsed.saturating_add(reply.elapsed);
     chunk.take_in(reply, &info);
-    let mut over = chunk.buffers.outcomes.len() - before;
-    let stuck = over == 0 && matches!(cause, Cause::Replied);
-    if chunk.buffers.outcomes.len() < chunk.count && (stuck || !matches!(cause, Cause::Replied | Cause::Retry)) {
+    let come = chunk.buffers.outcomes.len() - before;
+    let stuck = come == 0 && matches!(cause, Cause::Replied);
+    let cause = if stuck {
+        frame::read_refusal(reply.bytes).map_or(cause, |(phase, text)| Cause::Codec(phase, text))
+    } else {
+        cause
+    };
+    // One item was running; or these are over, and the reply with their outcomes could not be read.
+    let lost = match &cause {
+        Cause::Replied if !stuck => 0,
+        Cause::Retry => 0,
+        Cause::Codec(..) => reply.items.saturating_sub(come).max(1),
+        _ => 1,
+    };
+    for _ in 0..lost.min(chunk.count - chunk.buffers.outcomes.len()) {
         let item = info.for_input(chunk.first + chunk.buffers.outcomes.len() as u64);
-        chunk.buffers.outcomes.push_error(cause.into_error(item));
-        over += 1;
+        chunk.buffers.outcomes.push_error(cause.clone().into_error(item));
     }
+    let over = chunk.buffers.outcomes.len() - before;
     if chunk.buffers.outcomes.len() < chunk.count {
         return Some((cell, over));
     }

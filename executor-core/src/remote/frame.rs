@@ -178,6 +178,16 @@ fn push_record<T: Serialize>(kind: Kind, record: &T, out: &mut Output<'_>) {
     let _ = codec::encode(record, out);
 }
 
+/// What the transport said in place of a reply, if it did.
+pub(super) fn read_refusal(bytes: &[u8]) -> Option<(CodecPhase, String)> {
+    let (&kind, bytes) = bytes.split_first()?;
+    if Kind::from_number(kind) != Some(Kind::Codec) {
+        return None;
+    }
+    let (phase, text) = codec::decode::<(u8, String)>(bytes).ok()?;
+    Some((CodecPhase::from_number(phase), text))
+}
+
 /// An outcome, as the parent reads it.
 pub(super) fn read_outcome<R: DeserializeOwned + 'static>(
     bytes: &[u8],

@@ -142,7 +142,7 @@ impl Socket {
             Some(reply) => reply.find(id),
             None => self.link.find(id).0,
         };
-        if let Some(buffer) = found {
+        if let Ok(buffer) = found {
             let bytes = buffer.bytes();
             assert_eq!(bytes.len() as u64, buffer.length());
             assert!(bytes.len() < IMMENSE, "nobody has so much memory");

@@ -191,7 +191,7 @@ impl Worker {
     fn take_in_buffers(&mut self) {
         while let Received::Message(message, files) = self.receiver.receive(&self.socket, false) {
             if let (Message::Buffer { id, length }, Some(file)) = (message, files.into_iter().next()) {
-                let buffer = Buffer::receive_from_parent(id, file, length).expect("the parent's own memory");
+                let buffer = Buffer::receive(id, file, length).expect("the parent's own memory");
                 self.buffers.insert(id, buffer);
             } else if let Message::Forget { id } = message {
                 self.buffers.remove(&id);

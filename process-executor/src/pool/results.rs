@@ -8,10 +8,10 @@ use crate::dispatch::{Dispatch, LOOSE, Wakes};
 use crate::entry::{Entry, Parts, Payload};
 use crate::link::ReplyBuffers;
 use crate::waking::{ARMED, Bell, LISTENED, QUIET};
-use executor_core::Stats;
 use executor_core::assist::{self, Assistant};
 use executor_core::remote::{Cause, Remains, Reply, Rest, skip_items};
 use executor_core::task::Task;
+use executor_core::{CodecPhase, Stats};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -287,20 +287,27 @@ fn finish_with(pool: &Arc<Pool>, beside: Beside, task: Task, reply: Reply<'_>, c
     let reply = Reply { attached: beside.attached, ..reply };
     let mut held = Some((task, cause));
     let mut rest = None;
-    let mut finish = |bytes: &[u8]| {
-        if let Some((task, cause)) = held.take() {
-            rest = carrier::unpacking(&source, || task.finish(Reply { bytes, ..reply }, cause));
-        }
+    let mut finish = |bytes: Result<&[u8], String>| {
+        let Some((task, cause)) = held.take() else { return };
+        let (bytes, cause) = match (bytes, cause) {
+            (Ok(bytes), cause) => (bytes, cause),
+            (Err(reason), Cause::Replied) => {
+                let text = format!("the memory with the result is not there: {reason}");
+                (&[][..], Cause::Codec(CodecPhase::DecodeResult, text))
+            }
+            // It is over for another reason.
+            (Err(_), cause) => (&[][..], cause),
+        };
+        rest = carrier::unpacking(&source, || task.finish(Reply { bytes, ..reply }, cause));
     };
     if let Some(number) = beside.message {
         replies.open_parcel(number, &mut finish);
-        // It did not come.
-        finish(&[]);
+        finish(Err("its message could not be taken in; are there enough descriptors?".to_owned()));
     } else if let Some(id) = beside.buffer {
         let buffer = source.find(id);
-        finish(buffer.as_ref().map_or(&[], |buffer| buffer.bytes()));
+        finish(buffer.as_ref().map(|buffer| buffer.bytes()).map_err(Clone::clone));
     } else {
-        finish(reply.bytes);
+        finish(Ok(reply.bytes));
     }
     rest
 }

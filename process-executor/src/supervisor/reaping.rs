@@ -5,7 +5,7 @@ use super::{END, Supervisor, UNREAPED};
 use crate::process::{Process, Signalled};
 use crate::watch::HEARTBEAT;
 use rustix::event::epoll;
-use rustix::fd::OwnedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Unreaped {
 
 impl Supervisor {
     /// From now on, what a worker says and its end are events.
-    pub(super) fn listen_to(&self, index: usize, process: &Process, socket: &OwnedFd) -> std::io::Result<()> {
+    pub(super) fn listen_to(&self, index: usize, process: &Process, socket: BorrowedFd<'_>) -> std::io::Result<()> {
         let events = [(socket, index as u64)].into_iter().chain(process.end().map(|end| (end, index as u64 | END)));
         for (file, data) in events {
             epoll::add(&self.epoll, file, epoll::EventData::new_u64(data), epoll::EventFlags::IN)?;
@@ -51,7 +51,7 @@ impl Supervisor {
         Ok(())
     }
 
-    pub(super) fn listen_no_more(&self, process: &Process, socket: &OwnedFd) {
+    pub(super) fn listen_no_more(&self, process: &Process, socket: BorrowedFd<'_>) {
         for file in process.end().into_iter().chain([socket]) {
             let _ = epoll::delete(&self.epoll, file);
         }

@@ -25,7 +25,8 @@ pub(super) struct Connection {
     identity: Option<(u64, u64)>,
     parent: Option<Pid>,
     retiring: AtomicBool,
-    buffers: Mutex<HashMap<u64, Arc<Buffer>>>,
+    /// Memory of the parent's, or why it could not be taken in.
+    buffers: Mutex<HashMap<u64, Result<Arc<Buffer>, String>>>,
     arrived: Condvar,
 }
 
@@ -77,16 +78,17 @@ impl Connection {
     }
 
     fn take_in(&self, id: u64, length: u64, files: Vec<OwnedFd>) {
-        let file = files.into_iter().next();
-        let buffer = file.and_then(|file| Buffer::receive_from_parent(id, file, length).ok());
-        // One that could not be taken in is there, but empty: whoever needs it finds out, instead of waiting.
-        let Some(buffer) = buffer.or_else(|| Buffer::build(0, |_| {}).ok()) else { end_group() };
-        self.buffers.lock().insert(id, Arc::new(buffer));
+        let no_room = || io::Error::other("no room for its descriptor; raise the limit on open files");
+        let file = files.into_iter().next().ok_or_else(no_room);
+        let buffer = file.and_then(|file| Buffer::receive(id, file, length));
+        // Whoever needs one that could not be taken in finds out, instead of waiting.
+        let buffer = buffer.map(Arc::new).map_err(|error| error.to_string());
+        self.buffers.lock().insert(id, buffer);
         self.arrived.notify_all();
     }
 
     /// The buffer of that number: it was sent before the task that needs it, or is on its way.
-    pub(super) fn buffer(&self, id: u64) -> Arc<Buffer> {
+    pub(super) fn buffer(&self, id: u64) -> Result<Arc<Buffer>, String> {
         let mut buffers = self.buffers.lock();
         loop {
             if let Some(buffer) = buffers.get(&id) {
@@ -130,7 +132,7 @@ impl Connection {
 }
 
 impl Source for Connection {
-    fn find(&self, id: u64) -> Option<Arc<Buffer>> {
-        Some(self.buffer(id))
+    fn find(&self, id: u64) -> Result<Arc<Buffer>, String> {
+        self.buffer(id)
     }
 }

@@ -113,12 +113,18 @@ impl Worker<'_> {
             }
             IN_BUFFER => {
                 let id = u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default());
-                buffer = self.connection.buffer(id);
+                match self.connection.buffer(id) {
+                    Ok(found) => buffer = found,
+                    Err(reason) => {
+                        self.run_input(slot, Err(&missing(&reason)), None);
+                        return;
+                    }
+                }
                 buffer.bytes()
             }
             place => block_input(self.shared, place - IN_BLOCK, length),
         };
-        self.run_input(slot, input, None);
+        self.run_input(slot, Ok(input), None);
     }
 
     /// Runs the task whose input comes as a message: decodes it while it is received, and encodes the reply while that is
@@ -159,13 +165,11 @@ impl Worker<'_> {
     /// Runs the task with the contents of a message. False: its outcomes are in the reply block, and no message is to follow.
     fn run_contents(&mut self, slot: &Slot, contents: &Contents<'_>, messages: &Messages) -> bool {
         slot.phase.store(Phase::Decoding as u32, Ordering::Relaxed);
-        let buffer;
-        let input = match contents.buffer {
-            Some(id) => {
-                buffer = self.connection.buffer(id);
-                buffer.bytes()
-            }
-            None => contents.bytes,
+        let buffer = contents.buffer.map(|id| self.connection.buffer(id).map_err(|reason| missing(&reason)));
+        let input = match &buffer {
+            Some(Ok(buffer)) => Ok(buffer.bytes()),
+            Some(Err(text)) => Err(text.as_str()),
+            None => Ok(contents.bytes),
         };
         let by_message = serializing_once(|| self.run_input(slot, input, Some((messages, contents))));
         if slot.phase.load(Ordering::Relaxed) == Phase::Decoding as u32 {
@@ -179,22 +183,29 @@ impl Worker<'_> {
         by_message
     }
 
-    /// Runs a task. Its reply is left in the slot; but that of a call whose input came as a message stays in scratch: true.
-    fn run_input(&mut self, slot: &Slot, input: &[u8], message: Option<(&Messages, &Contents<'_>)>) -> bool {
+    /// Runs a task, or says why its input is not there. Its reply is left in the slot; but that of a call whose input came as
+    /// a message stays in scratch: true.
+    fn run_input(
+        &mut self,
+        slot: &Slot,
+        input: Result<&[u8], &str>,
+        message: Option<(&Messages, &Contents<'_>)>,
+    ) -> bool {
         let running = Running::new(&self.replies, slot, message);
         let (mut memory, mut progress) = (&running, &running);
         let mut output = Output::new(&mut memory);
         let number = slot.function.load(Ordering::Relaxed);
-        match resolve(&mut self.functions, self.shared, number) {
-            Some(function) => {
+        let function = resolve(&mut self.functions, self.shared, number)
+            .ok_or("the worker does not find the function in its executable");
+        match input.and_then(|input| Ok((input, function?))) {
+            Ok((input, function)) => {
                 let timed = running.is_timed();
                 let (stop, worker) = (&slot.stop, self.name);
                 let mut job = Job { input, output, stop, timed, worker, progress: &mut progress };
                 // SAFETY: a genuine descriptor, and a function of its types, as the parent says, which is this executable.
                 unsafe { function.descriptor.run(function.code, &mut job) };
             }
-            None => {
-                let text = "the worker does not find the function in its executable";
+            Err(text) => {
                 write_codec_error(CodecPhase::DecodeArgument, text, &mut output);
                 drop(output);
             }
@@ -277,6 +288,11 @@ fn resolve(known: &mut Vec<Option<Function>>, shared: &Shared, number: u32) -> O
     }
     known[number as usize] = Some(function);
     Some(function)
+}
+
+/// What is said of an input that is not there.
+fn missing(reason: &str) -> String {
+    format!("the memory with the argument is not there: {reason}")
 }
 
 fn block_input(shared: &Shared, block: u32, length: usize) -> &[u8] {

@@ -4,7 +4,7 @@ use crate::support::{Gate, Pass, assert_works, double, outcome, quiet};
 use crate::watchdog::{step, watched};
 use executor_core::{Executor, ExecutorExt, Shutdown, TaskError, TaskOptions, TrySubmitError};
 use rustix::fd::BorrowedFd;
-use rustix::net::{SendFlags, SocketType};
+use rustix::net::{AddressFamily, SendFlags, SocketType};
 use std::time::Duration;
 
 /// What a slot says of a task that has not begun, see `layout.rs`, and the number of all that it can say.
@@ -73,21 +73,30 @@ fn a_worker_says_of_its_tasks_what_it_likes() {
 }
 
 /// The worker's end of the connection with its parent.
-fn connection() -> BorrowedFd<'static> {
+pub(crate) fn connection() -> BorrowedFd<'static> {
     let files = std::fs::read_dir("/proc/self/fd").unwrap();
     let numbers = files.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     numbers
         // SAFETY: those are open, or the call says so.
         .map(|number: i32| unsafe { BorrowedFd::borrow_raw(number) })
-        .find(|file| rustix::net::sockopt::socket_type(file) == Ok(SocketType::STREAM))
+        .find(|file| {
+            rustix::net::sockopt::socket_type(file) == Ok(SocketType::STREAM)
+                && rustix::net::sockopt::socket_domain(file) == Ok(AddressFamily::UNIX)
+        })
         .unwrap()
 }
 
-/// A message to the parent that begins with this word.
-fn message(word: u64) -> [u8; 32] {
+/// A message to the parent of these words.
+pub(crate) fn message_of(words: [u64; 4]) -> [u8; 32] {
     let mut message = [0; 32];
-    message[..8].copy_from_slice(&word.to_le_bytes());
+    for (place, word) in message.chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
     message
+}
+
+fn message(word: u64) -> [u8; 32] {
+    message_of([word, 0, 0, 0])
 }
 
 fn say(word: u64) {
@@ -107,6 +116,7 @@ fn talk(_: ()) {
 
 /// What messages begin with, see `message.rs`.
 const READY: u64 = 2;
+pub(crate) const BUFFER: u64 = 3;
 const RETIRE: u64 = 5;
 const BELL: u64 = 6;
 const NONSENSE: u64 = 99;

@@ -32,6 +32,7 @@ mod settings;
 mod unattended;
 mod unreaped;
 
+mod handovers;
 mod hostile;
 mod large;
 mod liars;

@@ -75,8 +75,10 @@ fn descriptors_program() {
         assert_eq!(outcome("a small task", small).unwrap(), 8);
         let large = pool.submit(length, Bytes::pattern(MIB)).unwrap();
         assert_codec(outcome("a large argument", large), CodecPhase::EncodeArgument);
-        let large = pool.submit(give, MIB).unwrap();
-        assert_codec(outcome("a large result", large), CodecPhase::DecodeResult);
+        // For one large result at a time there is a descriptor.
+        for _ in 0..3 {
+            assert!(outcome("a large result", pool.submit(give, MIB).unwrap()).unwrap().is_pattern());
+        }
         drop(full);
         let pid = outcome("a task", pool.submit(own_pid, ()).unwrap()).unwrap();
         assert_eq!(outcome("a large argument", pool.submit(length, Bytes::pattern(MIB)).unwrap()).unwrap(), MIB);

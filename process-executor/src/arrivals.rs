@@ -1,0 +1,151 @@
+//! Memory that one worker has handed over, from its arrival until the replies that name it have been read.
+//!
+//! Whoever reads the worker's socket only checks it; it is mapped by the thread that decodes the reply.
+
+use crate::buffer::Buffer;
+use crate::system;
+use crate::untrusted_file::UntrustedFile;
+use parking_lot::Mutex;
+use rustix::process::{Resource, getrlimit};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+/// All of it, by number.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    known: HashMap<u64, Arrival>,
+    /// How many bytes they are.
+    bytes: u64,
+    /// No more than so many, since each costs this process a descriptor.
+    most: usize,
+    /// No more bytes than that, unless it is one alone.
+    most_bytes: u64,
+    /// Why the last that did not stay was refused.
+    refusal: Option<String>,
+}
+
+#[derive(Debug)]
+struct Arrival {
+    memory: Arc<Arrived>,
+    /// In how many replies it is.
+    replies: usize,
+}
+
+/// Memory as it arrived, and as it is read.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    length: u64,
+    /// Checked; until it is mapped.
+    file: Mutex<Option<UntrustedFile>>,
+    mapped: OnceLock<Result<Arc<Buffer>, String>>,
+}
+
+impl Default for Arrivals {
+    fn default() -> Self {
+        let allowed = getrlimit(Resource::Nofile).current;
+        let most = allowed.and_then(|allowed| usize::try_from(allowed / 2).ok()).unwrap_or(usize::MAX);
+        let (known, bytes, refusal) = Default::default();
+        Self { known, bytes, most, most_bytes: system::physical_memory() / 2, refusal }
+    }
+}
+
+impl Arrivals {
+    /// Takes memory in, if there is room. The error: it is not what a worker hands over.
+    pub(crate) fn add(&mut self, id: u64, file: UntrustedFile, length: u64) -> Result<(), system::Unfit> {
+        system::check_sealed(&file, length)?;
+        if let Some(known) = self.known.get_mut(&id) {
+            known.replies += 1;
+            return Ok(());
+        }
+        let bytes = self.bytes.saturating_add(length);
+        if self.known.len() >= self.most || (bytes > self.most_bytes && self.bytes > 0) {
+            self.refusal = Some(format!(
+                "its worker has handed over {} pieces of memory that were not read yet, of {} bytes together, and may not more",
+                self.known.len(),
+                self.bytes
+            ));
+            return Ok(());
+        }
+        self.bytes = bytes;
+        self.known.insert(id, Arrival { memory: Arc::new(Arrived::new(file, length)), replies: 1 });
+        Ok(())
+    }
+
+    /// Notes why memory was refused.
+    pub(crate) fn note_refusal(&mut self, reason: String) {
+        self.refusal = Some(reason);
+    }
+
+    /// The memory of that number. The error says why it may not be there.
+    pub(crate) fn find(&self, id: u64) -> Result<Arc<Arrived>, String> {
+        match self.known.get(&id) {
+            Some(arrival) => Ok(arrival.memory.clone()),
+            None => Err(self.refusal.clone().unwrap_or_else(|| "it did not arrive".to_owned())),
+        }
+    }
+
+    /// Replies that name these have been read. Returns what is in no other, to be dropped with no lock held.
+    #[must_use]
+    pub(crate) fn release(&mut self, used: &[u64]) -> Vec<Arc<Arrived>> {
+        let mut gone = Vec::new();
+        for id in used {
+            let Some(arrival) = self.known.get_mut(id) else { continue };
+            arrival.replies -= 1;
+            if arrival.replies == 0
+                && let Some(arrival) = self.known.remove(id)
+            {
+                self.bytes -= arrival.memory.length;
+                gone.push(arrival.memory);
+            }
+        }
+        gone
+    }
+}
+
+impl Arrived {
+    fn new(file: UntrustedFile, length: u64) -> Self {
+        Self { length, file: Mutex::new(Some(file)), mapped: OnceLock::new() }
+    }
+
+    /// Returns the memory, mapped.
+    pub(crate) fn read(&self, id: u64) -> Result<Arc<Buffer>, String> {
+        let map = || {
+            let file = self.file.lock().take().and_then(UntrustedFile::into_trusted).ok_or("it is read already")?;
+            Buffer::map(id, file, self.length).map(Arc::new).map_err(|error| error.to_string())
+        };
+        self.mapped.get_or_init(map).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Arrivals;
+    use crate::buffer::Buffer;
+    use crate::system::Unfit;
+    use crate::untrusted_file::UntrustedFile;
+
+    fn add(arrivals: &mut Arrivals, id: u64, length: usize, said: u64) -> Result<(), Unfit> {
+        let made = Buffer::copy_of(&vec![7; length]).unwrap();
+        arrivals.add(id, UntrustedFile::new(made.file().try_clone().unwrap()), said)
+    }
+
+    #[test]
+    fn one_worker_may_hand_over_so_much_until_it_is_read() {
+        let mut arrivals = Arrivals { most: 3, most_bytes: 10_000, ..Arrivals::default() };
+        // One alone may be larger.
+        assert_eq!(add(&mut arrivals, 1, 10_001, 10_001), Ok(()));
+        assert_eq!(add(&mut arrivals, 2, 1, 1), Ok(()));
+        let refused = arrivals.find(2).unwrap_err();
+        assert!(refused.contains("1 pieces") && refused.contains("10001 bytes"), "{refused}");
+        assert_eq!(arrivals.find(1).unwrap().read(1).unwrap().bytes(), [7; 10_001]);
+        // In two replies.
+        assert_eq!(add(&mut arrivals, 1, 10_001, 10_001), Ok(()));
+        assert!(arrivals.release(&[1]).is_empty());
+        assert_eq!(arrivals.release(&[1, 2, 3]).len(), 1);
+        for id in 1..5 {
+            assert_eq!(add(&mut arrivals, id, 1, 1), Ok(()));
+        }
+        assert!(arrivals.find(3).is_ok() && arrivals.find(4).is_err());
+        assert_eq!(add(&mut arrivals, 5, 1, 2), Err(Unfit::OtherLength));
+    }
+}
