@@ -34,7 +34,7 @@ pub(crate) fn wait_until_stopped(pid: u32) {
 }
 
 /// Whether all threads of a process have been stopped by a signal.
-fn is_stopped(pid: u32) -> bool {
+pub(crate) fn is_stopped(pid: u32) -> bool {
     all_threads_are(pid, "T")
 }
 
