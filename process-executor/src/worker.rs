@@ -1,8 +1,8 @@
 //! The worker process: takes tasks from the shared memory, one after the other, and leaves their replies there.
 //!
 //! ```text
-//!  main thread: waits for the next, and ends the process with it
-//!  worker thread: settings ─► initializer ─► Ready ─► slot, slot, slot ... ─► Retire
+//!  main thread: settings ─► waits for the next, and ends the process with it
+//!  worker thread, called as the worker is: initializer ─► Ready ─► slot, slot, slot ... ─► Retire
 //!  connection thread: buffers, Retire; the end of the connection is the end of the process group
 //! ```
 //! User code runs on the worker thread alone, unless it starts threads of its own.
@@ -40,7 +40,11 @@ pub(crate) fn become_worker() -> ! {
     // One that is stopped (SIGSTOP) when its parent dies would never hear of the end of the connection. It is told on behalf of
     // this thread, which lives as long as the process, when the one that started it ends.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::CONT));
-    let thread = std::thread::Builder::new().name("worker".to_owned()).stack_size(STACK).spawn(work);
+    let thread = Welcome::receive().and_then(|welcome| {
+        // For a program, too, the thread on which its tasks run has the worker's name: its panics are printed with it.
+        let builder = std::thread::Builder::new().name(welcome.settings.name.clone()).stack_size(STACK);
+        builder.spawn(move || work(welcome))
+    });
     let code = match thread.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => 0,
         _ => COULD_NOT_BEGIN,
@@ -50,24 +54,38 @@ pub(crate) fn become_worker() -> ! {
     unsafe { libc::_exit(code) }
 }
 
-fn work() -> io::Result<()> {
-    system::close_inherited();
-    let socket = take_socket()?;
-    settle_signals();
-    let mut receiver = Receiver::default();
-    let Received::Message(Message::Welcome { settings }, files) = receiver.receive(&socket, true) else {
-        return Err(io::ErrorKind::InvalidData.into());
-    };
-    let mut files = files.into_iter();
-    let mut next = || files.next().ok_or(io::ErrorKind::InvalidData);
-    let (memory, settings_file) = (next()?, next()?);
-    let messages = match (next(), next()) {
-        (Ok(inputs), Ok(replies)) => Some(Messages::new(&inputs, &replies)?),
-        _ => None,
-    };
+/// What a worker has once its parent has listed it.
+struct Welcome {
+    socket: OwnedFd,
+    receiver: Receiver,
+    settings: WorkerSettings,
+    memory: OwnedFd,
+    /// The ends of the other transport, if there is one: inputs, replies.
+    messages: Option<(OwnedFd, OwnedFd)>,
+}
+
+impl Welcome {
+    fn receive() -> io::Result<Self> {
+        system::close_inherited();
+        let socket = take_socket()?;
+        settle_signals();
+        let mut receiver = Receiver::default();
+        let Received::Message(Message::Welcome { settings }, files) = receiver.receive(&socket, true) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let mut files = files.into_iter();
+        let mut next = || files.next().ok_or(io::ErrorKind::InvalidData);
+        let (memory, settings_file) = (next()?, next()?);
+        let messages = next().ok().zip(next().ok());
+        Ok(Self { socket, receiver, settings: read_settings(settings_file, settings)?, memory, messages })
+    }
+}
+
+fn work(welcome: Welcome) -> io::Result<()> {
+    let Welcome { socket, receiver, settings, memory, messages } = welcome;
+    let messages = messages.map(|(inputs, replies)| Messages::new(&inputs, &replies)).transpose()?;
     let shared = Shared::new(Mapping::new(memory, SIZE, Access::ReadWrite)?).ok_or(io::ErrorKind::InvalidData)?;
     let shared = Arc::new(shared);
-    let settings = read_settings(settings_file, settings)?;
     let connection = Connection::start(socket, receiver, shared.clone())?;
     if let Err(text) = prepare(&settings, &shared, &connection) {
         let length = reply::write_first_block(&shared, text.as_bytes());
@@ -109,9 +127,12 @@ fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) 
     if image.identity() != settings.image {
         return Err("the worker runs another executable than its parent; a wrapper or loader started it?".to_owned());
     }
-    let _ = rustix::thread::set_name(&name_of_thread(&settings.name));
+    let name = name_of_thread(&settings.name);
+    if let Ok(name) = std::ffi::CString::new(name) {
+        let _ = rustix::thread::set_name(&name);
+    }
     // The process is called as its main thread is, which else has the name of the link by which it was started.
-    write_to("/proc/self/comm", &settings.name);
+    write_to("/proc/self/comm", name);
     yield_memory_to_the_parent();
     if settings.nice != 0 {
         rustix::process::nice(settings.nice).map_err(|error| format!("nice({}) failed: {error}", settings.nice))?;
@@ -150,10 +171,10 @@ fn write_to(file: &str, text: &str) {
     let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
 }
 
-/// The kernel keeps 15 bytes of a thread's name.
-fn name_of_thread(name: &str) -> std::ffi::CString {
+/// Returns what the kernel keeps of a thread's name: 15 bytes, and no part of a character.
+fn name_of_thread(name: &str) -> &str {
     let end = (0..=name.len().min(15)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
-    std::ffi::CString::new(&name[..end]).unwrap_or_default()
+    &name[..end]
 }
 
 /// Ends this process and the group that it was made the leader of, without a word: whoever could listen is gone. Another
