@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use concurrent_futures::{Executor, SerialExecutor, ThreadPoolBuilder, ThreadPoolExecutor};
+use concurrent_futures::{Executor, ExecutorExt, SerialExecutor, ThreadPoolBuilder, ThreadPoolExecutor};
 use executor_conformance::{Config, Subject, Traits, contract_gaps, run_all};
 use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor, TransportKind};
 
@@ -144,6 +144,25 @@ fn processes_short_lived() {
 fn processes_ipc_channel() {
     let factory = |config: &Config| process_pool(config, 3, |builder| builder.transport(TransportKind::IpcChannel));
     check(&Subject { name: "processes, ipc-channel", factory, traits: PROCESSES });
+}
+
+/// What prepares threads prepares processes: one bound, whatever the error is.
+#[test]
+fn an_initializer_fits_both_pools() {
+    fn fits<E: Into<Box<dyn Error + Send + Sync>> + 'static>(initializer: fn() -> Result<(), E>, works: bool) {
+        let threads = ThreadPoolExecutor::builder().workers(1).initializer(initializer).build().unwrap();
+        let processes = ProcessPoolExecutor::builder().workers(1).initializer(initializer).build().unwrap();
+        let pools: [&dyn Executor; 2] = [&threads, &processes];
+        for pool in pools {
+            let outcome = pool.submit(|number: u32| number, 7).map(|future| future.result().is_ok());
+            assert_eq!(outcome.unwrap_or(false), works);
+        }
+    }
+    fits(|| Ok::<(), std::convert::Infallible>(()), true);
+    fits(|| Err("a text".to_owned()), false);
+    fits(|| Err("a text"), false);
+    fits(|| Err(std::io::Error::other("an error")), false);
+    fits(|| Err(Box::<dyn Error + Send + Sync>::from("a boxed error")), false);
 }
 
 /// Each behaviour of the contract has a case, or a written reason why not.

@@ -9,7 +9,7 @@
 use crate::chunk::{Buffers, Chunk, Done, Single};
 use crate::chunk_size::ChunkSize;
 use crate::completion::CompletionSet;
-use crate::deadline::{deadline_after, has_passed};
+use crate::deadline::deadline_after;
 use crate::error::{Expired, TaskError};
 use crate::executor::{Admission, Executor, Portable, Rejected, Rejection};
 use crate::future::Future;
@@ -421,7 +421,8 @@ where
     }
 
     fn has_expired(&self) -> bool {
-        self.limit.as_ref().is_some_and(|limit| has_passed(limit.deadline))
+        let deadline = self.limit.as_ref().and_then(|limit| limit.deadline);
+        deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// The time is up: says so, once, and ends.

@@ -4,10 +4,9 @@ use crate::executor::ProcessPoolExecutor;
 use crate::settings::{Settings, TransportKind, WorkerOutput};
 use executor_core::remote::Initializer;
 use executor_core::{BuildError, Portable, WorkerCount};
+use std::error::Error;
 use std::ffi::OsString;
-use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -46,14 +45,10 @@ pub struct ProcessPoolBuilder {
     stop_grace: Duration,
     start_timeout: Duration,
     worker_name_prefix: Option<String>,
-    restart_intensity: (usize, Duration),
 }
 
 /// How long a stopped task may take to end on SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(3);
-/// How many starts may fail within which time. As systemd has it: enough for what passes within a moment, and with the
-/// pauses between starts a program that never works is told so after a sixth of a second.
-const RESTART_INTENSITY: (usize, Duration) = (5, Duration::from_secs(10));
 /// How long a worker may take to be ready, its initializer included.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -77,7 +72,6 @@ impl ProcessPoolBuilder {
             stop_grace: STOP_GRACE,
             start_timeout: START_TIMEOUT,
             worker_name_prefix: None,
-            restart_intensity: RESTART_INTENSITY,
         }
     }
 
@@ -115,7 +109,10 @@ impl ProcessPoolBuilder {
     /// assert_eq!(square.result()?, Some(81));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn initializer<E: Display + 'static>(mut self, initializer: fn() -> Result<(), E>) -> Self {
+    pub fn initializer<E>(mut self, initializer: fn() -> Result<(), E>) -> Self
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
         self.initializer = Some(Ok(Initializer::new(initializer)));
         self
     }
@@ -132,11 +129,10 @@ impl ProcessPoolBuilder {
     /// # drop(pool);
     /// # Ok::<(), executor_core::BuildError>(())
     /// ```
-    pub fn initializer_with<A: Portable, E: Display + 'static>(
-        mut self,
-        initializer: fn(A) -> Result<(), E>,
-        args: A,
-    ) -> Self {
+    pub fn initializer_with<A: Portable, E>(mut self, initializer: fn(A) -> Result<(), E>, args: A) -> Self
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
         self.initializer = Some(Initializer::with(initializer, &args));
         self
     }
@@ -341,8 +337,8 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// Workers are called `<prefix>_<n>`, n from 0, by `ps` and as a thread's name. Default: `ProcessPoolExecutor-<k>`, k
-    /// counting the pools.
+    /// Workers are called `<prefix>_<n>`, n from 0: by `ps`, in messages of panics, and as the thread on which tasks run, of
+    /// whose name the system keeps 15 bytes. Default: `ProcessPoolExecutor-<k>`, k counting the pools.
     ///
     /// ```
     /// # use process_executor::ProcessPoolExecutor;
@@ -352,29 +348,6 @@ impl ProcessPoolBuilder {
     /// ```
     pub fn worker_name_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.worker_name_prefix = Some(prefix.into());
-        self
-    }
-
-    /// How many workers may end before they are ready, within which time (not counting what the starts themselves take), while no
-    /// other worker is ready. Then the pool is broken for so long: queued tasks end with
-    /// [`TaskError::Broken`](executor_core::TaskError::Broken), submits are refused with
-    /// [`SubmitError::Broken`](executor_core::SubmitError::Broken), both saying how the workers ended. The first task that is
-    /// submitted after that time is tried as if nothing had happened.
-    ///
-    /// Between starts that fail there are pauses from 10 ms to a second. Workers that somebody else kills (SIGKILL) do not count:
-    /// they are started again, and the tasks that wait for them end if that goes on for longer than this time. What the
-    /// system refuses for good, such as a folder or an executable that is not there, breaks the pool at once, for the same time.
-    /// Default: 5 within 10 seconds.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// # use std::time::Duration;
-    /// let pool = ProcessPoolExecutor::builder().restart_intensity(3, Duration::from_secs(60)).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
-    pub fn restart_intensity(mut self, starts: usize, within: Duration) -> Self {
-        self.restart_intensity = (starts, within);
         self
     }
 
@@ -397,10 +370,12 @@ impl ProcessPoolBuilder {
 
     /// The settings, checked, and how many processors there are for the workers.
     pub(crate) fn settings(self) -> Result<(Settings, usize), BuildError> {
-        self.check_numbers()?;
-        check_environment(&self.environment)?;
-        if let Some(folder) = &self.current_dir {
-            check_folder(folder)?;
+        let zero = |what: &str| Err(BuildError::invalid(what, "0", "a number from 1 up"));
+        if self.queue_capacity == Some(0) {
+            return zero("queue_capacity");
+        }
+        if self.max_tasks_per_child == Some(0) {
+            return zero("max_tasks_per_child");
         }
         let prefix = self.worker_name_prefix.unwrap_or_else(default_prefix);
         if prefix.contains('\0') {
@@ -409,10 +384,11 @@ impl ProcessPoolBuilder {
         let initializer = self.initializer.transpose().map_err(|text| {
             BuildError::unavailable("the initializer's argument cannot be carried to a worker", text)
         })?;
-        let budget = WorkerCount::from_environment()?.resolve()?;
-        let workers = match self.workers {
-            Some(count) => count.resolve()?,
-            None => budget,
+        let budget = WorkerCount::from_environment().and_then(WorkerCount::resolve);
+        let (workers, budget) = match self.workers {
+            // The variable then says no more than what the workers are to share, so a bad one is as good as none.
+            Some(count) => (count.resolve()?, budget.or_else(|_| WorkerCount::Percent(100).resolve())?),
+            None => budget.map(|budget| (budget, budget))?,
         };
         let settings = Settings {
             workers,
@@ -432,59 +408,8 @@ impl ProcessPoolBuilder {
             stop_grace: self.stop_grace,
             start_timeout: self.start_timeout,
             worker_name_prefix: prefix,
-            restart_intensity: self.restart_intensity,
         };
         Ok((settings, budget))
-    }
-
-    /// Limits of nothing, with which no task could ever run, and priorities that there are not.
-    fn check_numbers(&self) -> Result<(), BuildError> {
-        const FROM_ONE: &str = "a number from 1 up";
-        const TIME: &str = "a time longer than nothing";
-        let zeros = [
-            ("queue_capacity", self.queue_capacity == Some(0), FROM_ONE),
-            ("max_tasks_per_child", self.max_tasks_per_child == Some(0), FROM_ONE),
-            ("soft_memory_limit", self.soft_memory_limit == Some(0), FROM_ONE),
-            ("hard_memory_limit", self.hard_memory_limit == Some(0), FROM_ONE),
-            ("restart_intensity", self.restart_intensity.0 == 0, FROM_ONE),
-            ("restart_intensity", self.restart_intensity.1.is_zero(), TIME),
-            ("start_timeout", self.start_timeout.is_zero(), TIME),
-        ];
-        if let Some((what, _, expected)) = zeros.into_iter().find(|(_, is_zero, _)| *is_zero) {
-            return Err(BuildError::invalid(what, "0", expected));
-        }
-        if !NICE.contains(&self.nice) {
-            return Err(BuildError::invalid("nice", self.nice.to_string(), "a number from -39 to 39"));
-        }
-        Ok(())
-    }
-}
-
-/// Nice values are from -20 to 19.
-const NICE: RangeInclusive<i32> = -39..=39;
-
-/// Variables that no process can be given.
-fn check_environment(variables: &[(OsString, OsString)]) -> Result<(), BuildError> {
-    let has = |text: &OsString, byte: u8| text.as_encoded_bytes().contains(&byte);
-    for (name, value) in variables {
-        if name.is_empty() || has(name, b'=') || has(name, 0) {
-            let expected = "names of at least one character, without \"=\" and NUL";
-            return Err(BuildError::invalid("env", format!("{name:?}"), expected));
-        }
-        if has(value, 0) {
-            let found = format!("{value:?} as the value of {name:?}");
-            return Err(BuildError::invalid("env", found, "values without NUL characters"));
-        }
-    }
-    Ok(())
-}
-
-/// A folder in which no process can begin.
-fn check_folder(folder: &Path) -> Result<(), BuildError> {
-    match std::fs::metadata(folder) {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(BuildError::invalid("current_dir", format!("{folder:?}, which is no folder"), "a folder")),
-        Err(error) => Err(BuildError::invalid("current_dir", format!("{folder:?}: {error}"), "a folder that is there")),
     }
 }
 

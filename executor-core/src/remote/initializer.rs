@@ -5,6 +5,7 @@ use crate::executor::Portable;
 use crate::info::{TaskId, TaskInfo};
 use crate::output::Output;
 use std::any::type_name;
+use std::error::Error;
 use std::fmt::{self, Display};
 use std::panic::Location;
 
@@ -49,7 +50,7 @@ impl Initializer {
     ///
     /// See the example of [`Initializer`].
     #[must_use]
-    pub fn new<E: Display + 'static>(f: fn() -> Result<(), E>) -> Self {
+    pub fn new<E: Into<Box<dyn Error + Send + Sync>>>(f: fn() -> Result<(), E>) -> Self {
         let descriptor = const { &Descriptor::new(types::<fn(), E>, run::<E>) };
         Self { function: Function { descriptor, code: f as *const () }, input: Vec::new() }
     }
@@ -61,7 +62,11 @@ impl Initializer {
     /// What the argument's `Serialize` said.
     ///
     /// See the example of [`Initializer`].
-    pub fn with<A: Portable, E: Display + 'static>(f: fn(A) -> Result<(), E>, args: &A) -> Result<Self, String> {
+    pub fn with<A, E>(f: fn(A) -> Result<(), E>, args: &A) -> Result<Self, String>
+    where
+        A: Portable,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
         let descriptor = const { &Descriptor::new(types::<A, E>, run_with::<A, E>) };
         let mut input = Vec::new();
         frame::encode(args, &mut Output::new(&mut input))?;
@@ -94,29 +99,34 @@ impl Initializer {
     }
 }
 
+/// Returns the words of an initializer's error, which are what crosses to the parent.
+fn text(error: impl Into<Box<dyn Error + Send + Sync>>) -> String {
+    error.into().to_string()
+}
+
 fn types<A, E>() -> (&'static str, &'static str) {
     (type_name::<(A, Initializer)>(), type_name::<E>())
 }
 
 /// # Safety
 /// `code` is the address of a `fn() -> Result<(), E>`.
-unsafe fn run<E: Display>(code: *const (), job: &mut Job<'_>) {
+unsafe fn run<E: Into<Box<dyn Error + Send + Sync>>>(code: *const (), job: &mut Job<'_>) {
     // SAFETY: by contract.
     let f = unsafe { std::mem::transmute::<*const (), fn() -> Result<(), E>>(code) };
     job.progress.enter(Phase::Running);
-    let outcome = frame::call(job.stop, || f().map_err(|error| error.to_string()));
+    let outcome = frame::call(job.stop, || f().map_err(text));
     frame::push_outcome(outcome, job.worker, &mut job.output);
 }
 
 /// # Safety
 /// `code` is the address of a `fn(A) -> Result<(), E>`.
-unsafe fn run_with<A: Portable, E: Display>(code: *const (), job: &mut Job<'_>) {
+unsafe fn run_with<A: Portable, E: Into<Box<dyn Error + Send + Sync>>>(code: *const (), job: &mut Job<'_>) {
     // SAFETY: by contract.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> Result<(), E>>(code) };
     job.progress.enter(Phase::Running);
     match frame::decode::<A>(job.input) {
         Ok(args) => {
-            let outcome = frame::call(job.stop, || f(args).map_err(|error| error.to_string()));
+            let outcome = frame::call(job.stop, || f(args).map_err(text));
             frame::push_outcome(outcome, job.worker, &mut job.output);
         }
         Err(text) => frame::push_codec_error(crate::error::CodecPhase::DecodeArgument, &text, &mut job.output),

@@ -53,7 +53,6 @@ struct Handle {
 impl Handle {
     fn new(script: &mut Unstructured<'_>) -> Self {
         let settings = Settings {
-            restart_intensity: (1, Duration::ZERO),
             workers: WORKERS,
             initializer: None,
             transport: TransportKind::SharedMemory,

@@ -28,7 +28,6 @@ mod memory;
 mod nested;
 mod orders;
 mod privileges;
-mod restarts;
 mod settings;
 mod unattended;
 mod unreaped;

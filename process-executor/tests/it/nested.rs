@@ -100,6 +100,31 @@ fn workers_learn_their_share() {
     });
 }
 
+/// The variable is about pools without a count. To others it only tells the share of their workers, for which there is a
+/// default.
+#[test]
+fn a_bad_variable_is_nothing_to_a_pool_with_a_count() {
+    watched(|| {
+        for bad in ["many", "0", "", "99999999"] {
+            child::run("nested::bad_variable_program", bad, |command| {
+                command.env("CONCURRENT_FUTURES_WORKERS", bad);
+            });
+        }
+    });
+}
+
+#[test]
+fn bad_variable_program() {
+    let Some(bad) = child::argument() else { return };
+    watched(|| {
+        let error = ProcessPoolExecutor::new().unwrap_err().to_string();
+        assert!(error.contains(&bad), "{error}");
+        let pool = pool(2);
+        let share = outcome("a look", pool.submit(variable, "CONCURRENT_FUTURES_WORKERS".to_owned()).unwrap()).unwrap();
+        assert!(share.is_some_and(|share| share.parse::<usize>().is_ok_and(|share| share > 0)));
+    });
+}
+
 fn variable(name: String) -> Option<String> {
     std::env::var(name).ok()
 }

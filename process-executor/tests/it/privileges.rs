@@ -4,6 +4,7 @@ use crate::support::{Gate, Pass, double, quiet, read_lines, until};
 use crate::watchdog::{step, watched};
 use crate::{child, processes};
 use executor_core::{ExecutorExt, Stop, TaskOptions};
+use rustix::process::Signal;
 use std::time::Duration;
 
 /// The user and group nobody.
@@ -42,7 +43,8 @@ fn program() {
     let deaf = pool.submit(for_ever, gate.clone()).unwrap();
     wait_for(2);
     let deaf_pid = read_lines(&arrived)[1].parse().unwrap();
-    processes::stop(deaf_pid);
+    processes::send(deaf_pid, Signal::STOP);
+    until("it is stopped", || processes::is_stopped(deaf_pid));
     assert_eq!(pool.submit(double, 4).unwrap().result().unwrap(), 8);
     let limited = pool.submit_with(for_a_while, for_ever, gate.clone()).unwrap();
     wait_for(3);
