@@ -1,7 +1,7 @@
 //! [`as_completed`]: futures in the order they are done, as an iterator and as a `Stream`.
 
 use crate::completion::CompletionSet;
-use crate::deadline::deadline_after;
+use crate::deadline::{deadline_after, has_passed, is_over_at_once};
 use crate::error::TimedOut;
 use crate::into_stream::IntoStream;
 use crate::member::Member;
@@ -127,7 +127,7 @@ impl<M: Member> AsCompleted<M> {
     /// # Ok::<(), executor_core::TimedOut>(())
     /// ```
     pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<M>, TimedOut> {
-        let next = if limit.is_zero() { self.set.pop() } else { self.set.next(deadline_after(limit)) };
+        let next = if is_over_at_once(limit) { self.set.pop() } else { self.set.next(deadline_after(limit)) };
         match next {
             None if !self.is_empty() => Err(TimedOut::after(limit)),
             next => Ok(next),
@@ -262,8 +262,9 @@ impl<M: Member> Iterator for TimedAsCompleted<M> {
         if let Some(member) = running.set.pop() {
             return Some(Ok(member));
         }
-        let expired = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        if !expired && let Some(member) = running.set.next(self.deadline) {
+        if !has_passed(self.deadline)
+            && let Some(member) = running.set.next(self.deadline)
+        {
             return Some(Ok(member));
         }
         let rest = self.rest.take()?.into_rest();

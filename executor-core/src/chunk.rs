@@ -2,12 +2,13 @@
 
 use crate::cell::Work;
 use crate::current;
+use crate::deadline::now;
 use crate::error::TaskError;
 use crate::executor::Portable;
 use crate::outcomes::Outcomes;
 use crate::panic::{Panic, catch};
 use crate::remote::{ChunkWork, RemoteWork, SingleWork};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The inputs of a chunk, and an empty buffer for its outcomes.
 pub(crate) struct Chunk<A, R> {
@@ -48,7 +49,7 @@ impl<A: Portable, R: Portable> Work<Done<A, R>> for Chunk<A, R> {
     const REMOTE: Option<&'static RemoteWork> = Some(ChunkWork::<A, R>::REMOTE);
 
     fn call(self) -> Done<A, R> {
-        let begun = Instant::now();
+        let begun = now();
         let Self { f, first, mut buffers, .. } = self;
         let Buffers { inputs, outcomes } = &mut buffers;
         outcomes.reserve(inputs.len());
@@ -69,7 +70,7 @@ impl<A: Portable, R: Portable> Work<Done<A, R>> for Chunk<A, R> {
             outcomes.push_error(TaskError::Panicked(Panic::new(info(outcomes.len()), caught)));
         }
         drop(inputs_left);
-        Done { buffers, elapsed: begun.elapsed() }
+        Done { buffers, elapsed: begun.map_or(Duration::ZERO, |begun| begun.elapsed()) }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::cancel_on_drop::CancelOnDrop;
 use crate::cell::{Core, Outcome, release_cell};
 use crate::current;
-use crate::deadline::deadline_after;
+use crate::deadline::{deadline_after, is_over_at_once};
 use crate::error::{TaskError, TimedOut};
 use crate::header::Header;
 use crate::info::{TaskId, TaskInfo};
@@ -281,7 +281,7 @@ impl<T> Future<T> {
     /// ```
     #[must_use = "the future may not be done"]
     pub fn wait_timeout(&self, limit: Duration) -> bool {
-        limit.is_zero() && self.is_done() || !limit.is_zero() && self.wait_until(deadline_after(limit))
+        if is_over_at_once(limit) { self.is_done() } else { self.wait_until(deadline_after(limit)) }
     }
 
     pub(crate) fn wait_until(&self, deadline: Option<Instant>) -> bool {

@@ -9,7 +9,7 @@
 use crate::chunk::{Buffers, Chunk, Done, Single};
 use crate::chunk_size::ChunkSize;
 use crate::completion::CompletionSet;
-use crate::deadline::deadline_after;
+use crate::deadline::{deadline_after, has_passed};
 use crate::error::{Expired, TaskError};
 use crate::executor::{Admission, Executor, Portable, Rejected, Rejection};
 use crate::future::Future;
@@ -421,8 +421,7 @@ where
     }
 
     fn has_expired(&self) -> bool {
-        let deadline = self.limit.as_ref().and_then(|limit| limit.deadline);
-        deadline.is_some_and(|deadline| deadline <= Instant::now())
+        self.limit.as_ref().is_some_and(|limit| has_passed(limit.deadline))
     }
 
     /// The time is up: says so, once, and ends.

@@ -1,5 +1,6 @@
 //! [`SerialExecutor`]: the executor that has no threads.
 
+use crate::deadline::HAS_CLOCK;
 use crate::error::TimedOut;
 use crate::executor::{Admission, Executor, Rejected, Rejection};
 use crate::shutdown::Shutdown;
@@ -13,7 +14,8 @@ use std::time::Duration;
 /// machines where threads are not to be had.
 ///
 /// A future of it is done when `submit` returns, so there is never anything to cancel; a panic of the task is in the
-/// future, not in the caller. A run limit still resolves the future in time, for other threads that wait for it.
+/// future, not in the caller. A run limit still resolves the future in time, for other threads that wait for it; where there is
+/// no clock (`wasm32-unknown-unknown`), a task with such a limit is refused.
 ///
 /// ```
 /// use executor_core::{ExecutorExt, SerialExecutor};
@@ -46,6 +48,9 @@ impl Executor for SerialExecutor {
         // ORDERING: SeqCst: a submit after a shutdown, in whatever order threads agree on, is refused.
         if self.shut_down.load(Ordering::SeqCst) {
             return Err(Rejected { task, reason: Rejection::Refused(SubmitError::ShutDown) });
+        }
+        if !HAS_CLOCK && task.has_run_limit() {
+            return Err(Rejected { task, reason: Rejection::Refused(SubmitError::NoClock) });
         }
         task.run(&|| {}, &|_| {});
         Ok(())

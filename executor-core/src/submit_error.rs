@@ -30,6 +30,11 @@ pub enum SubmitError {
         "the task is a closure, which another process cannot run; submit a function and its argument, or use a thread pool"
     )]
     NotPortable,
+    /// The task's run has a limit, and this machine has no clock.
+    #[error(
+        "the task's run has a limit, which nobody can measure: there is no clock here; submit it without the limit"
+    )]
+    NoClock,
 }
 
 /// Why [`try_submit`](crate::ExecutorExt::try_submit) gave no future; the arguments come back.

@@ -326,6 +326,11 @@ impl Task {
         self.0.header().clear_owner()
     }
 
+    /// Returns whether its run has a limit.
+    pub(crate) fn has_run_limit(&self) -> bool {
+        self.0.header().options().is_some_and(|options| options.run_limit().is_some())
+    }
+
     /// The clock of the task's queue limit, if it has one: start it right after the task was queued.
     ///
     /// ```

@@ -1,7 +1,7 @@
 //! [`wait`]: block until some or all of a set of futures are done.
 
 use crate::completion::CompletionSet;
-use crate::deadline::deadline_after;
+use crate::deadline::{deadline_after, is_over_at_once};
 use crate::error::TaskError;
 use crate::member::Member;
 use std::time::{Duration, Instant};
@@ -159,7 +159,7 @@ pub fn wait<M: Member>(
 
 /// Nobody is told of single completions: each future in turn, most of them done by then.
 fn wait_for_all<M: Member>(members: Vec<M>, timeout: Option<Duration>, deadline: Option<Instant>) -> Vec<M> {
-    if timeout != Some(Duration::ZERO) {
+    if !timeout.is_some_and(is_over_at_once) {
         let _ = members.iter().all(|member| member.future().wait_until(deadline));
     }
     members
@@ -172,7 +172,7 @@ fn wait_for_one<M: Member>(
     when: &impl ReturnCondition<M::Value>,
 ) -> Vec<M> {
     let is_met = |member: &M| member.future().is_done() && when.is_met(member.future().outcome());
-    if timeout == Some(Duration::ZERO) || members.iter().any(is_met) {
+    if timeout.is_some_and(is_over_at_once) || members.iter().any(is_met) {
         return members;
     }
     let mut set = CompletionSet::new();

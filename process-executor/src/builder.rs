@@ -6,7 +6,8 @@ use executor_core::remote::Initializer;
 use executor_core::{BuildError, Portable, WorkerCount};
 use std::error::Error;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -45,10 +46,14 @@ pub struct ProcessPoolBuilder {
     stop_grace: Duration,
     start_timeout: Duration,
     worker_name_prefix: Option<String>,
+    restart_intensity: (usize, Duration),
 }
 
 /// How long a stopped task may take to end on SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(3);
+/// How many starts may fail within which time. As systemd has it: enough for what passes within a moment, and with the
+/// pauses between starts a program that never works is told so after a sixth of a second.
+const RESTART_INTENSITY: (usize, Duration) = (5, Duration::from_secs(10));
 /// How long a worker may take to be ready, its initializer included.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -72,6 +77,7 @@ impl ProcessPoolBuilder {
             stop_grace: STOP_GRACE,
             start_timeout: START_TIMEOUT,
             worker_name_prefix: None,
+            restart_intensity: RESTART_INTENSITY,
         }
     }
 
@@ -351,6 +357,29 @@ impl ProcessPoolBuilder {
         self
     }
 
+    /// How many workers may end before they are ready, within which time (not counting what the starts themselves take), while no
+    /// other worker is ready. Then the pool is broken for so long: queued tasks end with
+    /// [`TaskError::Broken`](executor_core::TaskError::Broken), submits are refused with
+    /// [`SubmitError::Broken`](executor_core::SubmitError::Broken), both saying how the workers ended. The first task that is
+    /// submitted after that time is tried as if nothing had happened.
+    ///
+    /// Between starts that fail there are pauses from 10 ms to a second. Workers that somebody else kills (SIGKILL) do not count:
+    /// they are started again, and the tasks that wait for them end if that goes on for longer than this time. What the
+    /// system refuses for good, such as a folder or an executable that is not there, breaks the pool at once, for the same time.
+    /// Default: 5 within 10 seconds.
+    ///
+    /// ```
+    /// # use process_executor::ProcessPoolExecutor;
+    /// # use std::time::Duration;
+    /// let pool = ProcessPoolExecutor::builder().restart_intensity(3, Duration::from_secs(60)).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), executor_core::BuildError>(())
+    /// ```
+    pub fn restart_intensity(mut self, starts: usize, within: Duration) -> Self {
+        self.restart_intensity = (starts, within);
+        self
+    }
+
     /// The pool. It has no worker yet.
     ///
     /// # Errors
@@ -370,12 +399,10 @@ impl ProcessPoolBuilder {
 
     /// The settings, checked, and how many processors there are for the workers.
     pub(crate) fn settings(self) -> Result<(Settings, usize), BuildError> {
-        let zero = |what: &str| Err(BuildError::invalid(what, "0", "a number from 1 up"));
-        if self.queue_capacity == Some(0) {
-            return zero("queue_capacity");
-        }
-        if self.max_tasks_per_child == Some(0) {
-            return zero("max_tasks_per_child");
+        self.check_numbers()?;
+        check_environment(&self.environment)?;
+        if let Some(folder) = &self.current_dir {
+            check_folder(folder)?;
         }
         let prefix = self.worker_name_prefix.unwrap_or_else(default_prefix);
         if prefix.contains('\0') {
@@ -408,8 +435,59 @@ impl ProcessPoolBuilder {
             stop_grace: self.stop_grace,
             start_timeout: self.start_timeout,
             worker_name_prefix: prefix,
+            restart_intensity: self.restart_intensity,
         };
         Ok((settings, budget))
+    }
+
+    /// Limits of nothing, with which no task could ever run, and priorities that there are not.
+    fn check_numbers(&self) -> Result<(), BuildError> {
+        const FROM_ONE: &str = "a number from 1 up";
+        const TIME: &str = "a time longer than nothing";
+        let zeros = [
+            ("queue_capacity", self.queue_capacity == Some(0), FROM_ONE),
+            ("max_tasks_per_child", self.max_tasks_per_child == Some(0), FROM_ONE),
+            ("soft_memory_limit", self.soft_memory_limit == Some(0), FROM_ONE),
+            ("hard_memory_limit", self.hard_memory_limit == Some(0), FROM_ONE),
+            ("restart_intensity", self.restart_intensity.0 == 0, FROM_ONE),
+            ("restart_intensity", self.restart_intensity.1.is_zero(), TIME),
+            ("start_timeout", self.start_timeout.is_zero(), TIME),
+        ];
+        if let Some((what, _, expected)) = zeros.into_iter().find(|(_, is_zero, _)| *is_zero) {
+            return Err(BuildError::invalid(what, "0", expected));
+        }
+        if !NICE.contains(&self.nice) {
+            return Err(BuildError::invalid("nice", self.nice.to_string(), "a number from -39 to 39"));
+        }
+        Ok(())
+    }
+}
+
+/// Nice values are from -20 to 19.
+const NICE: RangeInclusive<i32> = -39..=39;
+
+/// Variables that no process can be given.
+fn check_environment(variables: &[(OsString, OsString)]) -> Result<(), BuildError> {
+    let has = |text: &OsString, byte: u8| text.as_encoded_bytes().contains(&byte);
+    for (name, value) in variables {
+        if name.is_empty() || has(name, b'=') || has(name, 0) {
+            let expected = "names of at least one character, without \"=\" and NUL";
+            return Err(BuildError::invalid("env", format!("{name:?}"), expected));
+        }
+        if has(value, 0) {
+            let found = format!("{value:?} as the value of {name:?}");
+            return Err(BuildError::invalid("env", found, "values without NUL characters"));
+        }
+    }
+    Ok(())
+}
+
+/// A folder in which no process can begin.
+fn check_folder(folder: &Path) -> Result<(), BuildError> {
+    match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(BuildError::invalid("current_dir", format!("{folder:?}, which is no folder"), "a folder")),
+        Err(error) => Err(BuildError::invalid("current_dir", format!("{folder:?}: {error}"), "a folder that is there")),
     }
 }
 

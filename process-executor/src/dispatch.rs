@@ -21,8 +21,8 @@ use crate::porter::Porter;
 use crate::room::Room;
 use crate::seat::{Seat, SeatState};
 use crate::watch::Watch;
-use executor_core::Stats;
 use executor_core::remote::Place;
+use executor_core::{BrokenExecutor, Stats};
 pub(crate) use lending::TRY_AGAIN;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -52,6 +52,14 @@ const AHEAD: u64 = 100_000;
 /// costs more.
 const CHEAP: u32 = 10_000;
 
+/// The pool is broken for a while.
+#[derive(Debug)]
+pub(crate) struct Halt {
+    pub(crate) broken: BrokenExecutor,
+    /// When it is tried again.
+    pub(crate) end: Option<Instant>,
+}
+
 /// All that is under the lock.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
@@ -62,6 +70,8 @@ pub(crate) struct Dispatch {
     pub(crate) stats: Stats,
     /// No more tasks are taken.
     pub(crate) closed: bool,
+    /// No tasks are taken for a while.
+    pub(crate) halt: Option<Halt>,
     /// No worker is started any more, and those there are are ended.
     pub(crate) stopping: bool,
     /// Submissions under way: they still get in.
@@ -108,6 +118,7 @@ impl Dispatch {
             room: Room { capacity: queue_capacity, ..Room::default() },
             stats: Stats::default(),
             closed: false,
+            halt: None,
             stopping: false,
             entering: 0,
             wanted: 0,
@@ -139,6 +150,13 @@ impl Dispatch {
         }
         self.queue.push_back(entry);
         self.deal(wakes);
+    }
+
+    /// Why the pool is broken for now, if it is.
+    pub(crate) fn halted(&self) -> Option<&BrokenExecutor> {
+        let halt = self.halt.as_ref()?;
+        let is_over = halt.end.is_some_and(|end| end <= Instant::now());
+        (!is_over).then_some(&halt.broken)
     }
 
     /// Whether no task waits for a worker.

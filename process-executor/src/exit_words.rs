@@ -3,8 +3,17 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-/// Says how it ended; `None`: somebody else took the status, as a program does that ignores or handles SIGCHLD.
-pub(crate) fn describe(status: Option<ExitStatus>) -> String {
+/// Who has sent a signal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum By {
+    /// The pool, for a reason that stands elsewhere, or for this one.
+    Us(Option<&'static str>),
+    Others,
+}
+
+/// Says how it ended, if by a signal, by whose; `None`: somebody else took the status, as a program does that ignores or handles
+/// SIGCHLD.
+pub(crate) fn describe(status: Option<ExitStatus>, by: By) -> String {
     let Some(status) = status else {
         return "ended (how is not known: the program reaps all children itself)".to_owned();
     };
@@ -14,35 +23,39 @@ pub(crate) fn describe(status: Option<ExitStatus>) -> String {
     match status.signal() {
         Some(signal) => {
             let core = if status.core_dumped() { ", core dumped" } else { "" };
-            format!("was killed by signal {signal} ({}{core})", signal_words(signal))
+            format!("was killed by signal {signal} ({}{core})", signal_words(signal, by))
         }
         None => format!("ended with status {status}"),
     }
 }
 
 /// The name of a signal, and what it usually means.
-fn signal_words(signal: i32) -> &'static str {
-    match signal {
-        libc::SIGABRT => "SIGABRT, abort",
-        libc::SIGSEGV => "SIGSEGV, invalid memory access or stack overflow",
-        libc::SIGBUS => "SIGBUS, memory that cannot be had",
-        libc::SIGFPE => "SIGFPE, arithmetic error",
-        libc::SIGILL => "SIGILL, illegal instruction",
-        libc::SIGTRAP => "SIGTRAP, trap",
-        libc::SIGKILL => "SIGKILL, killed from outside",
-        libc::SIGTERM => "SIGTERM, asked to end from outside",
-        libc::SIGINT => "SIGINT, interrupted",
-        libc::SIGHUP => "SIGHUP, hung up",
-        libc::SIGQUIT => "SIGQUIT, quit",
-        libc::SIGPIPE => "SIGPIPE, broken pipe",
-        libc::SIGALRM => "SIGALRM, alarm clock",
-        libc::SIGXCPU => "SIGXCPU, limit on processor time",
-        libc::SIGXFSZ => "SIGXFSZ, limit on file size",
-        libc::SIGSYS => "SIGSYS, forbidden system call",
-        libc::SIGUSR1 => "SIGUSR1",
-        libc::SIGUSR2 => "SIGUSR2",
+fn signal_words(signal: i32, by: By) -> String {
+    let words = match (signal, by) {
+        (libc::SIGKILL, By::Us(None)) => "SIGKILL, by its pool",
+        (libc::SIGKILL, By::Us(Some(why))) => return format!("SIGKILL, by its pool: {why}"),
+        (libc::SIGKILL, By::Others) => "SIGKILL, not by its pool but by another program, the kernel, or its task",
+        (libc::SIGTERM, By::Us(_)) => "SIGTERM, asked to end by its pool",
+        (libc::SIGTERM, By::Others) => "SIGTERM, asked to end, not by its pool",
+        (libc::SIGABRT, _) => "SIGABRT, abort",
+        (libc::SIGSEGV, _) => "SIGSEGV, invalid memory access or stack overflow",
+        (libc::SIGBUS, _) => "SIGBUS, memory that cannot be had",
+        (libc::SIGFPE, _) => "SIGFPE, arithmetic error",
+        (libc::SIGILL, _) => "SIGILL, illegal instruction",
+        (libc::SIGTRAP, _) => "SIGTRAP, trap",
+        (libc::SIGINT, _) => "SIGINT, interrupted",
+        (libc::SIGHUP, _) => "SIGHUP, hung up",
+        (libc::SIGQUIT, _) => "SIGQUIT, quit",
+        (libc::SIGPIPE, _) => "SIGPIPE, broken pipe",
+        (libc::SIGALRM, _) => "SIGALRM, alarm clock",
+        (libc::SIGXCPU, _) => "SIGXCPU, limit on processor time",
+        (libc::SIGXFSZ, _) => "SIGXFSZ, limit on file size",
+        (libc::SIGSYS, _) => "SIGSYS, forbidden system call",
+        (libc::SIGUSR1, _) => "SIGUSR1",
+        (libc::SIGUSR2, _) => "SIGUSR2",
         _ => "no common name",
-    }
+    };
+    words.to_owned()
 }
 
 /// How often the kernel has killed a process of this control group for want of memory; `None` where that is not told.
@@ -65,15 +78,17 @@ fn kills_in(file: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::describe;
+    use super::{By, describe};
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
 
     #[test]
     fn code_and_signal_are_told_apart() {
-        assert_eq!(describe(Some(ExitStatus::from_raw(3 << 8))), "exited with code 3");
-        let killed = describe(Some(ExitStatus::from_raw(libc::SIGKILL)));
-        assert!(killed.contains("signal 9") && killed.contains("SIGKILL"), "{killed}");
-        assert!(describe(None).contains("not known"));
+        assert_eq!(describe(Some(ExitStatus::from_raw(3 << 8)), By::Others), "exited with code 3");
+        let killed = describe(Some(ExitStatus::from_raw(libc::SIGKILL)), By::Others);
+        assert!(killed.contains("signal 9") && killed.contains("SIGKILL, not by its pool"), "{killed}");
+        let killed = describe(Some(ExitStatus::from_raw(libc::SIGKILL)), By::Us(Some("it was told to end")));
+        assert!(killed.contains("SIGKILL, by its pool: it was told to end"), "{killed}");
+        assert!(describe(None, By::Others).contains("not known"));
     }
 }

@@ -45,6 +45,7 @@ mod room;
 mod seat;
 mod settings;
 mod shared_buffer;
+mod start_error;
 mod supervisor;
 mod sync;
 mod system;

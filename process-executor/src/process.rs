@@ -10,6 +10,7 @@ use crate::mapping::{Access, Mapping};
 use crate::message::Message;
 use crate::parcel::{self, Parcels, Sender};
 use crate::settings::{Settings, TransportKind, WorkerOutput};
+use crate::start_error::{CHDIR, Calling, StartError};
 use crate::system::{self, ChildState, Credentials};
 use crate::worker_settings::WorkerSettings;
 use executor_core::remote::Initializer;
@@ -44,13 +45,13 @@ pub(crate) enum Signalled {
 
 /// A worker that could not be started, and the process that is left to be reaped, if it came that far.
 pub(crate) struct NotStarted {
-    pub(crate) error: io::Error,
+    pub(crate) error: StartError,
     pub(crate) process: Option<Process>,
 }
 
-impl<E: Into<io::Error>> From<E> for NotStarted {
-    fn from(error: E) -> Self {
-        Self { error: error.into(), process: None }
+impl From<StartError> for NotStarted {
+    fn from(error: StartError) -> Self {
+        Self { error, process: None }
     }
 }
 
@@ -112,20 +113,25 @@ pub(crate) fn start(
     environment: &[(OsString, OsString)],
 ) -> Result<Started, NotStarted> {
     let credentials = Credentials::now();
-    let memory = system::anonymous_memory("concurrent-futures-lane", SIZE)?;
-    let mapping = Mapping::new(&memory, SIZE, Access::ReadWrite)?;
+    let memory = system::anonymous_memory("concurrent-futures-lane", SIZE).calling("memfd_create")?;
+    let mapping = Mapping::new(&memory, SIZE, Access::ReadWrite).calling("mmap")?;
     mapping.keep_out_of_forks();
-    let shared = Shared::new(mapping).ok_or(io::ErrorKind::InvalidData)?;
-    let words = settings_for(settings, image, index)?;
-    let words = Buffer::copy_of(&words)?;
-    let (ours, theirs) = system::socket_pair()?;
-    let channels = matches!(settings.transport, TransportKind::IpcChannel).then(Channels::new).transpose()?;
-    let child = command(settings, index, environment, theirs).spawn()?;
+    let shared = Shared::new(mapping).ok_or(io::ErrorKind::InvalidData).calling("mmap")?;
+    let words = settings_for(settings, image, index).calling("naming the initializer")?;
+    let words = Buffer::copy_of(&words).calling("memfd_create")?;
+    let (ours, theirs) = system::socket_pair().calling("socketpair")?;
+    let channels = matches!(settings.transport, TransportKind::IpcChannel)
+        .then(Channels::new)
+        .transpose()
+        .calling("socketpair")?;
+    let child = command(settings, index, environment, theirs).spawn();
+    let child = child.calling(&name_of_spawn(settings))?;
     let mut process = Process { child, end: None, reaped: false };
-    match rustix::process::pidfd_open(process.number()?, PidfdFlags::empty()) {
+    let end = process.number().and_then(|pid| Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?));
+    match end.calling("pidfd_open") {
         Ok(end) => process.end = Some(end),
         // It sees the end of the connection, and ends.
-        Err(error) => return Err(NotStarted { error: error.into(), process: Some(process) }),
+        Err(error) => return Err(NotStarted { error, process: Some(process) }),
     }
     let lane = Lane::new(Arc::new(shared), channels.is_some());
     let (sender, parcels, channels) = match channels {
@@ -134,6 +140,14 @@ pub(crate) fn start(
     };
     let welcome = Welcome { memory, settings: words, channels };
     Ok(Started { process, lane, link: Arc::new(Link::new(ours, parcels)), sender, welcome, credentials })
+}
+
+/// What has failed if the process was not started: std does not tell, but a folder is the likeliest.
+fn name_of_spawn(settings: &Settings) -> String {
+    match &settings.current_dir {
+        Some(folder) if !folder.is_dir() => format!("{CHDIR}{}", folder.display()),
+        _ => "posix_spawn of /proc/self/exe".to_owned(),
+    }
 }
 
 fn settings_for(settings: &Settings, image: &Image, index: usize) -> io::Result<Vec<u8>> {

@@ -92,6 +92,8 @@ pub(crate) struct Settings {
     pub(crate) stop_grace: Duration,
     pub(crate) start_timeout: Duration,
     pub(crate) worker_name_prefix: String,
+    /// So many starts that fail within this time break the pool for that time.
+    pub(crate) restart_intensity: (usize, Duration),
 }
 
 impl Settings {

@@ -10,6 +10,7 @@
 mod deaths;
 mod limits;
 mod reaping;
+mod starts;
 mod worker;
 
 use crate::batch::Batch;
@@ -19,6 +20,7 @@ use crate::pool::Pool;
 use crate::porter::Porter;
 use crate::process::{self, NotStarted, Started, Welcome};
 use crate::seat::{Seat, SeatState};
+use crate::start_error::{Calling, StartError};
 use crate::untrusted_file;
 use crate::waking::{ARMED, Bell};
 #[cfg(any(test, fuzzing))]
@@ -29,6 +31,7 @@ pub(crate) use limits::Ending;
 use reaping::Unreaped;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
+use starts::Starts;
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
@@ -36,15 +39,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use worker::{Due, End, Worker};
 
-/// After so many starts in a row that came to nothing, the pool is broken.
-const MOST_FAILED_STARTS: usize = 3;
-/// The same while other workers are ready: what ends them at their start may pass.
-const MOST_BESIDE_OTHERS: usize = 10;
-/// How long the system may refuse to start a process before the tasks that wait for one are told.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// The first pause after a start that came to nothing; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How soon it is looked again whether what a worker has sent is closed.
 const LOOK_AT_CLOSING: Duration = Duration::from_millis(1);
 
@@ -54,8 +48,7 @@ pub(crate) struct Supervisor {
     workers: Vec<Option<Worker>>,
     unreaped: Unreaped,
     environment: Vec<(OsString, OsString)>,
-    failed_starts: Vec<String>,
-    refusal: Option<Refusal>,
+    starts: Starts,
     /// Which seats had a worker before.
     used: Vec<bool>,
     fetches_seen: usize,
@@ -68,13 +61,6 @@ executor_core::local! {
 /// Whether the calling thread is a pool's supervisor.
 pub(crate) fn is_this_thread() -> bool {
     IS_THIS_THREAD.get()
-}
-
-/// The system does not start a process at the moment.
-struct Refusal {
-    since: Instant,
-    pause: Duration,
-    next: Instant,
 }
 
 /// What an epoll event is about.
@@ -94,8 +80,7 @@ impl Supervisor {
             workers: (0..seats).map(|_| None).collect(),
             unreaped: Unreaped::default(),
             environment,
-            failed_starts: Vec::new(),
-            refusal: None,
+            starts: Starts::default(),
             used: vec![false; seats],
             fetches_seen: 0,
         })
@@ -175,7 +160,7 @@ impl Supervisor {
                     // The end of the process follows, or is brought about.
                     if let Some(worker) = self.workers[index].as_mut() {
                         let _ = epoll::delete(&self.epoll, worker.link.socket());
-                        worker.kill();
+                        worker.lose_connection();
                     }
                 }
             }
@@ -205,8 +190,8 @@ impl Supervisor {
         if let Some(worker) = self.workers[index].as_mut() {
             worker.is_ready = true;
         }
-        self.failed_starts.clear();
-        self.refusal = None;
+        self.starts.succeed();
+        self.pool.resume();
         self.pool.with_dispatch(|dispatch, wakes| {
             if let Some(seat) = dispatch.seats[index].as_mut() {
                 seat.state = SeatState::Ready;
@@ -235,6 +220,11 @@ impl Supervisor {
 
     /// Starts the workers that are wanted; gives the time until the next try, if one is due.
     fn start_workers(&mut self) -> Option<Duration> {
+        if let Some(broken) = self.pool.halted() {
+            // What was on its way in when that began.
+            self.pool.end_queue(Some(&broken));
+            return None;
+        }
         let wanted = self.pool.with_dispatch(|dispatch, _| {
             let wanted = dispatch.still_wanted();
             // Until they have seats, nobody else can tell that there are processes.
@@ -242,7 +232,7 @@ impl Supervisor {
             wanted
         });
         if wanted == 0 {
-            self.refusal = None;
+            self.starts.forget_pause();
             return None;
         }
         let next = self.start_as_many(wanted);
@@ -251,9 +241,7 @@ impl Supervisor {
     }
 
     fn start_as_many(&mut self, mut wanted: usize) -> Option<Duration> {
-        if let Some(refusal) = &self.refusal
-            && let Some(left) = refusal.next.checked_duration_since(Instant::now())
-        {
+        if let Some(left) = self.starts.left() {
             return Some(left);
         }
         while wanted > 0 {
@@ -262,14 +250,14 @@ impl Supervisor {
             }
             let free = self.workers.iter().position(Option::is_none)?;
             if let Err(error) = self.start_worker(free) {
-                return self.put_off_start(&error);
+                return self.put_off_start(error);
             }
             wanted -= 1;
         }
         None
     }
 
-    fn start_worker(&mut self, index: usize) -> io::Result<()> {
+    fn start_worker(&mut self, index: usize) -> Result<(), StartError> {
         let started = process::start(self.pool.settings(), self.pool.image(), index, &self.environment);
         let Started { process, lane, link, sender, welcome, credentials } =
             started.map_err(|NotStarted { error, process }| {
@@ -279,7 +267,12 @@ impl Supervisor {
         Bell::set_all([lane.shared().bell()].into_iter(), ARMED);
         let seated = self
             .listen_to(index, &process, link.socket())
-            .and_then(|()| sender.map(|sender| Porter::start(&self.pool, index, &link, sender)).transpose())
+            .calling("epoll_ctl")
+            .and_then(|()| {
+                sender
+                    .map(|sender| Porter::start(&self.pool, index, &link, sender).calling("pthread_create"))
+                    .transpose()
+            })
             .and_then(|porter| {
                 self.seat(index, Seat::new(lane, link.clone(), porter, process.pid(), credentials), &welcome)
             });
@@ -299,7 +292,7 @@ impl Supervisor {
         };
         if let Err(error) = seated {
             self.listen_no_more(&worker.process, worker.link.socket());
-            worker.kill();
+            worker.kill(None);
             self.unreaped.add(&self.epoll, worker.process);
             return Err(error);
         }
@@ -308,12 +301,12 @@ impl Supervisor {
     }
 
     /// Welcomes a worker and gives it its seat, under one lock: whatever its initializer does, the pool lists it by then.
-    fn seat(&mut self, index: usize, seat: Seat, welcome: &Welcome) -> io::Result<()> {
+    fn seat(&mut self, index: usize, seat: Seat, welcome: &Welcome) -> Result<(), StartError> {
         let restart = self.used[index];
         let link = seat.link.clone();
         let mut seat = Some(seat);
         let welcomed = self.pool.with_dispatch(|dispatch, _| {
-            welcome.send(&link)?;
+            welcome.send(&link).calling("sendmsg")?;
             dispatch.seats[index] = seat.take();
             dispatch.wanted = dispatch.wanted.saturating_sub(1);
             dispatch.stats.restarts += u64::from(restart);
@@ -325,46 +318,6 @@ impl Supervisor {
             let _ = porter.close();
         }
         welcomed
-    }
-
-    /// The system refuses: other workers go on, and it is tried again; if there is none, tasks wait no longer than `PATIENCE`.
-    fn put_off_start(&mut self, error: &io::Error) -> Option<Duration> {
-        let (pause, refused) = self.pause_starts();
-        if self.workers.iter().all(Option::is_none) && refused >= PATIENCE {
-            self.refusal = None;
-            let event = "no worker process could be started";
-            let advice = match error.kind() {
-                io::ErrorKind::NotFound => "is there the workers' working directory, and /proc?",
-                _ => "raise the limit on processes or open files, or free memory",
-            };
-            let cause = format!("{error}; {advice}");
-            self.pool.end_queue(Some(&BrokenExecutor::new(event, cause)));
-        }
-        Some(pause)
-    }
-
-    /// No worker is started for a while; gives how long, and how long it has been like that.
-    fn pause_starts(&mut self) -> (Duration, Duration) {
-        let now = Instant::now();
-        let refusal = self.refusal.get_or_insert(Refusal { since: now, pause: FIRST_PAUSE, next: now });
-        let pause = refusal.pause;
-        refusal.next = now + pause;
-        refusal.pause = (2 * pause).min(LONGEST_PAUSE);
-        (pause, now - refusal.since)
-    }
-
-    /// A worker ended before it was ready. It is tried again, and more patiently while others are at work.
-    fn note_failed_start(&mut self, text: String) {
-        self.failed_starts.push(text);
-        let others = self.workers.iter().flatten().any(|worker| worker.is_ready);
-        let most = if others { MOST_BESIDE_OTHERS } else { MOST_FAILED_STARTS };
-        if others {
-            self.pause_starts();
-        }
-        if self.failed_starts.len() >= most {
-            let causes = self.failed_starts.join("; ");
-            self.pool.break_down(BrokenExecutor::new("no worker process gets as far as its first task", causes));
-        }
     }
 }
 

@@ -33,6 +33,9 @@ pub struct ThreadPoolBuilder {
     keep_alive: Option<Duration>,
 }
 
+/// What is more than that overflows where std rounds it to whole pages.
+const MOST_STACK: usize = isize::MAX.unsigned_abs();
+
 impl ThreadPoolBuilder {
     pub(crate) fn new() -> Self {
         Self {
@@ -176,6 +179,10 @@ impl ThreadPoolBuilder {
     pub fn build(self) -> Result<ThreadPoolExecutor, BuildError> {
         if self.queue_capacity == Some(0) {
             return Err(BuildError::invalid("queue_capacity", "0", "a number from 1 up"));
+        }
+        if self.stack_size > MOST_STACK {
+            let found = self.stack_size.to_string();
+            return Err(BuildError::invalid("stack_size", found, "no more than half of the addresses there are"));
         }
         let prefix = self.thread_name_prefix;
         if let Some(name) = prefix.as_ref().filter(|name| name.contains('\0')) {

@@ -53,6 +53,7 @@ struct Handle {
 impl Handle {
     fn new(script: &mut Unstructured<'_>) -> Self {
         let settings = Settings {
+            restart_intensity: (1, Duration::ZERO),
             workers: WORKERS,
             initializer: None,
             transport: TransportKind::SharedMemory,

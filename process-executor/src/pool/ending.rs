@@ -3,7 +3,7 @@
 use super::{Pool, Registration, wake_all};
 use crate::batch::{Batch, Collected};
 use crate::couriers;
-use crate::dispatch::{Dispatch, IN_HAND, Wakes};
+use crate::dispatch::{Dispatch, Halt, IN_HAND, Wakes};
 use executor_core::remote::{Cause, Remains};
 use executor_core::task::before_blocking;
 use executor_core::{BrokenExecutor, Shutdown, TimedOut};
@@ -22,6 +22,32 @@ impl Pool {
             dispatch.stopping = true;
         });
         self.end_queue(Some(&broken));
+    }
+
+    /// No task is taken until then, and those that are queued end with the reason.
+    pub(crate) fn halt(self: &Arc<Self>, broken: BrokenExecutor, end: Option<Instant>) {
+        self.with_dispatch(|dispatch, wakes| {
+            dispatch.halt = Some(Halt { broken: broken.clone(), end });
+            self.closed.store(true, Ordering::Relaxed);
+            wakes.closed = true;
+        });
+        self.end_queue(Some(&broken));
+    }
+
+    /// Why the pool is broken for now, if it is.
+    pub(crate) fn halted(&self) -> Option<BrokenExecutor> {
+        self.dispatch.lock().halted().cloned()
+    }
+
+    /// Tasks are taken again, if the pool was broken for a while only.
+    pub(crate) fn resume(&self) {
+        self.resume_locked(&mut self.dispatch.lock());
+    }
+
+    pub(super) fn resume_locked(&self, dispatch: &mut Dispatch) {
+        if dispatch.halt.take().is_some() && !dispatch.closed {
+            self.closed.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Ends all that is queued: with the reason why it cannot run, or by cancelling it; what has killed workers, with their

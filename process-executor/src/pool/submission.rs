@@ -23,7 +23,7 @@ type Packed = (Option<Function>, Payload, Vec<Arc<Buffer>>);
 /// What became of a packed task.
 enum Pushed {
     In,
-    Closed(Task),
+    Refused(Task, SubmitError),
     Nameless(Task, NoNumber),
 }
 
@@ -37,13 +37,15 @@ impl Pool {
         admission: Admission,
     ) -> Result<(), Rejected> {
         if !self.is_here() {
-            return Err(Rejected { task, reason: Rejection::Refused(self.refusal()) });
+            return Err(Rejected { task, reason: Rejection::Refused(SubmitError::Broken(Origin::elsewhere())) });
         }
         if !task.is_portable() {
             return Err(Rejected { task, reason: Rejection::Refused(SubmitError::NotPortable) });
         }
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(Rejected { task, reason: Rejection::Refused(self.refusal()) });
+        if self.closed.load(Ordering::Relaxed)
+            && let Some(error) = self.refusal(&mut self.dispatch.lock())
+        {
+            return Err(Rejected { task, reason: Rejection::Refused(error) });
         }
         // Whether the task is let in must be known before it is packed if it may have to be handed back.
         let entered = self.settings.queue_capacity.is_some() || admission != Admission::Wait;
@@ -61,15 +63,15 @@ impl Pool {
         let clock = task.queue_clock();
         let refused = match self.pack_now(&task) {
             // A value's own code may fork while it is packed.
-            Ok(_) if !self.is_here() => Some(task),
+            Ok(_) if !self.is_here() => Some((task, SubmitError::Broken(Origin::elsewhere()))),
             Ok((function, payload, attachments)) => self.push(task, function, payload, attachments, entered),
             Err(cause) => {
                 self.refuse_to_carry(task, cause, entered);
                 None
             }
         };
-        if let Some(task) = refused {
-            return Err(Rejected { task, reason: Rejection::Refused(self.refusal()) });
+        if let Some((task, error)) = refused {
+            return Err(Rejected { task, reason: Rejection::Refused(error) });
         }
         if let Some(clock) = clock {
             clock.start();
@@ -84,8 +86,8 @@ impl Pool {
         }
         let mut dispatch = self.dispatch.lock();
         loop {
-            if dispatch.closed {
-                return Err(Rejection::Refused(self.refusal()));
+            if let Some(error) = self.refusal(&mut dispatch) {
+                return Err(Rejection::Refused(error));
             }
             if dispatch.room.is_free() {
                 dispatch.room.used += 1;
@@ -141,13 +143,13 @@ impl Pool {
         payload: Payload,
         attachments: Vec<Arc<Buffer>>,
         entered: bool,
-    ) -> Option<Task> {
+    ) -> Option<(Task, SubmitError)> {
         let timed = self.settings.run_limit.is_some() || task.run_limit().is_some();
         let mut outcome = Pushed::In;
         let mut results = None;
         self.with_dispatch(|dispatch, wakes| {
-            if !entered && dispatch.closed {
-                outcome = Pushed::Closed(task);
+            if !entered && let Some(error) = self.refusal(dispatch) {
+                outcome = Pushed::Refused(task, error);
                 return;
             }
             dispatch.admit(entered);
@@ -181,7 +183,7 @@ impl Pool {
         }
         match outcome {
             Pushed::In => None,
-            Pushed::Closed(task) => Some(task),
+            Pushed::Refused(task, error) => Some((task, error)),
             Pushed::Nameless(task, no_number) => {
                 let cause = Cause::Codec(CodecPhase::EncodeArgument, no_number_text(&no_number).to_owned());
                 self.fail_unpushed(task, cause, |_| {});
@@ -209,12 +211,20 @@ impl Pool {
         end_all_items(task, || cause.clone());
     }
 
-    /// Why tasks are not taken.
-    pub(super) fn refusal(&self) -> SubmitError {
-        if !self.is_here() {
-            return SubmitError::Broken(Origin::elsewhere());
+    /// Why tasks are not taken, if they are not. If the pool was broken for a while, and that is over, it ends here.
+    fn refusal(&self, dispatch: &mut Dispatch) -> Option<SubmitError> {
+        if !dispatch.closed && dispatch.halt.is_none() {
+            return None;
         }
-        self.broken.get().map_or(SubmitError::ShutDown, |broken| SubmitError::Broken(broken.clone()))
+        if dispatch.closed {
+            let broken = self.broken.get().cloned();
+            return Some(broken.map_or(SubmitError::ShutDown, SubmitError::Broken));
+        }
+        if let Some(broken) = dispatch.halted() {
+            return Some(SubmitError::Broken(broken.clone()));
+        }
+        self.resume_locked(dispatch);
+        None
     }
 
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
@@ -223,7 +233,7 @@ impl Pool {
         }
         let waker = cx.waker().clone();
         let mut dispatch = self.dispatch.lock();
-        if dispatch.closed || dispatch.room.is_free() {
+        if dispatch.closed || dispatch.halted().is_some() || dispatch.room.is_free() {
             return Poll::Ready(());
         }
         if !dispatch.room.wakers.iter().any(|known| known.will_wake(&waker)) {

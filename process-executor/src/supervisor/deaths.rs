@@ -6,7 +6,7 @@ use super::worker::{Kill, Worker};
 use crate::batch::{Batch, Collected};
 use crate::dispatch::{Dispatch, Wakes};
 use crate::entry::Entry;
-use crate::exit_words::{describe, out_of_memory_kills};
+use crate::exit_words::{By, describe, out_of_memory_kills};
 use crate::lane::Interrupted;
 use crate::link::Event;
 use crate::pool::Pool;
@@ -35,7 +35,7 @@ impl Supervisor {
         let Some(worker) = self.workers.get_mut(index).and_then(Option::as_mut) else { return };
         let Some(status) = worker.process.try_reap() else {
             // It is dead, but a debugger has it. It does not ring again, and is given up in time.
-            worker.kill();
+            worker.kill(None);
             let _ = worker.process.end().map(|end| epoll::delete(&self.epoll, end));
             return;
         };
@@ -81,8 +81,19 @@ impl Supervisor {
                 Some(Ending::NotReady(limit)) => format!("worker {index} (pid {pid}) was not ready after {limit:?}"),
                 _ => format!("worker {index} (pid {pid}) {words} before it was ready"),
             };
-            self.note_failed_start(text);
+            match ending.is_none() && exit.is_by_others(worker) {
+                true => self.note_killed_start(text),
+                false => self.note_failed_start(text),
+            }
         }
+    }
+}
+
+impl Exit {
+    /// Whether it was killed, and not by its pool.
+    fn is_by_others(self, worker: &Worker) -> bool {
+        let Self::Reaped(Some(status)) = self else { return false };
+        status.signal() == Some(libc::SIGKILL) && matches!(worker.killed_by(), By::Others)
     }
 }
 
@@ -105,16 +116,15 @@ fn exit_words(exit: Exit, worker: &Worker, ending: Option<&Ending>) -> String {
         (_, Some(Ending::Spoiled)) => "was ended because it overwrote the memory it shares with its parent".to_owned(),
         (_, Some(Ending::Deaf)) => "was ended because it did not go on with its work: it was stopped".to_owned(),
         (Exit::Unreaped(_), _) => "was killed".to_owned(),
-        (Exit::Reaped(status), _) => describe(status),
+        (Exit::Reaped(status), _) => describe(status, worker.killed_by()),
     };
     if matches!(ending, Some(Ending::Ordered)) {
         words += ", as the pool's owner ordered";
     }
     match exit {
         Exit::Unreaped(_) => words += &Remains::Unreaped(worker.process.pid()).to_string(),
-        Exit::Reaped(status) => {
-            let is_killed = status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
-            if ending.is_none() && is_killed && out_of_memory_kills() > worker.out_of_memory_kills {
+        Exit::Reaped(_) => {
+            if ending.is_none() && exit.is_by_others(worker) && out_of_memory_kills() > worker.out_of_memory_kills {
                 words +=
                     "; since it was started the kernel has killed a process of this control group for want of memory";
             }

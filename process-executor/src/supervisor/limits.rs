@@ -223,7 +223,7 @@ impl Supervisor {
     /// Ends a worker at once. Its task is ended when it is gone.
     pub(super) fn end_worker(&mut self, index: usize, ending: Ending) {
         let Some(worker) = self.workers[index].as_mut() else { return };
-        worker.kill();
+        worker.kill(None);
         worker.ending.get_or_insert(ending);
         self.pool.with_dispatch(|dispatch, _| {
             if let Some(seat) = dispatch.seats[index].as_mut() {

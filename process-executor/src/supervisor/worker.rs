@@ -5,9 +5,11 @@
 //! ```
 
 use super::limits::Ending;
+use crate::exit_words::By;
 use crate::link::Link;
 use crate::message::Message;
 use crate::process::{Process, Signalled};
+use crate::system;
 use executor_core::task::deadline_after;
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::Signal;
@@ -19,6 +21,9 @@ const RETIREMENT: Duration = Duration::from_secs(5);
 /// How long the system may take to let a killed process end before its task and its seat wait no longer. A process usually
 /// ends within a millisecond; one that waits for a disk or a frozen control group may take for ever.
 const REAPING: Duration = Duration::from_secs(1);
+
+/// Why a worker is killed that has no connection any more.
+const CLOSED: &str = "it had closed its connection";
 
 pub(super) struct Worker {
     pub(super) process: Process,
@@ -47,7 +52,7 @@ pub(super) enum End {
     /// It was told to end, and is killed at that time, if there is one.
     Told(Option<Instant>),
     /// It was killed at that time.
-    Killed(Instant, Kill),
+    Killed { since: Instant, how: Kill, why: Option<&'static str> },
 }
 
 /// How a worker was killed.
@@ -79,18 +84,18 @@ impl Worker {
         match Message::Retire.send(self.link.socket(), &[]) {
             // One that was stopped (SIGSTOP) hears of it, too.
             Ok(_) => self.wake(),
-            Err(_) => self.kill(),
+            Err(_) => self.kill(Some(CLOSED)),
         }
     }
 
     /// Asks it to end by SIGTERM, and leaves it so long for that.
     pub(super) fn terminate(&mut self, grace: Duration) {
-        if matches!(self.end, End::Killed(..)) {
+        if matches!(self.end, End::Killed { .. }) {
             return;
         }
         match self.process.signal(Signal::TERM) {
             Signalled::Sent | Signalled::Gone => self.end = End::Told(deadline_after(grace)),
-            Signalled::Refused => return self.kill(),
+            Signalled::Refused => return self.kill(None),
         }
         // A stopped process hears nothing but SIGKILL until it is continued.
         self.wake();
@@ -103,8 +108,17 @@ impl Worker {
         }
     }
 
-    /// Kills it.
-    pub(super) fn kill(&mut self) {
+    /// Its connection has ended: it is ending, which is not this pool's doing then, or has to.
+    pub(super) fn lose_connection(&mut self) {
+        if !system::is_exiting(self.process.pid()) {
+            self.kill(Some(CLOSED));
+        } else if matches!(self.end, End::Nothing) {
+            self.end = End::Told(deadline_after(REAPING));
+        }
+    }
+
+    /// Kills it, for its `ending` or for another reason.
+    pub(super) fn kill(&mut self, why: Option<&'static str>) {
         let how = match self.process.signal(Signal::KILL) {
             Signalled::Sent | Signalled::Gone => Kill::Signal,
             Signalled::Refused => {
@@ -112,8 +126,8 @@ impl Worker {
                 Kill::Connection
             }
         };
-        if !matches!(self.end, End::Killed(..)) {
-            self.end = End::Killed(Instant::now(), how);
+        if !matches!(self.end, End::Killed { .. }) {
+            self.end = End::Killed { since: Instant::now(), how, why };
         }
     }
 
@@ -124,11 +138,11 @@ impl Worker {
             End::Told(Some(deadline)) => match left_until(deadline) {
                 Some(left) => Due::Wait(left),
                 None => {
-                    self.kill();
+                    self.kill(Some("it did not end when it was told to"));
                     Due::Wait(REAPING)
                 }
             },
-            End::Killed(since, _) => match REAPING.checked_sub(since.elapsed()) {
+            End::Killed { since, .. } => match REAPING.checked_sub(since.elapsed()) {
                 Some(left) if !left.is_zero() => Due::Wait(left),
                 _ => Due::GiveUp,
             },
@@ -138,8 +152,17 @@ impl Worker {
     /// How it was killed, if it was.
     pub(super) fn kill_sent(&self) -> Option<Kill> {
         match self.end {
-            End::Killed(_, how) => Some(how),
+            End::Killed { how, .. } => Some(how),
             End::Nothing | End::Told(_) => None,
+        }
+    }
+
+    /// Who has sent the signals that it was sent.
+    pub(super) fn killed_by(&self) -> By {
+        match (self.end, &self.ending) {
+            (End::Killed { why, .. }, _) => By::Us(why),
+            (End::Told(_), Some(_)) => By::Us(None),
+            (End::Nothing | End::Told(_), _) => By::Others,
         }
     }
 

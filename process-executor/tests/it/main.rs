@@ -28,6 +28,7 @@ mod memory;
 mod nested;
 mod orders;
 mod privileges;
+mod restarts;
 mod settings;
 mod unattended;
 mod unreaped;

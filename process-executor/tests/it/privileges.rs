@@ -4,7 +4,6 @@ use crate::support::{Gate, Pass, double, quiet, read_lines, until};
 use crate::watchdog::{step, watched};
 use crate::{child, processes};
 use executor_core::{ExecutorExt, Stop, TaskOptions};
-use rustix::process::Signal;
 use std::time::Duration;
 
 /// The user and group nobody.
@@ -43,8 +42,7 @@ fn program() {
     let deaf = pool.submit(for_ever, gate.clone()).unwrap();
     wait_for(2);
     let deaf_pid = read_lines(&arrived)[1].parse().unwrap();
-    processes::send(deaf_pid, Signal::STOP);
-    until("it is stopped", || processes::is_stopped(deaf_pid));
+    processes::stop(deaf_pid);
     assert_eq!(pool.submit(double, 4).unwrap().result().unwrap(), 8);
     let limited = pool.submit_with(for_a_while, for_ever, gate.clone()).unwrap();
     wait_for(3);

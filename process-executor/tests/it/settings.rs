@@ -3,13 +3,15 @@
 use crate::child;
 use crate::processes;
 use crate::support::{
-    Gate, Pass, Scratch, append, assert_works, double, exit, kill_self, outcome, own_pid, quiet, read_lines, until,
+    Gate, LONG, Pass, Scratch, append, assert_works, double, exit, kill_self, outcome, own_pid, quiet, read_lines,
+    until,
 };
 use crate::watchdog::{step, watched};
-use executor_core::{BuildError, Executor, ExecutorExt, MapOptions, Shutdown, SubmitError, TaskError};
+use executor_core::{BuildError, Executor, ExecutorExt, MapOptions, Shutdown, SubmitError, TaskError, TaskOptions};
 use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor, WorkerOutput};
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 static PREPARED: OnceLock<String> = OnceLock::new();
 
@@ -145,12 +147,12 @@ fn i2_i6_an_exit() {
 fn i2_i6_a_signal() {
     fn dies(log: String) -> Result<(), String> {
         append(&log, "start\n");
-        kill_self()
+        std::process::abort()
     }
     watched(|| {
         let scratch = Scratch::new();
         let log = scratch.path("log");
-        breaks(quiet(2).initializer_with(dies, log.clone()), &log, &["SIGKILL", "before it was ready"]);
+        breaks(quiet(2).initializer_with(dies, log.clone()), &log, &["SIGABRT", "before it was ready"]);
     });
 }
 
@@ -202,19 +204,6 @@ fn environment_and_folder() {
         let seen = outcome("a look around", pool.submit(look, "ONE".to_owned()).unwrap()).unwrap();
         assert_eq!(seen, (Some("ünï =code".to_owned()), folder, None));
         assert!(std::env::var("ONE").is_err());
-    });
-}
-
-/// A folder that does not exist: the pool breaks, or its tasks do, with the reason; nothing hangs.
-#[test]
-fn a_folder_that_is_not_there() {
-    watched(|| {
-        let pool = match quiet(1).current_dir("/does/not/exist").build() {
-            Ok(pool) => pool,
-            Err(error) => return assert!(error.to_string().contains("/does/not/exist"), "{error}"),
-        };
-        let error = outcome("a task for a worker that cannot start", pool.submit(double, 1).unwrap()).unwrap_err();
-        assert!(error.to_string().contains("No such file"), "{error}");
     });
 }
 
@@ -329,13 +318,43 @@ fn what_makes_no_sense_is_refused() {
             quiet(1).max_tasks_per_child(0).build(),
             quiet(1).worker_name_prefix("a\0b").build(),
             ProcessPoolExecutor::builder().workers(0).build(),
+            quiet(1).soft_memory_limit(0).build(),
+            quiet(1).hard_memory_limit(0).build(),
+            quiet(1).start_timeout(Duration::ZERO).build(),
+            quiet(1).restart_intensity(0, LONG).build(),
+            quiet(1).restart_intensity(1, Duration::ZERO).build(),
+            quiet(1).nice(40).build(),
+            quiet(1).env("A\0B", "1").build(),
+            quiet(1).env("A=B", "1").build(),
+            quiet(1).env("", "1").build(),
+            quiet(1).env("A", "1\0").build(),
+            quiet(1).current_dir("/does/not/exist").build(),
+            quiet(1).current_dir("/proc/self/exe").build(),
+            quiet(1).current_dir("/a\0b").build(),
         ];
         for pool in refused {
             assert!(matches!(pool, Err(BuildError::Invalid { .. })), "{pool:?}");
         }
-        // A NUL byte in the environment is for the system to refuse: an error, not a hang.
-        if let Ok(pool) = quiet(1).env("A\0B", "1").build() {
-            assert!(outcome("a task", pool.submit(double, 1).unwrap()).is_err());
-        }
+    });
+}
+
+/// Any duration may be given, also one beyond the end of the clock, which never passes.
+#[test]
+fn no_duration_is_too_long() {
+    watched(|| {
+        let builder = quiet(1).stop_grace(Duration::MAX).start_timeout(Duration::MAX).keep_alive(Duration::MAX);
+        let pool = builder.run_timeout(Duration::MAX).restart_intensity(1, Duration::MAX).build().unwrap();
+        let gate = Gate::new();
+        let options = TaskOptions::new().run_timeout(Duration::MAX).queue_timeout(Duration::MAX);
+        let endless = pool.submit_with(options.clone(), |pass: Pass| pass.go(), gate.pass()).unwrap();
+        gate.wait_arrivals(1);
+        endless.stop();
+        assert!(outcome("a stopped task", endless).unwrap_err().is_cancelled());
+        assert_works(&pool);
+        let timely = pool.submit_with(options, double, 4).unwrap();
+        assert_eq!(timely.result_timeout(Duration::MAX).unwrap().unwrap(), 8);
+        let map = MapOptions::new().timeout(Duration::MAX).run_timeout(Duration::MAX);
+        assert_eq!(pool.map_with(map, double, [4]).next().unwrap().unwrap(), 8);
+        pool.shutdown_timeout(Duration::MAX).unwrap();
     });
 }

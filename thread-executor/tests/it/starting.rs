@@ -72,7 +72,8 @@ fn i1_again_after_retiring() {
         for round in 1..=20 {
             assert_eq!(pool.spawn(|| INITIALIZED.get()).unwrap().result().unwrap(), 1);
             crate::support::until("the worker has retired", || pool.stats().workers == 0);
-            assert_eq!(calls.get(), round);
+            // One that found nothing to do retires, too, should the task come late.
+            assert!(calls.get() >= round);
         }
     });
 }
