@@ -26,6 +26,10 @@ unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
+/// `MADV_COLLAPSE`, the same number on every architecture. Not every C library that `libc` describes has a name for it: musl has
+/// none.
+const COLLAPSE: libc::c_int = 25;
+
 /// What a mapping allows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -57,7 +61,8 @@ impl Mapping {
             None => (ptr::null_mut(), MapFlags::SHARED),
         };
         // SAFETY: a fresh range, chosen by the kernel, or one that was reserved for this.
-        let start = unsafe { mmap(place, length.max(1), protection, flags, file, offset) }?;
+        let start = unsafe { mmap(place, length.max(1), protection, flags, file, offset) };
+        let start = start.map_err(|error| no_room(error, length))?;
         match aligned {
             Some(mapping) => Ok(mapping),
             None => Ok(Self { start: NonNull::new(start.cast()).ok_or(Errno::NOMEM)?, length }),
@@ -106,7 +111,7 @@ impl Mapping {
             }
         }
         // SAFETY: a part of our own range; what is in it stays as it is.
-        unsafe { libc::madvise(self.start.as_ptr().cast(), length, libc::MADV_COLLAPSE) == 0 }
+        unsafe { libc::madvise(self.start.as_ptr().cast(), length, COLLAPSE) == 0 }
     }
 }
 
@@ -114,6 +119,18 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         unmap(self.start, self.length.max(1));
     }
+}
+
+/// What is said where the system maps nothing more.
+fn no_room(error: Errno, length: usize) -> io::Error {
+    if error != Errno::NOMEM {
+        return error.into();
+    }
+    let text = format!(
+        "no room for {length} bytes in the address space of process {}; see its limit (RLIMIT_AS, `ulimit -v`)",
+        std::process::id()
+    );
+    io::Error::new(io::ErrorKind::OutOfMemory, text)
 }
 
 /// Gives a range of our own back.
