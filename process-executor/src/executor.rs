@@ -3,9 +3,11 @@
 use crate::budget;
 use crate::builder::ProcessPoolBuilder;
 use crate::image::Image;
+use crate::layout;
 use crate::pool::{Fetcher, Pool, Registration};
 use crate::settings::Settings;
 use crate::supervisor::Supervisor;
+use crate::system;
 use crate::worker_info::WorkerInfo;
 use executor_core::assist::Enlisted;
 use executor_core::task::{Owner, Task};
@@ -113,6 +115,8 @@ impl ProcessPoolExecutor {
                 "without the feature `before-main`, call init() of this crate first in main, on its thread".to_owned(),
             ));
         }
+        system::check_file_size(layout::SIZE)
+            .map_err(|error| unavailable(format!("no memory to share with a worker: {error}")))?;
         let image = Image::of_this_process().map_err(|error| unavailable(error.to_string()))?;
         let environment = budget::environment(settings.workers, budget, &settings.environment)?;
         let pool = Pool::new(settings, image).map_err(|error| unavailable(error.to_string()))?;

@@ -32,8 +32,24 @@ pub(crate) fn growing_memory(name: &str) -> io::Result<OwnedFd> {
     Ok(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
 }
 
+/// Refuses a length beyond the limit on the size of files, which holds for memory behind a descriptor as well. The kernel's own
+/// refusal is a signal, SIGXFSZ, which ends whoever does not ignore it.
+pub(crate) fn check_file_size(length: usize) -> io::Result<()> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    match limit.filter(|limit| length as u64 > *limit) {
+        None => Ok(()),
+        Some(limit) => {
+            let text = format!(
+                "{length} bytes are needed, and the limit on the size of files is {limit} bytes (RLIMIT_FSIZE, `ulimit -f`)"
+            );
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
+        }
+    }
+}
+
 /// Makes memory longer.
 pub(crate) fn grow(file: impl AsFd, length: usize) -> io::Result<()> {
+    check_file_size(length)?;
     Ok(rustix::fs::ftruncate(file, length as u64)?)
 }
 
@@ -41,6 +57,7 @@ pub(crate) fn grow(file: impl AsFd, length: usize) -> io::Result<()> {
 pub(crate) fn fill_holes(file: impl AsFd, bytes: Range<usize>) -> io::Result<()> {
     let (start, length) = (bytes.start as u64, bytes.len() as u64);
     if length > 0 {
+        check_file_size(bytes.end)?;
         retry_on_intr(|| rustix::fs::fallocate(&file, FallocateFlags::empty(), start, length))?;
     }
     Ok(())
@@ -48,6 +65,7 @@ pub(crate) fn fill_holes(file: impl AsFd, bytes: Range<usize>) -> io::Result<()>
 
 /// Writes all bytes from `start` on.
 pub(crate) fn write_all(file: impl AsFd, mut start: usize, mut bytes: &[u8]) -> io::Result<()> {
+    check_file_size(start.saturating_add(bytes.len()))?;
     while !bytes.is_empty() {
         match retry_on_intr(|| rustix::io::pwrite(&file, bytes, start as u64))? {
             0 => return Err(io::ErrorKind::WriteZero.into()),

@@ -11,7 +11,6 @@ use process_executor::SharedBuffer;
 use rustix::process::{Resource, Rlimit};
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 fn limit(resource: Resource, current: u64) {
     let maximum = rustix::process::getrlimit(resource).maximum;
@@ -208,18 +207,89 @@ fn sockets_program() {
 }
 
 /// Memory is full while a large argument, or result, is written: a limit on the size of files, which holds for memory behind a
-/// descriptor as well, refuses what goes beyond it.
+/// descriptor as well, refuses what goes beyond it. The kernel does so with a signal that ends the program.
 #[test]
 fn memory_full_while_a_large_value_is_written() {
+    watched(|| child::run("scarce::full_memory_program", "1", |_| ()));
+}
+
+/// Not even what a worker shares with its parent fits.
+#[test]
+fn no_room_for_the_memory_of_a_worker() {
+    watched(|| child::run("scarce::no_room_program", "1", |_| ()));
+}
+
+#[test]
+fn no_room_program() {
+    if child::argument().is_none() {
+        return;
+    }
+    const MOST: u64 = 100_000;
+    let names_the_limit = |error: &str| {
+        assert!(error.contains("RLIMIT_FSIZE") && error.contains("100000 bytes"), "{error}");
+    };
     watched(|| {
-        child::run("scarce::full_memory_program", "1", |command| {
-            // The refusal comes with a signal, which is the end of whoever does not ignore it.
-            child::start_by(command, |program| {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program);
-                shell
-            });
-        });
+        let before = rustix::process::getrlimit(Resource::Fsize);
+        let pool = pool(1);
+        limit(Resource::Fsize, MOST);
+        step("a pool");
+        let refused = process_executor::ProcessPoolExecutor::with_workers(1);
+        names_the_limit(&refused.unwrap_err().to_string());
+        let error = outcome("a task for a worker that cannot be started", pool.submit(double, 1).unwrap()).unwrap_err();
+        assert!(matches!(error, TaskError::Broken(..)), "{error}");
+        names_the_limit(&error.to_string());
+        let error = SharedBuffer::from_slice(&[0; MOST as usize + 1]).unwrap_err();
+        names_the_limit(&error.to_string());
+        let error = SharedBuffer::build(MOST as usize + 1, |_| ()).unwrap_err();
+        names_the_limit(&error.to_string());
+        rustix::process::setrlimit(Resource::Fsize, before).unwrap();
+    });
+}
+
+/// No room in the address space of a worker, or of its parent.
+#[test]
+fn no_address_space() {
+    watched(|| child::run("scarce::address_space_program", "1", |_| ()));
+}
+
+/// Leaves this process so much address space beside what it has.
+fn leave_address_space(bytes: usize) {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = text.split(' ').next().unwrap().parse().unwrap();
+    limit(Resource::As, (pages * rustix::param::page_size() + bytes) as u64);
+}
+
+#[test]
+fn address_space_program() {
+    const LARGE: usize = 128 * MIB;
+    const LEFT: usize = 32 * MIB;
+    if child::argument().is_none() {
+        return;
+    }
+    let names_the_limit = |error: &TaskError| {
+        assert!(error.to_string().contains("RLIMIT_AS"), "{error}");
+    };
+    watched(|| {
+        let pool = pool(1);
+        outcome("a task", pool.submit(leave_address_space, LEFT).unwrap()).unwrap();
+        let error = outcome("a large argument", pool.submit(length, Bytes::pattern(LARGE)).unwrap()).unwrap_err();
+        names_the_limit(&error);
+        assert_codec(Err::<(), _>(error), CodecPhase::DecodeArgument);
+        step("a large input of a map");
+        let error = pool.map(length, [Bytes::pattern(LARGE)]).next().unwrap().unwrap_err();
+        names_the_limit(&error);
+        assert_works(&pool);
+        drop(pool);
+
+        let pool = crate::support::pool(1);
+        assert_works(&pool);
+        let before = rustix::process::getrlimit(Resource::As);
+        leave_address_space(LEFT);
+        let error = outcome("a large result", pool.submit(give, LARGE).unwrap()).map(|_| ()).unwrap_err();
+        rustix::process::setrlimit(Resource::As, before).unwrap();
+        names_the_limit(&error);
+        assert_codec(Err::<(), _>(error), CodecPhase::DecodeResult);
+        assert_works(&pool);
     });
 }
 
