@@ -62,7 +62,9 @@ const MEANINGS: [Meaning; 19] = [
 
 impl StartError {
     fn meaning(&self) -> Option<&'static Meaning> {
-        let code = self.error.raw_os_error()?;
+        // What has words of its own, too.
+        let out_of_memory = (self.error.kind() == io::ErrorKind::OutOfMemory).then_some(libc::ENOMEM);
+        let code = self.error.raw_os_error().or(out_of_memory)?;
         MEANINGS.iter().find(|meaning| meaning.code == code)
     }
 
