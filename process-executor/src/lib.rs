@@ -17,51 +17,95 @@
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("process-executor works on Linux; use thread-executor here");
+// Each module says where it is, so that elsewhere there is that one error and no other.
 
+#[cfg(target_os = "linux")]
 mod arrivals;
+#[cfg(target_os = "linux")]
 mod batch;
+#[cfg(target_os = "linux")]
 mod before_main;
+#[cfg(target_os = "linux")]
 mod budget;
+#[cfg(target_os = "linux")]
 mod buffer;
+#[cfg(target_os = "linux")]
 mod builder;
+#[cfg(target_os = "linux")]
 mod carrier;
+#[cfg(target_os = "linux")]
 mod couriers;
+#[cfg(target_os = "linux")]
 mod dispatch;
+#[cfg(target_os = "linux")]
 mod entry;
+#[cfg(target_os = "linux")]
 mod executor;
+#[cfg(target_os = "linux")]
 mod exit_words;
+#[cfg(target_os = "linux")]
 mod function;
+#[cfg(target_os = "linux")]
 mod image;
+#[cfg(target_os = "linux")]
 mod lane;
+#[cfg(target_os = "linux")]
 mod layout;
+#[cfg(target_os = "linux")]
 mod link;
+#[cfg(target_os = "linux")]
 mod mapping;
+#[cfg(target_os = "linux")]
 mod message;
+#[cfg(target_os = "linux")]
 mod parcel;
+#[cfg(target_os = "linux")]
 mod pool;
+#[cfg(target_os = "linux")]
 mod porter;
+#[cfg(target_os = "linux")]
 mod process;
+#[cfg(target_os = "linux")]
 mod room;
+#[cfg(target_os = "linux")]
 mod seat;
+#[cfg(target_os = "linux")]
 mod settings;
+#[cfg(target_os = "linux")]
 mod shared_buffer;
+#[cfg(target_os = "linux")]
 mod start_error;
+#[cfg(target_os = "linux")]
 mod supervisor;
+#[cfg(target_os = "linux")]
 mod sync;
+#[cfg(target_os = "linux")]
 mod system;
+#[cfg(target_os = "linux")]
 mod untrusted_file;
+#[cfg(target_os = "linux")]
 mod waking;
+#[cfg(target_os = "linux")]
 mod watch;
+#[cfg(target_os = "linux")]
 mod worker;
+#[cfg(target_os = "linux")]
 mod worker_info;
+#[cfg(target_os = "linux")]
 mod worker_settings;
 
-#[cfg(any(test, fuzzing))]
+#[cfg(all(target_os = "linux", any(test, fuzzing)))]
 pub mod fuzzing;
 
+#[cfg(target_os = "linux")]
 pub use before_main::init;
+#[cfg(target_os = "linux")]
 pub use builder::ProcessPoolBuilder;
+#[cfg(target_os = "linux")]
 pub use executor::ProcessPoolExecutor;
+#[cfg(target_os = "linux")]
 pub use settings::{TransportKind, WorkerOutput};
+#[cfg(target_os = "linux")]
 pub use shared_buffer::{Plain, SharedBuffer};
+#[cfg(target_os = "linux")]
 pub use worker_info::{WorkerInfo, WorkerState};
