@@ -3,9 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use concurrent_futures::{Executor, ExecutorExt, SerialExecutor, ThreadPoolBuilder, ThreadPoolExecutor};
+use concurrent_futures::{Executor, SerialExecutor, ThreadPoolBuilder, ThreadPoolExecutor};
 use executor_conformance::{Config, Subject, Traits, contract_gaps, run_all};
-use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor, TransportKind};
 
 type Built = Result<Box<dyn Executor>, Box<dyn Error>>;
 
@@ -90,84 +89,94 @@ fn threads_keep_alive() {
     check(&Subject { name: "threads, keep alive", factory, traits: THREADS });
 }
 
-/// What a pool of processes can do.
-const PROCESSES: Traits = Traits { in_process: false, ..THREADS };
-
-fn process_pool(config: &Config, workers: usize, finish: fn(ProcessPoolBuilder) -> ProcessPoolBuilder) -> Built {
-    let mut builder = finish(ProcessPoolExecutor::builder().workers(config.workers.unwrap_or(workers)));
-    if let Some(capacity) = config.queue_capacity {
-        builder = builder.queue_capacity(capacity);
-    }
-    if let Some(initializer) = config.initializer {
-        builder = builder.initializer(initializer);
-    }
-    Ok(Box::new(builder.build()?))
-}
-
-#[test]
-fn processes() {
-    let factory = |config: &Config| process_pool(config, 3, |builder| builder);
-    check(&Subject { name: "processes", factory, traits: PROCESSES });
-}
-
-/// One worker whatever a case would like.
-#[test]
-fn processes_one_worker() {
-    let factory = |config: &Config| {
-        let workers = config.workers.map(|workers| workers.min(1));
-        process_pool(&Config { workers, ..*config }, 1, |builder| builder)
-    };
-    let traits = Traits { max_workers: 1, ..PROCESSES };
-    check(&Subject { name: "processes, one worker", factory, traits });
-}
-
-/// A short queue: every burst of submissions has to wait for room.
-#[test]
-fn processes_bounded_queue() {
-    const CAPACITY: usize = 10;
-    let factory = |config: &Config| process_pool(config, 2, |builder| builder.queue_capacity(CAPACITY));
-    let traits = Traits { max_queue: CAPACITY, ..PROCESSES };
-    check(&Subject { name: "processes, bounded queue", factory, traits });
-}
-
-/// Workers that are replaced all the time.
-#[test]
-fn processes_short_lived() {
-    let factory = |config: &Config| {
-        process_pool(config, 3, |builder| builder.max_tasks_per_child(100).keep_alive(Duration::from_millis(1)))
-    };
-    check(&Subject { name: "processes, short-lived", factory, traits: PROCESSES });
-}
-
-/// The other transport: messages, one task at a time.
-#[test]
-fn processes_ipc_channel() {
-    let factory = |config: &Config| process_pool(config, 3, |builder| builder.transport(TransportKind::IpcChannel));
-    check(&Subject { name: "processes, ipc-channel", factory, traits: PROCESSES });
-}
-
-/// What prepares threads prepares processes: one bound, whatever the error is.
-#[test]
-fn an_initializer_fits_both_pools() {
-    fn fits<E: Into<Box<dyn Error + Send + Sync>> + 'static>(initializer: fn() -> Result<(), E>, works: bool) {
-        let threads = ThreadPoolExecutor::builder().workers(1).initializer(initializer).build().unwrap();
-        let processes = ProcessPoolExecutor::builder().workers(1).initializer(initializer).build().unwrap();
-        let pools: [&dyn Executor; 2] = [&threads, &processes];
-        for pool in pools {
-            let outcome = pool.submit(|number: u32| number, 7).map(|future| future.result().is_ok());
-            assert_eq!(outcome.unwrap_or(false), works);
-        }
-    }
-    fits(|| Ok::<(), std::convert::Infallible>(()), true);
-    fits(|| Err("a text".to_owned()), false);
-    fits(|| Err("a text"), false);
-    fits(|| Err(std::io::Error::other("an error")), false);
-    fits(|| Err(Box::<dyn Error + Send + Sync>::from("a boxed error")), false);
-}
-
 /// Each behaviour of the contract has a case, or a written reason why not.
 #[test]
 fn contract_is_covered() {
     let gaps = contract_gaps();
     assert!(gaps.is_empty(), "{gaps:#?}");
+}
+
+#[cfg(target_os = "linux")]
+mod processes {
+    use super::{Built, THREADS, check};
+    use concurrent_futures::{Executor, ExecutorExt, ThreadPoolExecutor};
+    use executor_conformance::{Config, Subject, Traits};
+    use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor, TransportKind};
+    use std::error::Error;
+    use std::time::Duration;
+
+    /// What a pool of processes can do.
+    const PROCESSES: Traits = Traits { in_process: false, ..THREADS };
+
+    fn process_pool(config: &Config, workers: usize, finish: fn(ProcessPoolBuilder) -> ProcessPoolBuilder) -> Built {
+        let mut builder = finish(ProcessPoolExecutor::builder().workers(config.workers.unwrap_or(workers)));
+        if let Some(capacity) = config.queue_capacity {
+            builder = builder.queue_capacity(capacity);
+        }
+        if let Some(initializer) = config.initializer {
+            builder = builder.initializer(initializer);
+        }
+        Ok(Box::new(builder.build()?))
+    }
+
+    #[test]
+    fn three_workers() {
+        let factory = |config: &Config| process_pool(config, 3, |builder| builder);
+        check(&Subject { name: "processes", factory, traits: PROCESSES });
+    }
+
+    /// One worker whatever a case would like.
+    #[test]
+    fn one_worker() {
+        let factory = |config: &Config| {
+            let workers = config.workers.map(|workers| workers.min(1));
+            process_pool(&Config { workers, ..*config }, 1, |builder| builder)
+        };
+        let traits = Traits { max_workers: 1, ..PROCESSES };
+        check(&Subject { name: "processes, one worker", factory, traits });
+    }
+
+    /// A short queue: every burst of submissions has to wait for room.
+    #[test]
+    fn bounded_queue() {
+        const CAPACITY: usize = 10;
+        let factory = |config: &Config| process_pool(config, 2, |builder| builder.queue_capacity(CAPACITY));
+        let traits = Traits { max_queue: CAPACITY, ..PROCESSES };
+        check(&Subject { name: "processes, bounded queue", factory, traits });
+    }
+
+    /// Workers that are replaced all the time.
+    #[test]
+    fn short_lived() {
+        let factory = |config: &Config| {
+            process_pool(config, 3, |builder| builder.max_tasks_per_child(100).keep_alive(Duration::from_millis(1)))
+        };
+        check(&Subject { name: "processes, short-lived", factory, traits: PROCESSES });
+    }
+
+    /// The other transport: messages, one task at a time.
+    #[test]
+    fn ipc_channel() {
+        let factory = |config: &Config| process_pool(config, 3, |builder| builder.transport(TransportKind::IpcChannel));
+        check(&Subject { name: "processes, ipc-channel", factory, traits: PROCESSES });
+    }
+
+    /// What prepares threads prepares processes: one bound, whatever the error is.
+    #[test]
+    fn an_initializer_fits_both_pools() {
+        fn fits<E: Into<Box<dyn Error + Send + Sync>> + 'static>(initializer: fn() -> Result<(), E>, works: bool) {
+            let threads = ThreadPoolExecutor::builder().workers(1).initializer(initializer).build().unwrap();
+            let processes = ProcessPoolExecutor::builder().workers(1).initializer(initializer).build().unwrap();
+            let pools: [&dyn Executor; 2] = [&threads, &processes];
+            for pool in pools {
+                let outcome = pool.submit(|number: u32| number, 7).map(|future| future.result().is_ok());
+                assert_eq!(outcome.unwrap_or(false), works);
+            }
+        }
+        fits(|| Ok::<(), std::convert::Infallible>(()), true);
+        fits(|| Err("a text".to_owned()), false);
+        fits(|| Err("a text"), false);
+        fits(|| Err(std::io::Error::other("an error")), false);
+        fits(|| Err(Box::<dyn Error + Send + Sync>::from("a boxed error")), false);
+    }
 }

@@ -4,7 +4,6 @@
 
 #[path = "../../thread-executor/tests/it/child.rs"]
 mod child;
-#[expect(dead_code, reason = "payloads that are no text are thrown by others")]
 #[path = "../../thread-executor/tests/it/watchdog.rs"]
 mod watchdog;
 
