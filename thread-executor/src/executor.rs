@@ -24,6 +24,10 @@ use std::time::Duration;
 /// depth and with one worker: the waiting worker runs the awaited task itself if nobody has begun it, and never any
 /// other. That is the only task that begins before older ones.
 ///
+/// A worker runs tasks of no other pool. So if tasks of two pools wait for each other's queued tasks, and all workers of one
+/// are among those who wait, they wait for ever, as threads do that take two locks in different orders. Let waits between
+/// pools go in one direction, let tasks that wait for each other share a pool, or wait with a limit.
+///
 /// Dropping the pool waits until all accepted tasks are over, as the end of Python's `with` block does; dropped by one
 /// of its own workers it does not wait. For another end, call [`shutdown`](Executor::shutdown) before. If that did not wait,
 /// or gave up waiting ([`shutdown_timeout`](Executor::shutdown_timeout), a dropped

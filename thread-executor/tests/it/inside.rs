@@ -240,3 +240,46 @@ fn t8_awaited_tasks_that_never_begin() {
         });
     });
 }
+
+/// Waits that go from one pool to another and never back end, however few workers there are.
+#[test]
+fn t8_in_one_direction_between_pools() {
+    watched(|| {
+        let (front, back) = (pool(1), Arc::new(pool(1)));
+        let ask = |number: u64| {
+            let back = back.clone();
+            front.spawn(move || {
+                let own = back.clone();
+                let inner = back.spawn(move || own.spawn(move || number).unwrap().result().unwrap() + 1);
+                inner.unwrap().result().unwrap() + 1
+            })
+        };
+        let futures: Vec<_> = (0..100).map(|number| ask(number).unwrap()).collect();
+        step("a hundred tasks of one pool that wait for tasks of another");
+        for (number, future) in (0..).zip(futures) {
+            assert_eq!(future.result().unwrap(), number + 2);
+        }
+    });
+}
+
+/// A circle of waits through two pools is not found, but ends where a wait has a limit; what was queued runs then.
+#[test]
+fn t8_a_limit_ends_a_circle_through_two_pools() {
+    watched(|| {
+        let (here, there) = (Arc::new(pool(1)), Arc::new(pool(1)));
+        let (own, other) = (here.clone(), there.clone());
+        let circle = here.spawn(move || {
+            let back = own.clone();
+            let middle = other.spawn(move || {
+                let queued = back.spawn(|| 7).unwrap();
+                // The only worker of that pool waits for this very task.
+                (queued.wait_timeout(Duration::from_millis(10)), queued)
+            });
+            middle.unwrap().result().unwrap()
+        });
+        step("a circle through two pools of one worker each");
+        let (in_time, queued) = circle.unwrap().result().unwrap();
+        assert!(!in_time);
+        assert_eq!(queued.result().unwrap(), 7);
+    });
+}
