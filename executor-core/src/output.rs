@@ -292,6 +292,20 @@ impl<'m> Output<'m> {
     }
 }
 
+impl Output<'_> {
+    /// Leaves what was written so far with the memory, as at the end.
+    ///
+    /// ```
+    /// let mut bytes = Vec::new();
+    /// let mut output = executor_core::remote::Output::new(&mut bytes);
+    /// output.settle();
+    /// # drop(output);
+    /// ```
+    pub fn settle(&mut self) {
+        self.memory.close(self.window.used);
+    }
+}
+
 impl Drop for Output<'_> {
     #[inline]
     fn drop(&mut self) {

@@ -3,6 +3,7 @@
 use crate::entry::Entry;
 use crate::link::Link;
 use crate::parcel;
+use executor_core::Stats;
 use executor_core::remote::Cause;
 use std::ops::Range;
 use std::sync::Arc;
@@ -56,6 +57,14 @@ impl Collected {
     /// A task that ends without a reply.
     pub(crate) fn without_reply(entry: Entry, cause: Cause) -> Self {
         Self { entry, bytes: 0..0, items: 0, elapsed: 0, cause: Some(Box::new(cause)), beside: None }
+    }
+
+    /// Counts it as what its first byte says it is.
+    pub(crate) fn count_in(&self, stats: &mut Stats, bytes: &[u8]) {
+        match self.is_success(bytes) {
+            true => stats.completed += 1,
+            false => stats.failed += 1,
+        }
     }
 
     /// Returns whether this thread can read what came back.

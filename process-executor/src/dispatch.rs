@@ -413,10 +413,7 @@ impl Dispatch {
         }
         self.stats.bytes_received += (batch.bytes.len() - bytes) as u64;
         for collected in &batch.collected[tasks..] {
-            match collected.is_success(&batch.bytes) {
-                true => self.stats.completed += 1,
-                false => self.stats.failed += 1,
-            }
+            collected.count_in(&mut self.stats, &batch.bytes);
             // As long as the worker says.
             let beside = collected.bytes_beside();
             self.stats.bytes_received = self.stats.bytes_received.saturating_add(beside);

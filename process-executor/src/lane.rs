@@ -495,7 +495,8 @@ impl Lane {
                 Some(Taken::Task(task)) if self.recall(number) => wreck.unbegun.push((task.entry, task.began)),
                 // Or its state is one that cannot be: the memory was overwritten, and nobody knows what has run.
                 Some(Taken::Task(InFlight { entry, began, .. })) => {
-                    let phase = Phase::from_number(slot.phase.load(Ordering::Relaxed));
+                    // ORDERING: Acquire, with the Release of a worker that has left its reply.
+                    let phase = Phase::from_number(slot.phase.load(Ordering::Acquire));
                     let collected = self.read_reply(slot, entry, link, bytes);
                     wreck.running.push(Interrupted { collected, phase, began });
                 }

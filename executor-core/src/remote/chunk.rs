@@ -180,10 +180,11 @@ unsafe fn run<A: Portable, R: Portable>(code: *const (), job: &mut Job<'_>) {
                     progress.begin_item();
                 }
                 start.set(frame::begin_item(output));
-                run_item(f, item, stop, output, &phase);
+                let result = run_item(f, item, stop, output, &phase);
                 if !end_outcome(output, start.get(), *progress) {
                     left = 0;
                 }
+                drop_result(result, output, *progress);
             }
         });
         if let Err(caught) = caught {
@@ -206,7 +207,7 @@ fn end_outcome(output: &mut Output<'_>, start: usize, progress: &mut dyn Progres
     progress.end_item(output)
 }
 
-/// Appends the outcome of one item, or panics with whatever user code panics.
+/// Appends the outcome of one item, and returns the result to be dropped; or panics with whatever user code panics.
 #[inline]
 fn run_item<A: Portable, R: Portable>(
     f: fn(A) -> R,
@@ -214,16 +215,18 @@ fn run_item<A: Portable, R: Portable>(
     stop: &AtomicU32,
     out: &mut Output<'_>,
     phase: &Cell<Phase>,
-) {
+) -> Option<R> {
     // ORDERING: Acquire, with the Release of whoever asks: what it did before is seen by the task.
     if stop.load(Ordering::Acquire) != 0 {
-        return frame::push_cancelled(out);
+        frame::push_cancelled(out);
+        return None;
     }
     let bytes = match item {
         Item::Encoded(bytes) => bytes,
         Item::Failed(text) => {
             let text = String::from_utf8_lossy(text);
-            return frame::push_codec_error(CodecPhase::EncodeArgument, &text, out);
+            frame::push_codec_error(CodecPhase::EncodeArgument, &text, out);
+            return None;
         }
     };
     phase.set(Phase::Decoding);
@@ -233,11 +236,22 @@ fn run_item<A: Portable, R: Portable>(
             let result = f(args);
             phase.set(Phase::Encoding);
             frame::push_value(&result, out);
-            // The result's destructor is user code, whose panic concerns nobody any more.
-            if std::mem::needs_drop::<R>() {
-                crate::panic::contain(|| drop(result));
-            }
+            Some(result)
         }
-        Err(text) => frame::push_codec_error(CodecPhase::DecodeArgument, &text, out),
+        Err(text) => {
+            frame::push_codec_error(CodecPhase::DecodeArgument, &text, out);
+            None
+        }
+    }
+}
+
+/// Drops the result of an item whose outcome is published: a destructor that ends the worker costs no item.
+#[inline]
+fn drop_result<R>(result: Option<R>, output: &mut Output<'_>, progress: &mut dyn Progress) {
+    if std::mem::needs_drop::<R>() {
+        progress.begin_drop(output);
+        // The result's destructor is user code, whose panic concerns nobody any more.
+        crate::panic::contain(|| drop(result));
+        progress.end_drop();
     }
 }

@@ -1,6 +1,6 @@
 //! The few bytes around encoded values: what kind of reply it is, and how long an item of a chunk.
 
-use super::job::Phase;
+use super::job::{Phase, Progress};
 use crate::codec;
 use crate::current;
 use crate::error::{CodecError, CodecPhase, TaskError};
@@ -124,6 +124,7 @@ pub(super) fn push_outcome<R: Serialize + 'static>(
     outcome: Result<R, CaughtPanic>,
     worker: &str,
     out: &mut Output<'_>,
+    progress: &mut dyn Progress,
 ) {
     match outcome {
         Ok(result) => {
@@ -132,8 +133,11 @@ pub(super) fn push_outcome<R: Serialize + 'static>(
                 out.truncate(start);
                 push_panic(Phase::Encoding, caught, worker, out);
             }
-            // The result's destructor is user code, whose panic concerns nobody any more.
-            crate::panic::contain(|| drop(result));
+            if std::mem::needs_drop::<R>() {
+                progress.begin_drop(out);
+                // The result's destructor is user code, whose panic concerns nobody any more.
+                crate::panic::contain(|| drop(result));
+            }
         }
         Err(caught) => push_panic(Phase::Running, caught, worker, out),
     }
@@ -157,7 +161,7 @@ pub(super) fn push_panic(phase: Phase, caught: CaughtPanic, worker: &str, out: &
         Phase::Decoding => {
             push_codec_error(CodecPhase::DecodeArgument, &format!("its Deserialize panicked: {}", record.message), out);
         }
-        Phase::Encoding => {
+        Phase::Encoding | Phase::Dropping => {
             push_codec_error(CodecPhase::EncodeResult, &format!("its Serialize panicked: {}", record.message), out);
         }
         Phase::Running => push_record(Kind::Panic, &record, out),

@@ -16,6 +16,8 @@ pub enum Phase {
     Running = 2,
     /// The result is being encoded.
     Encoding = 3,
+    /// The reply is complete, and the result is being dropped: whatever happens now, the reply counts.
+    Dropping = 4,
 }
 
 impl Phase {
@@ -28,6 +30,7 @@ impl Phase {
             1 => Some(Self::Decoding),
             2 => Some(Self::Running),
             3 => Some(Self::Encoding),
+            4 => Some(Self::Dropping),
             _ => None,
         }
     }
@@ -39,6 +42,7 @@ impl fmt::Display for Phase {
             Self::Decoding => "decoding the argument",
             Self::Running => "running",
             Self::Encoding => "encoding the result",
+            Self::Dropping => "dropping the result",
         })
     }
 }
@@ -60,6 +64,19 @@ pub trait Progress {
     /// An item of a chunk is over, and all of its outcome in the output. False: there is no room for another, the rest of
     /// the chunk is to be left.
     fn end_item(&mut self, output: &mut Output<'_>) -> bool;
+
+    /// The output has the whole reply of a call, or of an item that has ended, and the result is dropped next: by code of the
+    /// user, which may end the worker. Told only of results that have a destructor.
+    ///
+    /// See the example of [the module](super).
+    fn begin_drop(&mut self, output: &mut Output<'_>) {
+        let _ = output;
+    }
+
+    /// The result of an item is dropped.
+    ///
+    /// See the example of [the module](super).
+    fn end_drop(&mut self) {}
 }
 
 /// A task in its worker: the input, and where the reply goes.

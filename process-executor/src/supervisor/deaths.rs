@@ -172,6 +172,12 @@ impl Pool {
             }
             for Interrupted { mut collected, phase, began } in wreck.running {
                 dispatch.end_waiting(&collected.entry, began, wakes);
+                if phase == Some(Phase::Dropping) && !loss.may_run_on {
+                    // What was left is the whole reply, of the call or of the items so far: only a destructor was cut short.
+                    collected.count_in(&mut dispatch.stats, &batch.bytes);
+                    batch.collected.push(collected);
+                    continue;
+                }
                 let cause = cause_of(&mut collected, loss, death(phase));
                 dispatch.stats.failed += u64::from(!matches!(cause, Cause::Retry));
                 collected.cause = Some(Box::new(cause));

@@ -58,6 +58,8 @@ pub(super) struct Running<'a> {
     visible: Cell<usize>,
     /// Outcomes since noted channels were last forgotten.
     counted: Cell<usize>,
+    /// The reply was left before the result was dropped.
+    is_left: Cell<bool>,
 }
 
 impl<'a> Running<'a> {
@@ -67,8 +69,8 @@ impl<'a> Running<'a> {
         message: Option<(&'a Messages, &'a Contents<'a>)>,
     ) -> Self {
         replies.begin();
-        let (spill, items, visible, counted) = Default::default();
-        Self { replies, slot, message, place: Cell::new(Place::Scratch), spill, items, visible, counted }
+        let (spill, items, visible, counted, is_left) = Default::default();
+        Self { replies, slot, message, place: Cell::new(Place::Scratch), spill, items, visible, counted, is_left }
     }
 
     /// Whether it matters when an item begins.
@@ -83,6 +85,9 @@ impl<'a> Running<'a> {
 
     /// The task is over, and its output closed: leaves what is not left yet.
     pub(super) fn finish(self) {
+        if self.is_left.get() {
+            return;
+        }
         let scratch = self.replies.scratch.borrow();
         match self.place.get() {
             Place::Scratch => self.finish_call(&scratch),
@@ -210,7 +215,7 @@ impl Progress for &Running<'_> {
         }
         if let Some((messages, contents)) = self.message {
             match phase {
-                Phase::Decoding => {}
+                Phase::Decoding | Phase::Dropping => {}
                 // Before the function runs, which may receive messages of its own.
                 Phase::Running => {
                     contents.close_rest();
@@ -244,5 +249,25 @@ impl Progress for &Running<'_> {
         // ORDERING: Release: who sees the number sees so many outcomes, whatever becomes of this process.
         self.slot.items.store(self.items.get(), Ordering::Release);
         true
+    }
+
+    fn begin_drop(&mut self, output: &mut Output<'_>) {
+        match self.place.get() {
+            // It was left as an item.
+            Place::NextBlock | Place::Block(_) => {}
+            Place::Scratch if self.message.is_none() => {
+                output.settle();
+                self.finish_call(&self.replies.scratch.borrow());
+                self.is_left.set(true);
+            }
+            // It is sent, or moved to memory of its own, when the task is over.
+            Place::Scratch | Place::Overflow => return,
+        }
+        // ORDERING: Release, with the Acquire of the parent, which looks at it when this process is dead: the reply is whole.
+        self.slot.phase.store(Phase::Dropping as u32, Ordering::Release);
+    }
+
+    fn end_drop(&mut self) {
+        self.slot.phase.store(Phase::Running as u32, Ordering::Relaxed);
     }
 }
