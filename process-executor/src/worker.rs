@@ -9,6 +9,7 @@
 
 mod connection;
 mod messages;
+mod printed;
 mod reply;
 mod running;
 mod tasks;
@@ -45,13 +46,20 @@ pub(crate) fn become_worker() -> ! {
         let builder = std::thread::Builder::new().name(welcome.settings.name.clone()).stack_size(STACK);
         builder.spawn(move || work(welcome))
     });
-    let code = match thread.map(std::thread::JoinHandle::join) {
-        Ok(Ok(Ok(()))) => 0,
-        _ => COULD_NOT_BEGIN,
-    };
-    // SAFETY: nothing of this process is to be done any more; destructors of statics and exit handlers belong to a `main`
-    // that never ran.
-    unsafe { libc::_exit(code) }
+    if let Ok(Ok(Ok(()))) = thread.map(std::thread::JoinHandle::join) {
+        end_in_order();
+    }
+    // SAFETY: nothing of this process is to be done any more.
+    unsafe { libc::_exit(COULD_NOT_BEGIN) }
+}
+
+/// Ends a worker that was told to: as any program ends, with what is left to be printed, the exit handlers that its tasks and its
+/// constructors have registered, and the profile of a build that measures coverage. All of that may hang, or run into threads
+/// that tasks have left: it is the last thing that happens here, and the parent waits for it no longer than for any worker that
+/// was told to end.
+#[expect(clippy::disallowed_methods, reason = "no destructor of ours is left to run; nobody calls this from a program")]
+fn end_in_order() -> ! {
+    std::process::exit(0)
 }
 
 /// What a worker has once its parent has listed it.

@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::end_group;
 use super::messages::Messages;
+use super::printed::Printed;
 use super::reply::{Replies, ring};
 use super::running::Running;
 use crate::carrier::{self, Source};
@@ -15,10 +16,9 @@ use crate::parcel::{Contents, NotReceived};
 use crate::worker_settings::WorkerSettings;
 use executor_core::CodecPhase;
 use executor_core::remote::{Function, Job, Output, Phase, serializing_once, write_codec_error};
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The longest search for the next task before a sleep, in looks: some 30 µs.
 const LONGEST_LOOK: u32 = 512;
@@ -28,6 +28,10 @@ const EAGER: u32 = 4;
 const PAUSE: u32 = 6;
 /// After so many looks in vain a long one is tried again.
 const TRY_AGAIN: u32 = 64;
+
+/// A worker without tasks waits so long before it has written what they left in the buffer of standard output: not between two
+/// tasks that follow each other, and soon enough for who looks on.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// Scratch larger than this is not kept for the next task.
 const KEPT: usize = 1024 * 1024;
@@ -51,6 +55,7 @@ pub(super) fn run(
         look: longest,
         longest,
         in_vain: 0,
+        printed: Printed::default(),
     };
     let source: Arc<dyn Source> = connection.clone();
     carrier::unpacking(&source, || carrier::collecting(|| worker.run()));
@@ -68,6 +73,7 @@ struct Worker<'a> {
     look: u32,
     longest: u32,
     in_vain: u32,
+    printed: Printed,
 }
 
 impl Worker<'_> {
@@ -79,7 +85,6 @@ impl Worker<'_> {
             let slot = self.shared.slot(number);
             if !is_next(slot) {
                 if !self.wait_for(number) {
-                    flush_output();
                     return;
                 }
                 last_end = Instant::now();
@@ -92,6 +97,7 @@ impl Worker<'_> {
                 continue;
             }
             self.run_task(slot);
+            self.printed.note_task();
             let end = Instant::now();
             let elapsed = end.saturating_duration_since(last_end).as_nanos();
             last_end = end;
@@ -231,21 +237,41 @@ impl Worker<'_> {
         if self.look_for(slot) {
             return true;
         }
-        flush_output();
-        self.shared.asleep().sleep_until(None, || {
-            let state = slot.state.load(Ordering::Acquire);
-            if matches!(state, QUEUED | REVOKED) {
-                return Some(true);
-            }
-            if self.connection.is_retiring() {
-                return Some(is_next(slot));
-            }
-            // A task has written over the slots: what was to come here never will, or never comes back.
-            if state == RUNNING || state > SKIPPED || self.is_overtaken(number) {
-                end_group();
-            }
-            None
-        })
+        if self.printed.may_be_left()
+            && let Some(found) = self.rest_for_a_while(slot, number)
+        {
+            return found;
+        }
+        self.shared.asleep().sleep_until(None, || self.look_at(slot, number))
+    }
+
+    /// Sleeps no longer than a moment; then what tasks have printed is written. `None`: nothing came.
+    fn rest_for_a_while(&mut self, slot: &Slot, number: u64) -> Option<bool> {
+        let mut slept = false;
+        let found = self.shared.asleep().sleep_until(Some(MOMENT), || {
+            let found = self.look_at(slot, number);
+            (found.is_some() || std::mem::replace(&mut slept, true)).then_some(found)
+        });
+        if found.is_none() {
+            self.printed.write();
+        }
+        found
+    }
+
+    /// Looks whether something has come, or nothing will any more: then false.
+    fn look_at(&self, slot: &Slot, number: u64) -> Option<bool> {
+        let state = slot.state.load(Ordering::Acquire);
+        if matches!(state, QUEUED | REVOKED) {
+            return Some(true);
+        }
+        if self.connection.is_retiring() {
+            return Some(is_next(slot));
+        }
+        // A task has written over the slots: what was to come here never will, or never comes back.
+        if state == RUNNING || state > SKIPPED || self.is_overtaken(number) {
+            end_group();
+        }
+        None
     }
 
     /// Whether the parent has gone beyond the slot that comes next.
@@ -301,11 +327,6 @@ fn block_input(shared: &Shared, block: u32, length: usize) -> &[u8] {
         Some(start) => unsafe { std::slice::from_raw_parts(start.as_ptr(), length.min(BLOCK)) },
         None => &[],
     }
-}
-
-/// What the task printed goes out before the worker falls silent.
-fn flush_output() {
-    let _ = std::io::stdout().flush();
 }
 
 fn shrink(scratch: &mut Vec<u8>) {

@@ -36,6 +36,7 @@ mod unreaped;
 mod handovers;
 mod hostile;
 mod large;
+mod leftovers;
 mod liars;
 mod scarce;
 mod shared_buffers;

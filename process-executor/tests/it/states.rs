@@ -11,6 +11,7 @@ use process_executor::ProcessPoolExecutor;
 use rustix::process::Signal;
 use std::future::Future as _;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -156,22 +157,24 @@ extern "C" fn note_continued(_: libc::c_int) {
     CONTINUED.store(true, Ordering::SeqCst);
 }
 
-/// Leaves a thread behind that keeps the worker from ending, which flushes its output first, until it is continued.
+/// Where the exit handler of a worker notes that it was continued.
+static NOTES: OnceLock<String> = OnceLock::new();
+
+extern "C" fn wait_until_continued() {
+    while !CONTINUED.load(Ordering::SeqCst) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    append(NOTES.get().unwrap(), "continued\n");
+}
+
+/// Keeps the worker from ending until it is continued, by an exit handler.
 fn end_only_when_continued(notes: String) -> u32 {
     let handler: extern "C" fn(libc::c_int) = note_continued;
     // SAFETY: the handler does nothing that is forbidden there.
     unsafe { libc::signal(libc::SIGCONT, handler as libc::sighandler_t) };
-    let (told, hear) = std::sync::mpsc::channel();
-    let hold = move || {
-        let _output = std::io::stdout().lock();
-        told.send(()).unwrap();
-        while !CONTINUED.load(Ordering::SeqCst) {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-        append(notes, "continued\n");
-    };
-    drop(std::thread::Builder::new().spawn(hold).unwrap());
-    hear.recv().unwrap();
+    NOTES.set(notes).unwrap();
+    // SAFETY: a handler that may be called at any time.
+    assert_eq!(unsafe { libc::atexit(wait_until_continued) }, 0);
     std::process::id()
 }
 
