@@ -67,6 +67,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/tests/it/limits.rs", "a task with a signal handler"),
     ("process-executor/tests/it/orders.rs", "a task with a signal handler"),
     ("process-executor/tests/it/parent.rs", "a program that forks"),
+    ("process-executor/tests/it/sandbox.rs", "a filter for system calls"),
     ("process-executor/tests/it/states.rs", "a task with a signal handler"),
     ("process-executor/tests/it/support.rs", "tasks that crash"),
     ("benches/compare/src/peers/spinning.rs", "two processes that share memory"),

@@ -45,7 +45,7 @@ impl Default for Arrivals {
         let allowed = getrlimit(Resource::Nofile).current;
         let most = allowed.and_then(|allowed| usize::try_from(allowed / 2).ok()).unwrap_or(usize::MAX);
         let (known, bytes, refusal) = Default::default();
-        Self { known, bytes, most, most_bytes: system::physical_memory() / 2, refusal }
+        Self { known, bytes, most, most_bytes: system::physical_memory().map_or(u64::MAX, |all| all / 2), refusal }
     }
 }
 

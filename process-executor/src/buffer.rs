@@ -37,7 +37,7 @@ impl Buffer {
         let file = system::anonymous_memory(NAME, length)?;
         let writable = Mapping::for_large_pages(&file, length, Access::ReadWrite)?;
         writable.take_large_pages(&file, 0);
-        system::fill_holes(&file, 0..length)?;
+        system::fill_fresh(&file, length)?;
         // SAFETY: fresh memory that nobody else has yet.
         fill(unsafe { std::slice::from_raw_parts_mut(writable.start().as_ptr(), length) });
         drop(writable);

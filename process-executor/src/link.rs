@@ -170,7 +170,7 @@ impl Inbox {
         while !self.has_ended && left != Some(0) {
             match self.intake.take_in(socket) {
                 Taken::Some(bytes) => {
-                    let before = left.unwrap_or_else(|| bytes as u64 + system::bytes_waiting(socket));
+                    let before = left.unwrap_or_else(|| system::bytes_waiting(socket).saturating_add(bytes as u64));
                     left = Some(before.saturating_sub(bytes as u64));
                 }
                 // The end of the connection, if that is behind it, is the next thing to be read.

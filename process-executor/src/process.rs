@@ -105,6 +105,9 @@ impl Channels {
     }
 }
 
+/// What makes memory that can be shared.
+const MAKING_MEMORY: &str = "memfd_create, ftruncate or fcntl(F_ADD_SEALS)";
+
 /// Starts a worker: the process, the memory it shares, the socket to it. It begins when it is welcomed.
 pub(crate) fn start(
     settings: &Settings,
@@ -113,12 +116,12 @@ pub(crate) fn start(
     environment: &[(OsString, OsString)],
 ) -> Result<Started, NotStarted> {
     let credentials = Credentials::now();
-    let memory = system::anonymous_memory("concurrent-futures-lane", SIZE).calling("memfd_create")?;
+    let memory = system::anonymous_memory("concurrent-futures-lane", SIZE).calling(MAKING_MEMORY)?;
     let mapping = Mapping::new(&memory, SIZE, Access::ReadWrite).calling("mmap")?;
     mapping.keep_out_of_forks();
     let shared = Shared::new(mapping).ok_or(io::ErrorKind::InvalidData).calling("mmap")?;
     let words = settings_for(settings, image, index).calling("naming the initializer")?;
-    let words = Buffer::copy_of(&words).calling("memfd_create")?;
+    let words = Buffer::copy_of(&words).calling(MAKING_MEMORY)?;
     let (ours, theirs) = system::socket_pair().calling("socketpair")?;
     let channels = matches!(settings.transport, TransportKind::IpcChannel)
         .then(Channels::new)

@@ -53,7 +53,19 @@ pub(crate) fn grow(file: impl AsFd, length: usize) -> io::Result<()> {
     Ok(rustix::fs::ftruncate(file, length as u64)?)
 }
 
-/// Takes the memory for some bytes now: what was never written would not be there.
+/// Takes the memory for some bytes now, which were never written: they would not be there.
+pub(crate) fn fill_fresh(file: impl AsFd, length: usize) -> io::Result<()> {
+    const ZEROS: &[u8] = &[0; 4096];
+    if fill_holes(&file, 0..length).is_ok() {
+        return Ok(());
+    }
+    // A sandbox may know no `fallocate`; where there is no memory, this fails as well.
+    (0..length)
+        .step_by(ZEROS.len())
+        .try_for_each(|start| write_all(&file, start, &ZEROS[..ZEROS.len().min(length - start)]))
+}
+
+/// Takes the memory for some bytes now, whatever is in them.
 pub(crate) fn fill_holes(file: impl AsFd, bytes: Range<usize>) -> io::Result<()> {
     let (start, length) = (bytes.start as u64, bytes.len() as u64);
     if length > 0 {
@@ -75,10 +87,12 @@ pub(crate) fn write_all(file: impl AsFd, mut start: usize, mut bytes: &[u8]) -> 
     Ok(())
 }
 
-/// Bytes of memory that the machine has.
-pub(crate) fn physical_memory() -> u64 {
-    let memory = rustix::system::sysinfo();
-    (memory.totalram as u64).saturating_mul(memory.mem_unit.into())
+/// Bytes of memory that the machine has, if it says so.
+pub(crate) fn physical_memory() -> Option<u64> {
+    let mut memory = MaybeUninit::<libc::sysinfo>::uninit();
+    // SAFETY: the call fills what it is given, or says that it has not.
+    let memory = unsafe { (libc::sysinfo(memory.as_mut_ptr()) == 0).then(|| memory.assume_init()) }?;
+    Some((memory.totalram as u64).saturating_mul(memory.mem_unit.into()))
 }
 
 /// Seals memory against all change, for ever, also of its length. No writable mapping of it may exist.
@@ -242,9 +256,9 @@ pub(crate) fn limit_waiting(socket: impl AsFd, limit: Duration) -> io::Result<()
     Ok(rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Recv, Some(limit))?)
 }
 
-/// How many bytes could be received without waiting.
+/// How many bytes could be received without waiting; more than there can be if nobody says.
 pub(crate) fn bytes_waiting(socket: impl AsFd) -> u64 {
-    rustix::io::ioctl_fionread(socket).unwrap_or(0)
+    rustix::io::ioctl_fionread(socket).unwrap_or(u64::MAX)
 }
 
 /// Sleeps while `word` is `expected`, until woken or `limit` has passed. May return early.

@@ -3,7 +3,7 @@
 use crate::bytes::MIB;
 use crate::child;
 use crate::liars::{BUFFER, connection, message_of};
-use crate::support::{SHORT, assert_works, double, outcome, own_pid, quiet};
+use crate::support::{SHORT, assert_works, double, outcome, own_pid, quiet, wait_for_ever};
 use crate::watchdog::{step, watched};
 use executor_core::{ExecutorExt, TaskError, TaskOptions};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -23,12 +23,6 @@ fn hand_over(id: u64, file: BorrowedFd<'_>, count: usize, length: usize) -> bool
     let message = message_of([BUFFER, id, length as u64, 0]);
     let sent = rustix::net::sendmsg(connection(), &[IoSlice::new(&message)], &mut ancillary, SendFlags::NOSIGNAL);
     sent.is_ok()
-}
-
-fn wait_for_ever() -> ! {
-    loop {
-        std::thread::park();
-    }
 }
 
 /// A socket whose last close waits for its partner, who does not read.

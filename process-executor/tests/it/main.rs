@@ -38,6 +38,7 @@ mod hostile;
 mod large;
 mod leftovers;
 mod liars;
+mod sandbox;
 mod scarce;
 mod shared_buffers;
 mod sizes;

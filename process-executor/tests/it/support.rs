@@ -215,6 +215,13 @@ pub(crate) fn exit(code: i32) -> ! {
     std::process::exit(code)
 }
 
+/// Goes on until its worker is ended.
+pub(crate) fn wait_for_ever() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
 /// Ends this process by an invalid memory access.
 pub(crate) fn write_to_nowhere() -> ! {
     let nowhere = std::ptr::without_provenance_mut::<u64>(std::hint::black_box(8));
