@@ -105,7 +105,9 @@ fn with_callbacks(subject: &Subject) {
         let accepted = AtomicUsize::new(0);
         thread::scope(|scope| {
             scope.spawn(|| {
-                while let Ok(future) = stage.pool().submit(tasks::double_even, 1) {
+                // Every sixteenth fails: a panic is slow where backtraces are asked for.
+                let argument = || 2 - u64::from(accepted.load(Relaxed).is_multiple_of(16));
+                while let Ok(future) = stage.pool().submit(tasks::double_even, argument()) {
                     let count = called.clone();
                     future.add_done_callback(move |_| count.add());
                     accepted.fetch_add(1, Relaxed);
