@@ -90,7 +90,7 @@ impl ProcessPoolExecutor {
     /// use executor_core::Executor;
     ///
     /// let pool = process_executor::ProcessPoolExecutor::with_workers(3)?;
-    /// assert_eq!(Executor::workers(&pool), 3);
+    /// assert_eq!(pool.workers(), 3);
     /// # Ok::<(), executor_core::BuildError>(())
     /// ```
     pub fn with_workers(count: impl Into<WorkerCount>) -> Result<Self, BuildError> {
@@ -146,11 +146,11 @@ impl ProcessPoolExecutor {
     ///
     /// let pool = ProcessPoolExecutor::with_workers(1)?;
     /// let pid = pool.submit(|()| std::process::id(), ())?.result()?;
-    /// assert_eq!(pool.workers()[0].pid(), pid);
+    /// assert_eq!(pool.worker_infos()[0].pid(), pid);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn workers(&self) -> Vec<WorkerInfo> {
+    pub fn worker_infos(&self) -> Vec<WorkerInfo> {
         if !self.pool.is_here() {
             return Vec::new();
         }

@@ -28,7 +28,7 @@ pub enum WorkerState {
 ///
 /// let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
 /// pool.submit(|()| (), ())?.result()?;
-/// for worker in pool.workers() {
+/// for worker in pool.worker_infos() {
 ///     println!("{} {:?}: {} tasks", worker.pid(), worker.state(), worker.tasks_done());
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -58,7 +58,7 @@ impl WorkerInfo {
     /// # use executor_core::ExecutorExt;
     /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
     /// # pool.submit(|()| (), ())?.result()?;
-    /// assert_eq!(pool.workers()[0].index(), 0);
+    /// assert_eq!(pool.worker_infos()[0].index(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -72,7 +72,7 @@ impl WorkerInfo {
     /// # use executor_core::ExecutorExt;
     /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
     /// # pool.submit(|()| (), ())?.result()?;
-    /// assert_ne!(pool.workers()[0].pid(), std::process::id());
+    /// assert_ne!(pool.worker_infos()[0].pid(), std::process::id());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -86,7 +86,7 @@ impl WorkerInfo {
     /// # use executor_core::ExecutorExt;
     /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
     /// # pool.submit(|()| (), ())?.result()?;
-    /// assert_eq!(pool.workers()[0].state(), process_executor::WorkerState::Idle);
+    /// assert_eq!(pool.worker_infos()[0].state(), process_executor::WorkerState::Idle);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -100,7 +100,7 @@ impl WorkerInfo {
     /// # use executor_core::ExecutorExt;
     /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
     /// # pool.submit(|()| (), ())?.result()?;
-    /// assert_eq!(pool.workers()[0].tasks_done(), 1);
+    /// assert_eq!(pool.worker_infos()[0].tasks_done(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -114,7 +114,7 @@ impl WorkerInfo {
     /// # use executor_core::ExecutorExt;
     /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
     /// # pool.submit(|()| (), ())?.result()?;
-    /// assert!(pool.workers()[0].memory().is_some_and(|bytes| bytes > 0));
+    /// assert!(pool.worker_infos()[0].memory().is_some_and(|bytes| bytes > 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

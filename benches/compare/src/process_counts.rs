@@ -35,7 +35,7 @@ pub(crate) fn idle_cpu_ms() -> f64 {
         assert_eq!(pool.submit(noop, input).expect("the pool is open").result().expect("the task returns"), input);
     }
     let spent = || {
-        let workers = pool.workers().iter().map(|worker| cpu_nanoseconds(&worker.pid().to_string())).sum::<u64>();
+        let workers = pool.worker_infos().iter().map(|worker| cpu_nanoseconds(&worker.pid().to_string())).sum::<u64>();
         cpu_nanoseconds("self") + workers
     };
     let before = spent();
@@ -106,7 +106,7 @@ fn median_of_kills(until: impl Fn(Future<u64>, Future<()>)) -> f64 {
     let one = |_| {
         let (pool, blocker) = blocked_pool();
         let next = pool.submit(noop, 7).expect("the pool is open");
-        let worker = pool.workers()[0].pid();
+        let worker = pool.worker_infos()[0].pid();
         thread::sleep(SETTLE);
         let start = Instant::now();
         kill(worker);

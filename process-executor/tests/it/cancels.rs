@@ -33,7 +33,7 @@ fn exactly(kill: bool) {
     thread::scope(|scope| {
         let killer = scope.spawn(|| {
             for _ in 0..if kill { 20 } else { 0 } {
-                let ready = || pool.workers().into_iter().find(|worker| worker.state() == WorkerState::Busy);
+                let ready = || pool.worker_infos().into_iter().find(|worker| worker.state() == WorkerState::Busy);
                 match ready() {
                     Some(worker) => processes::send(worker.pid(), Signal::KILL),
                     None => thread::yield_now(),

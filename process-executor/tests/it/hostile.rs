@@ -308,7 +308,7 @@ fn group_program() {
             let pool = pool(1);
             let joined = outcome("a task that joins the group", pool.submit(join_group, group).unwrap()).unwrap();
             assert_eq!(joined, group);
-            let pid = pool.workers()[0].pid();
+            let pid = pool.worker_infos()[0].pid();
             step("the end of a worker in the program's group");
             end(&pool);
             until("it has ended", || processes::state(pid).is_none());
@@ -391,7 +391,7 @@ fn a_result_panics_when_it_is_dropped() {
         }
         assert_works(&pool);
         let worker = outcome("a task", pool.submit(own_pid, ()).unwrap()).unwrap();
-        assert_eq!(pool.workers()[0].pid(), worker);
+        assert_eq!(pool.worker_infos()[0].pid(), worker);
         assert_eq!(pool.stats().deaths, 0);
     });
 }

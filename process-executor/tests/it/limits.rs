@@ -541,7 +541,7 @@ fn t5_idle_workers_end() {
         let pool = quiet(2).keep_alive(SHORT).build().unwrap();
         for _ in 0..3 {
             assert_works(&pool);
-            until("all workers have ended", || pool.workers().is_empty());
+            until("all workers have ended", || pool.worker_infos().is_empty());
         }
         let stats = pool.stats();
         assert_eq!((stats.deaths, stats.failed, stats.workers), (0, 0, 0));

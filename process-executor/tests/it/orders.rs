@@ -39,7 +39,7 @@ fn p19_running_ones_die_and_queued_ones_are_cancelled() {
             step("the end");
             pool.shutdown(Shutdown::wait());
             assert!(gate.arrivals().into_iter().all(|pid| processes::state(pid).is_none()));
-            assert_eq!((pool.stats().cancelled, pool.workers().len()), (300, 0));
+            assert_eq!((pool.stats().cancelled, pool.worker_infos().len()), (300, 0));
         }
     });
 }
@@ -180,7 +180,7 @@ fn p19_while_workers_start() {
                 }
                 step(format!("the end of round {round}"));
                 pool.shutdown(Shutdown::wait());
-                assert!(pool.workers().is_empty());
+                assert!(pool.worker_infos().is_empty());
             }
         }
     });
@@ -212,17 +212,20 @@ fn workers_and_stats_tell() {
     }
     watched(|| {
         let pool = pool(2);
-        assert!(pool.workers().is_empty());
+        assert!(pool.worker_infos().is_empty());
+        // One method means one thing, through whatever pointer the pool is reached.
+        let shared = std::sync::Arc::new(&pool);
+        assert_eq!([pool.workers(), shared.workers()], [2, 2]);
         let pid = outcome("the first task", pool.submit(own_pid, ()).unwrap()).unwrap();
-        let [worker] = &pool.workers()[..] else { panic!("P8: one task starts one worker") };
+        let [worker] = &pool.worker_infos()[..] else { panic!("P8: one task starts one worker") };
         assert_eq!((worker.pid(), worker.index(), worker.tasks_done()), (pid, 0, 1));
         assert_eq!(worker.state(), WorkerState::Idle);
         assert!(worker.memory().unwrap() > 0);
         let gate = Gate::new();
         let holding: Vec<_> = (0..2).map(|_| pool.submit(hold, gate.pass()).unwrap()).collect();
         gate.wait_arrivals(2);
-        assert!(pool.workers().iter().all(|worker| worker.state() == WorkerState::Busy));
-        assert_eq!(pool.workers().iter().map(process_executor::WorkerInfo::index).collect::<Vec<_>>(), [0, 1]);
+        assert!(pool.worker_infos().iter().all(|worker| worker.state() == WorkerState::Busy));
+        assert_eq!(pool.worker_infos().iter().map(process_executor::WorkerInfo::index).collect::<Vec<_>>(), [0, 1]);
         let queued = pool.submit(double, 1).unwrap();
         let stats = pool.stats();
         assert_eq!((stats.workers, stats.idle, stats.running, stats.queued), (2, 0, 2, 1));
@@ -233,9 +236,9 @@ fn workers_and_stats_tell() {
         let stats = pool.stats();
         assert_eq!((stats.completed, stats.failed, stats.queued, stats.deaths, stats.restarts), (4, 0, 0, 0, 0));
         assert!(stats.bytes_sent > 0 && stats.bytes_received > 0);
-        let done: u64 = pool.workers().iter().map(process_executor::WorkerInfo::tasks_done).sum();
+        let done: u64 = pool.worker_infos().iter().map(process_executor::WorkerInfo::tasks_done).sum();
         assert_eq!(done, 4);
-        let workers = pool.workers();
+        let workers = pool.worker_infos();
         pool.shutdown(Shutdown::wait());
         assert!(workers.iter().all(|worker| worker.memory().is_none()));
         let stats = pool.stats();
@@ -254,7 +257,7 @@ fn p10_saturation() {
         let gate = Gate::new();
         let tasks: Vec<_> = (0..45).map(|_| pool.submit(hold, gate.pass()).unwrap()).collect();
         gate.wait_arrivals(3);
-        assert_eq!(pool.workers().len(), 3);
+        assert_eq!(pool.worker_infos().len(), 3);
         assert_eq!(gate.arrivals().len(), 3);
         gate.open();
         tasks.into_iter().for_each(|task| outcome("a task", task).unwrap());
@@ -274,6 +277,6 @@ fn p8_reuse() {
         for _ in 0..50 {
             assert_eq!(outcome("the next", pool.submit(own_pid, ()).unwrap()).unwrap(), first);
         }
-        assert_eq!(pool.workers().len(), 1);
+        assert_eq!(pool.worker_infos().len(), 1);
     });
 }

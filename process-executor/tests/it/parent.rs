@@ -113,7 +113,7 @@ fn busy(task: fn(String), notes: &str, lines: usize) -> &'static ProcessPoolExec
 
 /// Stops (SIGSTOP) each worker, or what `send` sends to instead.
 fn stop(pool: &ProcessPoolExecutor, send: fn(u32, Signal)) {
-    for worker in pool.workers() {
+    for worker in pool.worker_infos() {
         send(worker.pid(), Signal::STOP);
         processes::wait_until_stopped(worker.pid());
     }
@@ -135,7 +135,7 @@ fn reach(state: &str, notes: &str) {
         }
         "standing-still" => {
             let pool = busy(stand_still, notes, 2);
-            pool.workers().iter().for_each(|worker| processes::wait_until_stopped(worker.pid()));
+            pool.worker_infos().iter().for_each(|worker| processes::wait_until_stopped(worker.pid()));
         }
         "idle-standing-still" => {
             let pool = leaked(1);

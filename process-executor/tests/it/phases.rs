@@ -53,13 +53,13 @@ fn p1_killed_before_the_handshake() {
         let tasks = siblings(&pool);
         gate.wait_arrivals(1);
         let first = gate.arrivals()[0];
-        let listed: Vec<_> = pool.workers().iter().map(|worker| (worker.pid(), worker.state())).collect();
+        let listed: Vec<_> = pool.worker_infos().iter().map(|worker| (worker.pid(), worker.state())).collect();
         assert_eq!(listed, [(first, WorkerState::Starting)]);
         kill(first);
         gate.wait_arrivals(2);
         gate.open();
         assert_untouched(tasks);
-        assert_ne!(pool.workers()[0].pid(), first);
+        assert_ne!(pool.worker_infos()[0].pid(), first);
         assert_works(&pool);
         assert_eq!(pool.stats().restarts, 1);
     });
@@ -74,7 +74,7 @@ fn p1_killed_as_soon_as_it_is_there() {
             let tasks = siblings(&pool);
             step(format!("round {round}: a worker in the list"));
             let pid = loop {
-                if let Some(worker) = pool.workers().first() {
+                if let Some(worker) = pool.worker_infos().first() {
                     break worker.pid();
                 }
             };
@@ -257,7 +257,7 @@ fn p1_killed_after_the_result() {
         for round in 0..30_u64 {
             let task = pool.submit(double, round).unwrap();
             task.wait();
-            for worker in pool.workers() {
+            for worker in pool.worker_infos() {
                 kill(worker.pid());
             }
             assert_eq!(outcome("a task that was over", task).unwrap(), 2 * round);
@@ -296,7 +296,7 @@ fn d12_killed_while_retiring() {
             step(format!("round {round}: a shutdown against kills"));
             thread::scope(|scope| {
                 scope.spawn(|| pool.shutdown(Shutdown::wait()));
-                for worker in pool.workers() {
+                for worker in pool.worker_infos() {
                     for _ in 0..round * 200 {
                         std::hint::spin_loop();
                     }

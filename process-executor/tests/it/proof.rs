@@ -43,7 +43,7 @@ fn a_worker_holds_what_it_was_given() {
         let gate = Gate::new();
         let holding: Vec<_> = (0..3).map(|_| pool.submit(hold, gate.pass()).unwrap()).collect();
         gate.wait_arrivals(3);
-        for worker in pool.workers() {
+        for worker in pool.worker_infos() {
             let is_noting = |(_, leads): &(u32, String)| leads.ends_with("/arrived");
             until("its task has closed what it wrote to", || {
                 !processes::descriptors(worker.pid()).iter().any(is_noting)
@@ -83,7 +83,7 @@ fn inheritable_program() {
             rustix::fs::open("/proc/self/status", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
         let pool = pool(1);
         assert_works(&pool);
-        assert_clean(pool.workers()[0].pid(), &[]);
+        assert_clean(pool.worker_infos()[0].pid(), &[]);
         drop(file);
     });
 }
@@ -139,7 +139,7 @@ fn zombies_program() {
             let ended: Result<(), _> = outcome("a fatal task", task);
             assert!(ended.is_err());
         }
-        until("only workers are left", || processes::children(own).len() == pool.workers().len());
+        until("only workers are left", || processes::children(own).len() == pool.worker_infos().len());
         let children = processes::children(own);
         assert!(children.iter().all(|pid| processes::is_alive(*pid)), "a child is not reaped");
         step("the drop");
@@ -196,9 +196,9 @@ fn idle_program() {
         assert_works(&pool);
         let rests = |worker: &WorkerInfo| worker.state() == WorkerState::Idle && processes::is_asleep(worker.pid());
         // One of the pool's own threads may be about to wake a worker that has seen its task before.
-        until("all sleep", || pool.workers().iter().all(rests) && pool_threads_sleep());
+        until("all sleep", || pool.worker_infos().iter().all(rests) && pool_threads_sleep());
         let switches =
-            || -> Vec<u64> { pool.workers().iter().map(|worker| processes::wake_ups(worker.pid(), "")).collect() };
+            || -> Vec<u64> { pool.worker_infos().iter().map(|worker| processes::wake_ups(worker.pid(), "")).collect() };
         // A thread that is about to sleep, and that the system shows as asleep, may be counted in it; the next such time shows
         // that it was the last.
         until("nobody wakes up for a while", || processes::rests(switches));

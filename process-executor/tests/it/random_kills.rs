@@ -49,7 +49,7 @@ fn kill_workers(pool: &ProcessPoolExecutor, over: &AtomicBool) -> u64 {
         random ^= random >> 7;
         random ^= random << 17;
         let ready = |state| matches!(state, WorkerState::Idle | WorkerState::Busy);
-        let workers: Vec<_> = pool.workers().into_iter().filter(|worker| ready(worker.state())).collect();
+        let workers: Vec<_> = pool.worker_infos().into_iter().filter(|worker| ready(worker.state())).collect();
         if let Some(worker) = workers.get(random as usize % workers.len().max(1)) {
             // It is a child of this process: its number is not another's before the pool has noticed the death.
             processes::send(worker.pid(), Signal::KILL);
@@ -170,7 +170,7 @@ fn kill_by_items(pool: &ProcessPoolExecutor, log: &str, over: &AtomicBool) {
     let mut next = 0;
     while !over.load(Ordering::SeqCst) {
         let written = fs::metadata(log).map_or(0, |log| log.len());
-        let worker = pool.workers().into_iter().find(|worker| worker.state() == WorkerState::Busy);
+        let worker = pool.worker_infos().into_iter().find(|worker| worker.state() == WorkerState::Busy);
         match worker {
             Some(worker) if written >= next => {
                 processes::send(worker.pid(), Signal::KILL);

@@ -97,7 +97,7 @@ fn breaks(builder: ProcessPoolBuilder, log: &str, words: &[&str]) {
     pool.shutdown(Shutdown::wait());
     let starts = read_lines(log).len();
     assert!((1..=6).contains(&starts), "{starts} workers were started");
-    assert!(pool.workers().is_empty());
+    assert!(pool.worker_infos().is_empty());
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn output_program() {
         outcome("a loud task", loud.submit(speak, "inherited".to_owned()).unwrap()).unwrap();
         let silent = quiet(1).stdout(WorkerOutput::Null).build().unwrap();
         outcome("a silent task", silent.submit(speak, "null".to_owned()).unwrap()).unwrap();
-        let pid = silent.workers()[0].pid();
+        let pid = silent.worker_infos()[0].pid();
         let leads: Vec<_> = processes::descriptors(pid).into_iter().take(3).map(|(_, leads)| leads).collect();
         assert_eq!(leads, ["/dev/null"; 3]);
     });
@@ -297,7 +297,7 @@ fn names_in_the_errors_of_panics() {
         let mapped = pool.map_with(MapOptions::new().chunk_size(2), fall, 1..9);
         let mut outcomes: Vec<_> = mapped.collect();
         outcomes.push(outcome("a panic", alone));
-        let workers = pool.workers();
+        let workers = pool.worker_infos();
         for outcome in outcomes {
             let error = outcome.unwrap_err();
             let text = error.to_string();

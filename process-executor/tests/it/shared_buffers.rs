@@ -79,7 +79,7 @@ fn the_same_buffer_many_times() {
             seen.insert((pid, address));
         }
         assert!(seen.len() <= 2, "it was sent more than once: {seen:?}");
-        for worker in pool.workers() {
+        for worker in pool.worker_infos() {
             let memories = processes::descriptors(worker.pid()).iter().filter(|(_, to)| to.contains("memfd")).count();
             assert!(memories <= 1, "{memories} in worker {}", worker.pid());
         }
@@ -203,7 +203,7 @@ fn outlives_worker_and_pool() {
         let pool = pool(1);
         let made = pool.submit(make, (MIB, 7)).unwrap();
         made.wait();
-        let pid = pool.workers()[0].pid();
+        let pid = pool.worker_infos()[0].pid();
         processes::send(pid, rustix::process::Signal::KILL);
         until("the death is noticed", || pool.stats().deaths == 1);
         let made = outcome("a result of a dead worker", made).unwrap();

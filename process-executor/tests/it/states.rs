@@ -27,7 +27,7 @@ fn fail(_: ()) -> Result<(), &'static str> {
 
 /// Drops a pool and expects it to end its workers.
 fn dropped(state: &str, pool: ProcessPoolExecutor) {
-    let workers: Vec<_> = pool.workers().iter().map(process_executor::WorkerInfo::pid).collect();
+    let workers: Vec<_> = pool.worker_infos().iter().map(process_executor::WorkerInfo::pid).collect();
     step(format!("the drop of a pool that {state}"));
     drop(pool);
     assert!(workers.iter().all(|pid| processes::state(*pid).is_none()), "a worker outlives a pool that {state}");
@@ -43,7 +43,7 @@ fn be_deaf(pass: Pass) -> u64 {
 
 /// Drops a pool whose end was given up: the drop does not wait, but its workers end.
 fn left(state: &str, pool: ProcessPoolExecutor) {
-    let workers: Vec<_> = pool.workers().iter().map(process_executor::WorkerInfo::pid).collect();
+    let workers: Vec<_> = pool.worker_infos().iter().map(process_executor::WorkerInfo::pid).collect();
     step(format!("the drop of a pool that {state}"));
     drop(pool);
     until("its workers are gone", || workers.iter().all(|pid| processes::state(*pid).is_none()));
@@ -107,7 +107,7 @@ fn s10_dropped_in_every_quiet_state() {
         dropped("is idle", used);
         let starting = pool(2);
         drop(starting.submit(double, 1).unwrap());
-        until("a worker is listed", || !starting.workers().is_empty());
+        until("a worker is listed", || !starting.worker_infos().is_empty());
         dropped("starts its first worker", starting);
         let shut = pool(2);
         assert_works(&shut);
@@ -287,7 +287,7 @@ fn p18_ended_while_workers_are_replaced() {
             }
             step(format!("round {round}: the end"));
             pool.shutdown(Shutdown::wait());
-            assert!(pool.workers().is_empty());
+            assert!(pool.worker_infos().is_empty());
         }
     });
 }

@@ -184,7 +184,7 @@ pub(crate) fn ready_worker(pool: &ProcessPoolExecutor) -> u32 {
     let mut found = None;
     until("a worker is ready", || {
         let ready = |state| matches!(state, WorkerState::Idle | WorkerState::Busy);
-        found = pool.workers().iter().find(|worker| ready(worker.state())).map(|worker| worker.pid());
+        found = pool.worker_infos().iter().find(|worker| ready(worker.state())).map(|worker| worker.pid());
         found.is_some()
     });
     found.unwrap()

@@ -45,7 +45,7 @@ pub(crate) fn work(actor: &mut Actor) -> Work {
 /// A worker of any pool, by a handle that cannot become another process's, and its state.
 fn any_worker(actor: &mut Actor) -> Option<(rustix::fd::OwnedFd, WorkerState)> {
     let pool = actor.pool();
-    let workers = pool.processes()?.workers();
+    let workers = pool.processes()?.worker_infos();
     let worker = workers.get(actor.rng.usize(..workers.len().max(1)))?;
     let pid = Pid::from_raw(worker.pid().cast_signed())?;
     let handle = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;

@@ -109,7 +109,7 @@ impl Executor for Pool {
 impl fmt::Display for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} tasks taken, {:?}", self.taken.load(Relaxed), self.stats())?;
-        for worker in self.processes().map(ProcessPoolExecutor::workers).into_iter().flatten() {
+        for worker in self.processes().map(ProcessPoolExecutor::worker_infos).into_iter().flatten() {
             let threads = leftovers::threads_of(worker.pid());
             write!(f, "\n    worker {} (pid {}, {threads}): ", worker.index(), worker.pid())?;
             write!(f, "{:?}, {} tasks done", worker.state(), worker.tasks_done())?;
