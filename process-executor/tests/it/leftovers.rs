@@ -222,7 +222,7 @@ fn a_destructor_that_never_ends_costs_no_result() {
         let pool = pool(1);
         let future = pool.submit(make, (1, notes.clone(), End::Never)).unwrap();
         until("the destructor runs", || !read_lines(&notes).is_empty());
-        assert!(processes::is_alive(pool.workers()[0].pid()));
+        assert!(processes::is_alive(pool.worker_infos()[0].pid()));
         future.stop();
         assert_eq!(outcome("the call", future).unwrap().number, 1);
     });
