@@ -23,9 +23,11 @@ pub struct Stats {
     /// Tasks that panicked, or whose queue limit passed; with processes also those whose worker died, whose run limit
     /// passed, or whose argument or result could not be carried.
     pub failed: u64,
-    /// Tasks cancelled before they began.
+    /// Tasks whose outcome is [`Cancelled`](crate::TaskError::Cancelled): cancelled before they began or, with processes, stopped while
+    /// they ran. A stopped task on a thread returns, and counts as what it then is.
     pub cancelled: u64,
-    /// Worker processes that died of themselves: killed by a signal, by a task that exited, by a limit.
+    /// Worker processes that died of themselves: killed by a signal, by a task that exited, by a limit. Those that were ended by
+    /// [`stop`](crate::Future::stop) or by the end of the pool do not count.
     pub deaths: u64,
     /// Worker processes started in the place of one that was there before.
     pub restarts: u64,

@@ -179,7 +179,7 @@ impl Dispatch {
             }
             if entry.stopping || (entry.begun && entry.task.is_stop_requested()) {
                 self.note_unqueued(&entry);
-                self.stats.failed += 1;
+                self.stats.cancelled += 1;
                 entry.task.place().set(IN_HAND);
                 self.husk(entry);
                 wakes.room_freed = true;

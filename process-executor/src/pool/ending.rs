@@ -66,7 +66,10 @@ impl Pool {
                         continue;
                     }
                 };
-                dispatch.stats.failed += 1;
+                match cause {
+                    Cause::Stopped(_) => dispatch.stats.cancelled += 1,
+                    _ => dispatch.stats.failed += 1,
+                }
                 dispatch.note_unqueued(&entry);
                 entry.task.place().set(IN_HAND);
                 batch.collected.push(Collected::without_reply(entry, cause));

@@ -107,6 +107,13 @@ pub(crate) struct Loss<'a> {
     pub(crate) may_run_on: bool,
 }
 
+impl Loss<'_> {
+    /// Whether it died of itself: nobody had it end for a reason that is not its own.
+    fn is_death(&self) -> bool {
+        !self.expected && !matches!(self.ending, Some(Ending::Stopped | Ending::Ordered | Ending::Unwanted))
+    }
+}
+
 /// How a worker ended, and what brought that about.
 fn exit_words(exit: Exit, worker: &Worker, ending: Option<&Ending>) -> String {
     let mut words = match (exit, ending) {
@@ -147,12 +154,12 @@ impl Pool {
             seat.lane.shared().bell().silence();
             let wreck = seat.lane.salvage(&seat.link, &mut batch.bytes);
             dispatch.stats.bytes_sent += seat.lane.bytes_sent();
-            dispatch.stats.deaths += u64::from(!loss.expected && seat.state != SeatState::Starting);
+            dispatch.stats.deaths += u64::from(loss.is_death() && seat.state != SeatState::Starting);
             batch.husks.extend(wreck.husks);
             for (mut entry, counted) in wreck.unbegun.into_iter().rev() {
                 if std::mem::take(&mut entry.stopping) {
                     dispatch.end_waiting(&entry, counted, wakes);
-                    dispatch.stats.failed += 1;
+                    dispatch.stats.cancelled += 1;
                     batch.collected.push(Collected::without_reply(entry, Cause::Stopped(loss.remains)));
                     continue;
                 }
@@ -179,7 +186,11 @@ impl Pool {
                     continue;
                 }
                 let cause = cause_of(&mut collected, loss, death(phase));
-                dispatch.stats.failed += u64::from(!matches!(cause, Cause::Retry));
+                match cause {
+                    Cause::Retry => {}
+                    Cause::Stopped(_) => dispatch.stats.cancelled += 1,
+                    _ => dispatch.stats.failed += 1,
+                }
                 collected.cause = Some(Box::new(cause));
                 batch.collected.push(collected);
             }

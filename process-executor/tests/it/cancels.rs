@@ -2,9 +2,11 @@
 
 use crate::bytes::{Bytes, MIB};
 use crate::processes;
-use crate::support::{Gate, Pass, Scratch, append, assert_works, double, outcome, pool, read_lines, until};
+use crate::support::{
+    Gate, Pass, SHORT, Scratch, append, assert_works, double, only_death, outcome, pool, quiet, read_lines, until,
+};
 use crate::watchdog::{step, watched};
-use executor_core::{ExecutorExt, TaskError};
+use executor_core::{ExecutorExt, TaskError, TaskOptions};
 use process_executor::WorkerState;
 use rustix::process::Signal;
 use std::collections::HashSet;
@@ -148,5 +150,35 @@ fn a_large_task_is_cancelled_while_it_is_prepared() {
                 Err(error) => assert!(cancelled && matches!(error, TaskError::Cancelled(_)), "{error}"),
             }
         }
+    });
+}
+
+/// A worker that is ended because its task was stopped has not died of itself, and the task has not failed.
+#[test]
+fn what_is_stopped_is_counted_as_cancelled() {
+    watched(|| {
+        let pool = quiet(1).stop_grace(Duration::ZERO).build().unwrap();
+        let gate = Gate::new();
+        let running = pool.submit(|pass: Pass| pass.go(), gate.pass()).unwrap();
+        gate.wait_arrivals(1);
+        running.stop();
+        assert!(outcome("a stopped task", running).unwrap_err().is_cancelled());
+        let stats = pool.stats();
+        assert_eq!((stats.cancelled, stats.failed, stats.deaths, stats.completed), (1, 0, 0, 0));
+        // One that is ended by its limit has failed, and its worker is a death.
+        let options = TaskOptions::new().run_timeout(SHORT);
+        let endless = pool.submit_with(options, |pass: Pass| pass.go(), gate.pass()).unwrap();
+        assert!(outcome("an endless task", endless).unwrap_err().is_timed_out());
+        let stats = pool.stats();
+        assert_eq!((stats.cancelled, stats.failed, stats.deaths, stats.completed), (1, 1, 1, 0));
+        // Those that the pool's owner ends have not died of themselves either.
+        let gate = Gate::new();
+        let running = pool.submit(|pass: Pass| pass.go(), gate.pass()).unwrap();
+        gate.wait_arrivals(1);
+        pool.kill_workers();
+        let death = only_death(outcome("a task", running));
+        assert!(death.contains("SIGKILL, by its pool") && death.contains("as the pool's owner ordered"), "{death}");
+        let stats = pool.stats();
+        assert_eq!((stats.cancelled, stats.failed, stats.deaths, stats.completed), (1, 2, 1, 0));
     });
 }
