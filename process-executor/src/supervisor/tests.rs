@@ -54,11 +54,11 @@ fn unreaped() -> usize {
     stats.filter(is_ours).count()
 }
 
-/// Whether the worker's thread is there, and it and all others wait for something.
+/// Whether all threads of a process wait for something.
 fn is_asleep(pid: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(Vec::new(), |threads| threads.flatten().collect());
     let sleeps = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('S'));
-    threads.len() > 1 && threads.iter().all(|thread| fs::read_to_string(thread.path().join("stat")).is_ok_and(sleeps))
+    !threads.is_empty() && threads.iter().all(|thread| fs::read_to_string(thread.path().join("stat")).is_ok_and(sleeps))
 }
 
 /// A file that is not there yet, and is removed in the end.
