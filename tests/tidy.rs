@@ -116,6 +116,8 @@ const UNFINISHED: &[(&[&str], &str)] = &[
 const NOT_IN_LIBRARIES: &[(&[&str], &str)] = &[
     (&["thread::sp", "awn("], "panics when the system refuses a thread; use thread::Builder and report the error"),
     (&["thread::sl", "eep("], "sleeping is not synchronisation; wait for the event"),
+    (&["Instant::now() ", "+"], "panics beyond the end of the clock; use deadline_after"),
+    (&["Instant::now()", ".checked_add("], "there is one way to make a deadline; use deadline_after"),
 ];
 
 /// The same, but for the files that are named: declarations of values that a thread destroys when it ends, where to ask for them is

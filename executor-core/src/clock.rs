@@ -8,6 +8,7 @@ use crate::error::{Expired, TaskError};
 use crate::fork::PerProcess;
 use crate::header::Header;
 use crate::info::TaskId;
+use crate::own_thread::guarded;
 use crate::state::STOP;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
@@ -100,7 +101,7 @@ fn set(kind: Kind, alarm: Alarm) {
     limits.by_time.insert((time, key), alarm);
     if !limits.ticking {
         // Without a thread the limits wait for the next one that can be started.
-        limits.ticking = thread::Builder::new().name("task-limits".to_owned()).spawn(tick).is_ok();
+        limits.ticking = thread::Builder::new().name("task-limits".to_owned()).spawn(tick_on).is_ok();
     }
     let next = limits.by_time.first_key_value().is_some_and(|(first, _)| *first == (time, key));
     drop(limits);
@@ -116,7 +117,11 @@ fn remove(key: Key) {
     drop(alarm);
 }
 
-/// The clock's thread.
+/// The clock's thread. It is there for all executors of the process, so that it goes on if it panics.
+fn tick_on() {
+    while guarded("task-limits", tick).is_err() {}
+}
+
 fn tick() {
     let clock = CLOCK.get();
     let mut limits = clock.limits.lock();
@@ -157,19 +162,24 @@ impl Limits {
 /// waker, it must not hold up the limits of others: those of one moment get a thread of their own.
 fn ring(due: Vec<(Kind, Alarm)>) {
     let mut slow = Vec::new();
-    for (kind, Alarm { cell, limit }) in due {
-        let header = cell.header();
-        let expired = match kind {
-            Kind::Queue if header.claim_expired() => Expired::in_queue(header.info(), limit),
-            Kind::Run if header.claim_running(STOP) => Expired::while_running(header.info(), limit),
-            _ => continue,
-        };
-        let error = TaskError::TimedOut(expired);
-        if kind == Kind::Run && !header.has_listeners() { cell.fail(error) } else { slow.push((cell, error)) }
+    for (kind, alarm) in due {
+        // What becomes of one is nothing to the others.
+        let _ = guarded("task-limits", || ring_one(kind, alarm, &mut slow));
     }
     if !slow.is_empty() {
         fail_elsewhere(slow);
     }
+}
+
+fn ring_one(kind: Kind, Alarm { cell, limit }: Alarm, slow: &mut Vec<(CellRef, TaskError)>) {
+    let header = cell.header();
+    let expired = match kind {
+        Kind::Queue if header.claim_expired() => Expired::in_queue(header.info(), limit),
+        Kind::Run if header.claim_running(STOP) => Expired::while_running(header.info(), limit),
+        _ => return,
+    };
+    let error = TaskError::TimedOut(expired);
+    if kind == Kind::Run && !header.has_listeners() { cell.fail(error) } else { slow.push((cell, error)) }
 }
 
 fn fail_elsewhere(expired: Vec<(CellRef, TaskError)>) {
@@ -187,6 +197,6 @@ fn fail_elsewhere(expired: Vec<(CellRef, TaskError)>) {
 
 fn fail_all(expired: Vec<(CellRef, TaskError)>) {
     for (cell, error) in expired {
-        cell.fail(error);
+        let _ = guarded("task-expired", || cell.fail(error));
     }
 }

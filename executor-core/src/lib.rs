@@ -23,6 +23,7 @@ mod sync;
 
 mod info;
 mod options;
+mod own_thread;
 mod panic;
 
 mod error;

@@ -12,6 +12,7 @@ use crate::future::Future;
 use crate::header::{Header, Link};
 use crate::info::TaskInfo;
 use crate::options::TaskOptions;
+pub use crate::own_thread::guarded;
 use crate::remote::Place;
 use crate::submit_error::SubmitError;
 pub use crate::worker::{Claimed, InlineWorker, before_blocking, contain, is_worker_of, look, with_worker};

@@ -5,7 +5,8 @@
 //! whatever it likes, a task of the same pool included.
 
 use crate::batch::Batch;
-use crate::pool::Pool;
+use crate::pool::{Pool, break_batch};
+use executor_core::task::guarded;
 use parking_lot::{Condvar, Mutex};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -51,9 +52,14 @@ pub(crate) fn is_courier_of(pool: &Pool) -> bool {
 
 /// Runs callbacks of that pool on this thread.
 pub(crate) fn as_courier_of(pool: &Pool, run: impl FnOnce()) {
-    let before = POOL.replace(pool);
+    struct Restore(*const Pool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            POOL.set(self.0);
+        }
+    }
+    let _before = Restore(POOL.replace(pool));
     run();
-    POOL.set(before);
 }
 
 impl Couriers {
@@ -132,7 +138,10 @@ fn start(pool: &Arc<Pool>, state: &mut State) -> io::Result<()> {
         while courier.is_here()
             && let Some(mut batch) = courier.couriers().next()
         {
-            courier.finish(&mut batch, true);
+            if let Err(broken) = guarded("callbacks", || courier.finish(&mut batch, true)) {
+                break_batch(&mut batch, &broken);
+                courier.break_down(broken);
+            }
         }
     };
     let name = "process-pool-callbacks".to_owned();

@@ -137,6 +137,11 @@ impl Entry {
         deaths.len()
     }
 
+    /// Whether a worker died of it.
+    pub(crate) fn has_deaths(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| !extra.deaths.is_empty())
+    }
+
     /// The deaths so far.
     pub(crate) fn take_deaths(&mut self) -> Vec<Death> {
         self.extra.as_mut().map(|extra| std::mem::take(&mut extra.deaths)).unwrap_or_default()

@@ -109,6 +109,12 @@ impl ProcessPoolExecutor {
         ProcessPoolBuilder::new()
     }
 
+    /// The pool itself, for unit tests.
+    #[cfg(test)]
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
     pub(crate) fn with_settings(settings: Settings, budget: usize) -> Result<Self, BuildError> {
         let unavailable = |reason: String| BuildError::unavailable("a pool of processes", reason);
         if !crate::before_main::is_ready() {

@@ -4,6 +4,7 @@
 //! (`supervisor.rs`) starts and watches workers and never runs user code. Couriers (`couriers.rs`) run callbacks.
 
 mod ending;
+pub(crate) mod faults;
 mod packing;
 mod results;
 mod submission;
@@ -22,7 +23,7 @@ use executor_core::remote::{Cause, Place};
 use executor_core::task::{Left, Owner, TaskOwner};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-pub(crate) use results::Fetcher;
+pub(crate) use results::{Fetcher, break_batch};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::process::Signal;
@@ -58,6 +59,9 @@ pub(crate) struct Pool {
     origin: Origin,
     /// Wakes the supervisor.
     call: OwnedFd,
+    /// See there.
+    #[cfg(test)]
+    pub(crate) panics_at: Mutex<Option<faults::Place>>,
     couriers: Couriers,
     /// A shutdown was not waited for to its end.
     given_up: AtomicBool,
@@ -106,6 +110,8 @@ impl Pool {
             origin: Origin::here(),
             call: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             couriers: Couriers::default(),
+            #[cfg(test)]
+            panics_at: Mutex::new(None),
             given_up: AtomicBool::new(false),
             ending: OnceLock::new(),
             kept: Mutex::new(None),

@@ -15,10 +15,13 @@ use crate::dispatch::{Dispatch, IN_HAND, Wakes};
 use crate::entry::{Entry, Payload};
 use crate::link::Link;
 use crate::parcel::{MOST_BYTES, NotSent, Packed, Sender};
+use crate::pool::faults::Place;
 use crate::pool::{Pool, no_number_text};
-use executor_core::CodecPhase;
 use executor_core::remote::{Cause, Output, serializing_once};
+use executor_core::task::guarded;
+use executor_core::{BrokenExecutor, CodecPhase};
 use parking_lot::{Condvar, Mutex};
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +54,14 @@ impl Porter {
     /// Starts the thread, for the worker in seat `index`.
     pub(crate) fn start(pool: &Arc<Pool>, index: usize, link: &Arc<Link>, sender: Sender) -> io::Result<Arc<Self>> {
         let porter = Arc::new(Self::default());
-        let rounds = Rounds { porter: porter.clone(), pool: pool.clone(), index, link: link.clone(), sender };
+        let rounds = Rounds {
+            porter: porter.clone(),
+            pool: pool.clone(),
+            index,
+            link: link.clone(),
+            sender,
+            carries: Cell::new(false),
+        };
         std::thread::Builder::new().name("process-pool-porter".to_owned()).spawn(move || rounds.run())?;
         Ok(porter)
     }
@@ -104,17 +114,23 @@ struct Rounds {
     index: usize,
     link: Arc<Link>,
     sender: Sender,
+    /// The pool counts a task as being with it.
+    carries: Cell<bool>,
 }
 
 impl Rounds {
     fn run(self) {
         while let Some(entry) = self.porter.next() {
-            self.carry(entry);
+            self.carries.set(true);
+            if let Err(broken) = guarded("sender of tasks", || self.carry(entry)) {
+                self.drop_load(broken);
+            }
         }
     }
 
     /// Sends a task to the worker, then puts it into the lane; or ends it, or puts it back.
     fn carry(&self, mut entry: Entry) {
+        self.pool.may_panic_at(Place::Porter);
         if self.link.has_ended() {
             // As long as it is not packed, it has its channels.
             return self.give_back(entry);
@@ -136,6 +152,27 @@ impl Rounds {
             }
             (Some(Failure::Gone), _) | (None, Err(NotSent::Gone | NotSent::Empty)) => self.give_back(entry),
         }
+    }
+
+    /// It has panicked; its task is gone.
+    fn drop_load(&self, broken: BrokenExecutor) {
+        self.pool.with_dispatch(|dispatch, wakes| {
+            if self.carries.get() {
+                self.unload(dispatch, wakes);
+            }
+            if let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) {
+                seat.lane.expect_nothing();
+                seat.lost = true;
+            }
+        });
+        let _ = rustix::net::shutdown(self.link.socket(), rustix::net::Shutdown::Both);
+        self.pool.break_down(broken);
+    }
+
+    /// It has done with its task.
+    fn unload(&self, dispatch: &mut Dispatch, wakes: &mut Wakes) {
+        self.carries.set(false);
+        dispatch.unload_porter(wakes);
     }
 
     /// Packs the input, unless it was packed for another worker; hands over the memory that it needs.
@@ -193,7 +230,7 @@ impl Rounds {
     /// The task was sent: its slot says so.
     fn publish(&self, mut entry: Entry) {
         self.pool.with_dispatch(|dispatch, wakes| {
-            dispatch.unload_porter(wakes);
+            self.unload(dispatch, wakes);
             let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) else {
                 return dispatch.return_unbegun(entry, wakes);
             };
@@ -213,7 +250,7 @@ impl Rounds {
         let mut batch = Batch::default();
         batch.collected.push(Collected::without_reply(entry, cause));
         self.pool.with_dispatch(|dispatch, wakes| {
-            dispatch.unload_porter(wakes);
+            self.unload(dispatch, wakes);
             dispatch.stats.failed += 1;
             if let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) {
                 seat.lane.expect_nothing();
@@ -227,7 +264,7 @@ impl Rounds {
     /// The worker does not listen any more: the task goes to another.
     fn give_back(&self, entry: Entry) {
         self.pool.with_dispatch(|dispatch, wakes| {
-            dispatch.unload_porter(wakes);
+            self.unload(dispatch, wakes);
             if let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) {
                 seat.lane.expect_nothing();
                 seat.lost = true;

@@ -8,6 +8,7 @@
 //! ```
 
 mod deaths;
+mod last_rites;
 mod limits;
 mod reaping;
 mod starts;
@@ -17,6 +18,7 @@ use crate::batch::Batch;
 use crate::exit_words::out_of_memory_kills;
 use crate::link::Event;
 use crate::pool::Pool;
+use crate::pool::faults::Place;
 use crate::porter::Porter;
 use crate::process::{self, NotStarted, Started, Welcome};
 use crate::seat::{Seat, SeatState};
@@ -27,6 +29,7 @@ use crate::waking::{ARMED, Bell};
 pub(crate) use deaths::Loss;
 use executor_core::BrokenExecutor;
 use executor_core::remote::Initializer;
+use executor_core::task::guarded;
 pub(crate) use limits::Ending;
 use reaping::Unreaped;
 use rustix::event::epoll;
@@ -88,7 +91,18 @@ impl Supervisor {
 
     pub(crate) fn run(mut self) {
         IS_THIS_THREAD.set(true);
+        if let Err(broken) = guarded("supervisor", || self.supervise()) {
+            self.give_last_rites(broken);
+        }
+        self.pool.couriers().close();
+        self.pool.announce_end();
+        self.reap_the_rest();
+    }
+
+    /// Until the pool has ended.
+    fn supervise(&mut self) {
         loop {
+            self.pool.may_panic_at(Place::Supervisor);
             self.pool.with_dispatch(|dispatch, _| dispatch.watch.begin());
             self.collect();
             let mut wait = self.pool.couriers().look_after(&self.pool);
@@ -108,9 +122,6 @@ impl Supervisor {
             let wait = self.pool.with_dispatch(|dispatch, _| dispatch.watch.end(wait));
             self.wait(wait);
         }
-        self.pool.couriers().close();
-        self.pool.announce_end();
-        self.reap_the_rest();
     }
 
     /// Sleeps until something happens, and notes what.

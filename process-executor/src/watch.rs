@@ -3,6 +3,7 @@
 
 use crate::entry::Entry;
 use crate::settings::Settings;
+use executor_core::task::deadline_after;
 use std::time::{Duration, Instant};
 
 /// How often a worker's memory is looked at while it works, if it has a limit.
@@ -55,7 +56,7 @@ impl Watch {
     pub(crate) fn end(&mut self, wait: Option<Duration>) -> Option<Duration> {
         let wait = [wait, self.asked].into_iter().flatten().min();
         self.looking = false;
-        self.next = wait.and_then(|wait| Instant::now().checked_add(wait));
+        self.next = wait.and_then(deadline_after);
         self.pause = wait;
         wait
     }

@@ -10,7 +10,7 @@ use crate::worker;
 use crossbeam_utils::CachePadded;
 use executor_core::fork::Origin;
 use executor_core::queue::{Awake, Pushed, TaskQueue};
-use executor_core::task::{Owner, Task, before_blocking, is_worker_of};
+use executor_core::task::{Owner, Task, before_blocking, deadline_after, is_worker_of};
 use executor_core::{Admission, BrokenExecutor, Rejected, Rejection, Shutdown, Stats, SubmitError, TimedOut};
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -377,7 +377,7 @@ impl Pool {
         }
         self.begin_shutdown(Shutdown::wait());
         let own = self.is_own_worker();
-        let deadline = if own { Some(Instant::now()) } else { Instant::now().checked_add(limit) };
+        let deadline = if own { Some(Instant::now()) } else { deadline_after(limit) };
         if self.wait_for_end(deadline) {
             return Ok(());
         }

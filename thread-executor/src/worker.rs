@@ -7,10 +7,11 @@ use crate::settings::Settings;
 use crate::sync::thread;
 use executor_core::BrokenExecutor;
 use executor_core::queue::Awake;
-use executor_core::task::{Claimed, Ended, InlineWorker, Owner, Task, contain, look, with_worker};
+use executor_core::task::{
+    Claimed, Ended, InlineWorker, Owner, Task, contain, deadline_after, guarded, look, with_worker,
+};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// After so many tasks a worker looks whether the pool lacks a worker: one whose thread could not be started when it was
 /// wanted. Rare enough to cost nothing beside the tasks.
@@ -18,14 +19,21 @@ const TASKS_BETWEEN_LOOKS: u32 = 32;
 
 /// A worker thread's whole life.
 pub(crate) fn run(pool: Arc<Pool>, seat: usize) {
-    let context = Context { pool: &pool, seat, stack: DeepStack::here(pool.settings()) };
+    if let Err(broken) = guarded("worker", || work(&pool, seat)) {
+        pool.break_down(broken);
+        pool.quit(seat, false);
+    }
+}
+
+fn work(pool: &Arc<Pool>, seat: usize) {
+    let context = Context { pool, seat, stack: DeepStack::here(pool.settings()) };
     with_worker(&context, || {
         if let Err(broken) = initialize(pool.settings(), seat) {
             pool.break_down(broken);
             pool.quit(seat, false);
             return;
         }
-        let mut worker = Worker { pool: &pool, seat, bed: Arc::new(Bed::new()), owes: false, taken: 0 };
+        let mut worker = Worker { pool, seat, bed: Arc::new(Bed::new()), owes: false, taken: 0 };
         let retired = worker.work();
         if !pool.is_here() {
             // A task has forked, and its copy has returned: all that is here is the other process's. This thread ends, and
@@ -141,7 +149,7 @@ impl Worker<'_> {
 
     fn sleep(&mut self) -> Rest {
         let keep_alive = self.pool.settings().keep_alive;
-        let deadline = keep_alive.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = keep_alive.and_then(deadline_after);
         if self.bed.sleep(deadline) {
             Rest::Again
         } else if self.get_up() {

@@ -1,5 +1,6 @@
 //! Where tasks come back: results are fetched by whoever waits, and finished outside the lock.
 
+use super::faults::Place;
 use super::{Pool, SPARE, TICK, wake_all};
 use crate::batch::{Batch, Beside, Collected};
 use crate::carrier::{self, Source};
@@ -10,8 +11,8 @@ use crate::link::ReplyBuffers;
 use crate::waking::{ARMED, Bell, LISTENED, QUIET};
 use executor_core::assist::{self, Assistant};
 use executor_core::remote::{Cause, Remains, Reply, Rest, skip_items};
-use executor_core::task::Task;
-use executor_core::{CodecPhase, Stats};
+use executor_core::task::{Task, contain};
+use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -52,10 +53,13 @@ impl Pool {
     /// Ends the tasks of a batch, and empties it. User code runs here, so no lock is held. Unless this is a courier, tasks
     /// whose end runs callbacks or wakers are left to one.
     pub(crate) fn finish(self: &Arc<Self>, batch: &mut Batch, courier: bool) {
+        let mut held = Held { pool: self, tasks: batch.collected.len() + batch.husks.len() };
         self.see_to_what_the_supervisor_left(batch);
+        if courier {
+            self.may_panic_at(Place::Callbacks);
+        }
         let mut rests = Vec::new();
         let mut left = Batch::default();
-        let mut finished = 0;
         let mut complete = 0;
         let mut had_memory = false;
         // A callback that runs here cannot wait for the end, which waits for it.
@@ -64,7 +68,6 @@ impl Pool {
                 if !courier && husk.task.is_pending() && husk.task.has_listeners() {
                     left.husks.push(husk);
                 } else {
-                    finished += 1;
                     drop_husk(husk);
                 }
             }
@@ -72,7 +75,6 @@ impl Pool {
                 if !courier && (collected.entry.task.has_listeners() || !collected.can_finish_here()) {
                     left.adopt(collected, &batch.bytes);
                 } else {
-                    finished += 1;
                     let counted = Counted::of(&collected, &batch.bytes);
                     had_memory |= matches!(collected.entry.payload, Payload::Buffer(_));
                     match (finish_one(self, collected, &batch.bytes), counted) {
@@ -86,6 +88,7 @@ impl Pool {
         });
         batch.clear();
         if !left.is_empty() {
+            held.tasks -= left.collected.len() + left.husks.len();
             self.couriers.push(self, left);
         }
         if complete > 0 {
@@ -94,7 +97,7 @@ impl Pool {
         if !rests.is_empty() {
             self.run_rests(rests);
         }
-        self.let_go(finished);
+        drop(held);
         if had_memory {
             // It tells the worker, which would else keep the memory until there is more to be said.
             self.call_supervisor();
@@ -115,7 +118,10 @@ impl Pool {
         let ended = self.with_dispatch(|dispatch, wakes| {
             rests.iter().for_each(|(_, counted)| counted.take_back(&mut dispatch.stats));
             if dispatch.stopping {
-                dispatch.stats.failed += rests.len() as u64;
+                let has_failed = |entry: &Entry| self.broken().is_some() || entry.has_deaths();
+                let failed = rests.iter().filter(|(entry, _)| has_failed(entry)).count();
+                dispatch.stats.failed += failed as u64;
+                dispatch.stats.cancelled += (rests.len() - failed) as u64;
                 return rests;
             }
             for (entry, _) in rests.into_iter().rev() {
@@ -233,6 +239,26 @@ impl Assistant for Fetcher {
             bells.extend(busy.map(|seat| assist::Bell::new(seat.lane.shared().clone(), LISTENED)));
         });
         self.0.finish_and_keep(batch);
+    }
+}
+
+/// Tasks that are under way until this is dropped: by a panic, too, or the pool would never end.
+struct Held<'a> {
+    pool: &'a Pool,
+    tasks: usize,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.pool.let_go(self.tasks);
+    }
+}
+
+/// Ends the tasks of a batch that was not finished.
+pub(crate) fn break_batch(batch: &mut Batch, broken: &BrokenExecutor) {
+    let collected = batch.collected.drain(..).map(|collected| collected.entry);
+    for entry in collected.chain(batch.husks.drain(..)) {
+        let _ = contain(|| end_all_items(entry.into_parts().0, || Cause::Broken(broken.clone())));
     }
 }
 

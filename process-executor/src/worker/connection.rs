@@ -7,6 +7,7 @@ use crate::layout::Shared;
 use crate::message::{Message, Received, Receiver};
 use crate::system;
 use crate::waking::Bell;
+use executor_core::task::guarded;
 use parking_lot::{Condvar, Mutex};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, getppid};
@@ -43,7 +44,12 @@ impl Connection {
         });
         system::limit_waiting(&connection.socket, LOOK_FOR_PARENT)?;
         let listener = connection.clone();
-        let listen = move || listener.listen(receiver, &shared);
+        let listen = move || {
+            if guarded("connection", || listener.listen(receiver, &shared)).is_err() {
+                // Nobody would hear of the parent's end.
+                end_group();
+            }
+        };
         std::thread::Builder::new().name("connection".to_owned()).stack_size(256 * 1024).spawn(listen)?;
         Ok(connection)
     }

@@ -1,0 +1,110 @@
+//! Where unit tests have a thread of the pool panic, as only a fault of this crate could.
+
+use super::Pool;
+
+/// A place in a thread of the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Supervisor,
+    Callbacks,
+    Porter,
+}
+
+impl Pool {
+    /// Panics if a unit test has asked for it.
+    #[inline]
+    pub(crate) fn may_panic_at(&self, place: Place) {
+        #[cfg(test)]
+        assert_ne!(*self.panics_at.lock(), Some(place), "on purpose");
+        let _ = place;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+    use crate::{ProcessPoolBuilder, ProcessPoolExecutor, TransportKind, WorkerOutput};
+    use executor_core::{ExecutorExt, SubmitError, TaskError};
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    /// Far beyond what anything here takes on a loaded machine.
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn builder() -> ProcessPoolBuilder {
+        ProcessPoolExecutor::builder().workers(1).stderr(WorkerOutput::Null)
+    }
+
+    fn for_ever(_: ()) {
+        loop {
+            std::thread::park();
+        }
+    }
+
+    /// From now on, a thread of the pool panics as soon as it comes by there.
+    fn panic_at(executor: &ProcessPoolExecutor, place: Place) {
+        *executor.pool().panics_at.lock() = Some(place);
+        executor.pool().call_supervisor();
+    }
+
+    /// It takes no task any more, says why, and its end comes.
+    fn assert_broken(executor: ProcessPoolExecutor, thread: &str) {
+        let start = Instant::now();
+        let broken = loop {
+            match executor.submit(|()| (), ()) {
+                Err(SubmitError::Broken(broken)) => break broken.to_string(),
+                Err(other) => panic!("{other}"),
+                Ok(future) => drop(future),
+            }
+            assert!(start.elapsed() < LIMIT, "it is not broken");
+        };
+        assert!(broken.contains(thread) && broken.contains("panicked") && broken.contains("on purpose"), "{broken}");
+        let (sender, receiver) = mpsc::channel();
+        let end = move || {
+            drop(executor);
+            sender.send(()).unwrap();
+        };
+        std::thread::Builder::new().spawn(end).unwrap();
+        receiver.recv_timeout(LIMIT).expect("the pool ends");
+    }
+
+    #[test]
+    fn a_panic_of_the_supervisor_breaks_the_pool() {
+        let executor = builder().build().unwrap();
+        assert_eq!(executor.submit(|n: u8| n, 1).unwrap().result().unwrap(), 1);
+        let running = executor.submit(for_ever, ()).unwrap();
+        while !running.is_running() {
+            std::thread::yield_now();
+        }
+        let queued: Vec<_> = (0..100).map(|_| executor.submit(for_ever, ()).unwrap()).collect();
+        panic_at(&executor, Place::Supervisor);
+        let Ok(Err(TaskError::WorkerDied(death))) = running.result_timeout(LIMIT) else { panic!("it is not over") };
+        assert!(death.to_string().contains("the thread that watches over it panicked"), "{death}");
+        for future in queued {
+            let Ok(outcome) = future.result_timeout(LIMIT) else { panic!("it is not over") };
+            assert!(matches!(outcome, Err(TaskError::Broken(..) | TaskError::WorkerDied(..))), "{outcome:?}");
+        }
+        assert_broken(executor, "supervisor");
+    }
+
+    #[test]
+    fn a_panic_of_a_thread_for_callbacks_breaks_the_pool() {
+        let executor = builder().build().unwrap();
+        panic_at(&executor, Place::Callbacks);
+        let (sender, receiver) = mpsc::channel();
+        let future = executor.submit(|n: u8| n, 1).unwrap();
+        future.add_done_callback(move |_| sender.send(()).unwrap());
+        receiver.recv_timeout(LIMIT).expect("it is called back");
+        let Ok(Err(TaskError::Broken(..))) = future.result_timeout(LIMIT) else { panic!("it is not over") };
+        assert_broken(executor, "callbacks");
+    }
+
+    #[test]
+    fn a_panic_of_a_sender_of_tasks_breaks_the_pool() {
+        let executor = builder().transport(TransportKind::IpcChannel).build().unwrap();
+        panic_at(&executor, Place::Porter);
+        let future = executor.submit(|n: u8| n, 1).unwrap();
+        let Ok(Err(_)) = future.result_timeout(LIMIT) else { panic!("it is not over") };
+        assert_broken(executor, "sender of tasks");
+    }
+}
