@@ -36,7 +36,7 @@ fn program() {
     let arrived = format!("{argument}/arrived");
     let wait_for = |count| until("a task has begun", || read_lines(&arrived).len() == count);
     let pool = quiet(4).stop_grace(Duration::from_secs(3600)).build().unwrap();
-    let for_a_while = TaskOptions::new().run_timeout(Duration::from_secs(1));
+    let for_a_while = TaskOptions::new().run_timeout(Duration::from_secs(5));
     let stopped = pool.submit(for_ever, gate.clone()).unwrap();
     wait_for(1);
     let deaf = pool.submit(for_ever, gate.clone()).unwrap();
