@@ -72,6 +72,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/tests/it/support.rs", "tasks that crash"),
     ("benches/compare/src/peers/spinning.rs", "two processes that share memory"),
     ("executor-conformance/src/on_purpose.rs", "a constructor of the executable"),
+    (".ci/no_clock.rs", "a function that another language calls, and one of it"),
     ("examples/lint_rs/report.rs", "none: a table with that word in it"),
     ("examples/chaos/accident.rs", "a task that writes where it must not"),
     ("process-executor/src/worker.rs", "runs the initializer that the parent named; leaves the process"),
