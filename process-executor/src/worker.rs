@@ -21,9 +21,10 @@ use crate::message::{Message, Received, Receiver};
 use crate::system;
 use crate::worker_settings::WorkerSettings;
 use connection::Connection;
+use executor_core::fork::Origin;
 use executor_core::remote::{Job, Output};
 use messages::Messages;
-use running::Silent;
+use running::{Silent, leave_if_forked};
 use rustix::fd::{AsFd, OwnedFd};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -152,9 +153,12 @@ fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) 
             .ok_or("the initializer is not where the parent said it is")?;
         let stop = AtomicU32::new(0);
         let output = Output::new(&mut reply);
-        let mut job = Job { input, output, stop: &stop, timed: false, worker: &settings.name, progress: &mut Silent };
+        let worker = Origin::here();
+        let mut progress = Silent(worker);
+        let mut job = Job { input, output, stop: &stop, timed: false, worker: &settings.name, progress: &mut progress };
         // SAFETY: a genuine descriptor, and the function it was made for, as the parent says, which started this process.
         unsafe { function.descriptor.run(function.code, &mut job) };
+        leave_if_forked(&worker);
     }
     let initializer = reply::write_first_block(shared, &reply);
     let image = u64::from_le_bytes(image.identity()[..8].try_into().unwrap_or_default());

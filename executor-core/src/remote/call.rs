@@ -82,6 +82,7 @@ unsafe fn run<A: Portable, R: Portable>(code: *const (), job: &mut Job<'_>) {
     };
     job.progress.enter(Phase::Running);
     let outcome = frame::call(job.stop, || f(args));
+    job.progress.returned();
     job.progress.enter(Phase::Encoding);
     frame::push_outcome(outcome, job.worker, &mut job.output, job.progress);
 }

@@ -180,7 +180,7 @@ unsafe fn run<A: Portable, R: Portable>(code: *const (), job: &mut Job<'_>) {
                     progress.begin_item();
                 }
                 start.set(frame::begin_item(output));
-                let result = run_item(f, item, stop, output, &phase);
+                let result = run_item(f, item, stop, output, *progress, &phase);
                 if !end_outcome(output, start.get(), *progress) {
                     left = 0;
                 }
@@ -188,6 +188,7 @@ unsafe fn run<A: Portable, R: Portable>(code: *const (), job: &mut Job<'_>) {
             }
         });
         if let Err(caught) = caught {
+            progress.returned();
             output.truncate(start.get());
             frame::push_panic(phase.get(), caught, worker, output);
             if !end_outcome(output, start.get(), *progress) {
@@ -214,6 +215,7 @@ fn run_item<A: Portable, R: Portable>(
     item: Item<'_>,
     stop: &AtomicU32,
     out: &mut Output<'_>,
+    progress: &mut dyn Progress,
     phase: &Cell<Phase>,
 ) -> Option<R> {
     // ORDERING: Acquire, with the Release of whoever asks: what it did before is seen by the task.
@@ -234,6 +236,7 @@ fn run_item<A: Portable, R: Portable>(
         Ok(args) => {
             phase.set(Phase::Running);
             let result = f(args);
+            progress.returned();
             phase.set(Phase::Encoding);
             frame::push_value(&result, out);
             Some(result)

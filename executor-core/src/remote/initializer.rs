@@ -115,6 +115,7 @@ unsafe fn run<E: Into<Box<dyn Error + Send + Sync>>>(code: *const (), job: &mut 
     let f = unsafe { std::mem::transmute::<*const (), fn() -> Result<(), E>>(code) };
     job.progress.enter(Phase::Running);
     let outcome = frame::call(job.stop, || f().map_err(text));
+    job.progress.returned();
     frame::push_outcome(outcome, job.worker, &mut job.output, job.progress);
 }
 
@@ -127,6 +128,7 @@ unsafe fn run_with<A: Portable, E: Into<Box<dyn Error + Send + Sync>>>(code: *co
     match frame::decode::<A>(job.input) {
         Ok(args) => {
             let outcome = frame::call(job.stop, || f(args).map_err(text));
+            job.progress.returned();
             frame::push_outcome(outcome, job.worker, &mut job.output, job.progress);
         }
         Err(text) => frame::push_codec_error(crate::error::CodecPhase::DecodeArgument, &text, &mut job.output),

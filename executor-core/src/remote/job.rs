@@ -55,6 +55,10 @@ pub trait Progress {
     /// The job enters a phase.
     fn enter(&mut self, phase: Phase);
 
+    /// The user's function has returned, or panicked. Does not return in a fork of the process that called it: what
+    /// follows is that process's to do.
+    fn returned(&mut self) {}
+
     /// The job is a chunk: its output's memory gives a window for outcomes next.
     fn begin_items(&mut self);
 

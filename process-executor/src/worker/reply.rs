@@ -11,6 +11,7 @@ use crate::message::Message;
 use crate::parcel::MOST_BYTES;
 use crate::waking::{LISTENED, QUIET};
 use executor_core::CodecPhase;
+use executor_core::fork::Origin;
 use executor_core::remote::{Output, VALUE, write_codec_error};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
@@ -31,6 +32,8 @@ pub(super) fn write_first_block(shared: &Shared, bytes: &[u8]) -> u64 {
 pub(super) struct Replies<'a> {
     shared: &'a Shared,
     connection: &'a Connection,
+    /// The process that replies.
+    pub(super) worker: Origin,
     /// Blocks used so far, ever.
     used: Cell<u32>,
     /// The buffers sent for the reply under way.
@@ -48,7 +51,7 @@ const NO_MEMORY: &str = "no memory for so large a result";
 impl<'a> Replies<'a> {
     pub(super) fn new(shared: &'a Shared, connection: &'a Connection) -> Self {
         let (used, sent, scratch) = Default::default();
-        Self { shared, connection, used, sent, scratch }
+        Self { shared, connection, worker: Origin::here(), used, sent, scratch }
     }
 
     /// Another task's replies come next.

@@ -11,15 +11,29 @@ use crate::layout::{BLOCK, IN_BLOCK, Slot, TIMED, shortened};
 use crate::parcel::Contents;
 use crate::system;
 use executor_core::CodecPhase;
+use executor_core::fork::Origin;
 use executor_core::remote::{Memory, Output, Phase, Progress, Window, refuse_item};
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
 
+/// Ends a process that a task forked and that came out of the task like its parent, the worker: only that one may touch what it
+/// shares with the pool. Its output is the worker's, too, which has yet to write it.
+pub(super) fn leave_if_forked(worker: &Origin) {
+    if !worker.is_here() {
+        // SAFETY: what is registered for the end of a process is the worker's.
+        unsafe { libc::_exit(0) }
+    }
+}
+
 /// Tells nobody: for the initializer.
-pub(super) struct Silent;
+pub(super) struct Silent(pub(super) Origin);
 
 impl Progress for Silent {
     fn enter(&mut self, _: Phase) {}
+
+    fn returned(&mut self) {
+        leave_if_forked(&self.0);
+    }
 
     fn begin_items(&mut self) {}
 
@@ -226,6 +240,10 @@ impl Progress for &Running<'_> {
         }
     }
 
+    fn returned(&mut self) {
+        leave_if_forked(&self.replies.worker);
+    }
+
     fn begin_items(&mut self) {
         self.place.set(Place::NextBlock);
     }
@@ -235,6 +253,8 @@ impl Progress for &Running<'_> {
     }
 
     fn end_item(&mut self, output: &mut Output<'_>) -> bool {
+        // A value's own code may fork, too, as it is encoded or dropped.
+        leave_if_forked(&self.replies.worker);
         if self.has_channels() {
             let text = "channels of ipc-channel do not travel in a chunk of map; give it chunk_size(1)";
             refuse_item(self.visible.get(), CodecPhase::EncodeResult, text, output);

@@ -5,7 +5,7 @@ use super::end_group;
 use super::messages::Messages;
 use super::printed::Printed;
 use super::reply::{Replies, ring};
-use super::running::Running;
+use super::running::{Running, leave_if_forked};
 use crate::carrier::{self, Source};
 use crate::function::FunctionName;
 use crate::image::Image;
@@ -216,6 +216,7 @@ impl Worker<'_> {
                 drop(output);
             }
         }
+        leave_if_forked(&self.replies.worker);
         let by_message = message.is_some() && !running.has_items();
         if !by_message {
             running.finish();
