@@ -58,7 +58,8 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/src/pool/packing.rs", "hands out windows of its own memory"),
     ("process-executor/src/pool/submission.rs", "names the pool as the owner of its tasks"),
     ("process-executor/src/shared_buffer.rs", "bytes as numbers"),
-    ("process-executor/src/system.rs", "closes what a process inherited"),
+    ("process-executor/src/loader.rs", "the auxiliary vector"),
+    ("process-executor/src/system.rs", "closes what a process inherited; gives up its terminal"),
     ("process-executor/tests/it/privileges.rs", "a program that drops its privileges"),
     ("process-executor/tests/it/processes.rs", "a debugger"),
     ("process-executor/tests/it/hostile.rs", "tasks that do what no task should"),
@@ -70,12 +71,14 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/tests/it/sandbox.rs", "a filter for system calls"),
     ("process-executor/tests/it/states.rs", "a task with a signal handler"),
     ("process-executor/tests/it/support.rs", "tasks that crash"),
+    ("process-executor/tests/it/system_calls.rs", "signals, filters of system calls, terminals"),
     ("benches/compare/src/peers/spinning.rs", "two processes that share memory"),
     ("executor-conformance/src/on_purpose.rs", "a constructor of the executable"),
     (".ci/no_clock.rs", "a function that another language calls, and one of it"),
     ("examples/lint_rs/report.rs", "none: a table with that word in it"),
     ("examples/chaos/accident.rs", "a task that writes where it must not"),
     ("process-executor/src/worker.rs", "runs the initializer that the parent named; leaves the process"),
+    ("process-executor/src/worker/inheritance.rs", "signals as they are at a program's start"),
     ("process-executor/src/worker/reply.rs", "copies into memory shared with the parent"),
     ("process-executor/src/worker/running.rs", "hands out windows of memory shared with the parent"),
     ("process-executor/src/worker/tasks.rs", "runs the functions that the parent named"),
@@ -120,6 +123,18 @@ const NOT_IN_LIBRARIES: &[(&[&str], &str)] = &[
     (&["Instant::now() ", "+"], "panics beyond the end of the clock; use deadline_after"),
     (&["Instant::now()", ".checked_add("], "there is one way to make a deadline; use deadline_after"),
 ];
+
+/// What makes descriptors. In the pool of processes that is for one file, which sees to it that none is a standard one.
+const MAKES_DESCRIPTORS: &[(&[&str], &str)] = &[
+    (&["memfd_", "create("], "ask `system`, whose descriptors are never standard ones"),
+    (&["socket", "pair("], "ask `system`, whose descriptors are never standard ones"),
+    (&["event", "fd("], "ask `system`, whose descriptors are never standard ones"),
+    (&["epoll::", "create("], "ask `system`, whose descriptors are never standard ones"),
+    (&["pidfd_", "open("], "ask `system`, whose descriptors are never standard ones"),
+    (&["fcntl_", "dupfd"], "ask `system`, whose descriptors are never standard ones"),
+    (&["Stdio::", "null("], "opens `/dev/null`, which may not be there, at any number; ask `system::null_device`"),
+];
+const WITH_DESCRIPTORS: &[&str] = &["process-executor/src/system.rs", "process-executor/src/fuzzing/message.rs"];
 
 /// The same, but for the files that are named: declarations of values that a thread destroys when it ends, where to ask for them is
 /// a panic that aborts the program.
@@ -221,6 +236,9 @@ fn nothing_is_left_unfinished() {
             faults.search(&file, number, code, UNFINISHED);
             if file.is_library() {
                 faults.search(&file, number, code, NOT_IN_LIBRARIES);
+            }
+            if file.path.starts_with("process-executor/src/") && !WITH_DESCRIPTORS.contains(&file.path.as_str()) {
+                faults.search(&file, number, code, MAKES_DESCRIPTORS);
             }
             if file.is_library() && !WITH_THREAD_LOCAL.iter().any(|(path, _)| *path == file.path) {
                 faults.search(&file, number, code, THREAD_LOCAL);

@@ -50,7 +50,8 @@ impl TaskOptions {
     ///
     /// On threads the closure itself goes on until it looks at
     /// [`is_stop_requested`](crate::is_stop_requested) or ends; whatever it then returns is dropped. In a pool of
-    /// processes the worker is ended, and with it the task. A limit too large for the clock means no limit.
+    /// processes the worker is ended, and with it the task. A limit too large for the clock means no limit. Time goes on while the
+    /// program is stopped by SIGSTOP or a debugger; on Linux it stands still while the machine sleeps.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -1,10 +1,10 @@
 //! How a process becomes a worker: the same executable, started by the pool with a marker in its environment and a socket as
 //! its standard input, is taken over before its `main` begins.
 //!
-//! In every other process nothing happens but a look at the environment.
+//! In every other process nothing happens but a look at the environment. A process that has the marker never goes on to
+//! `main`: one that would, and builds a pool there, would start workers that do the same, without end.
 
-use crate::worker;
-use rustix::fd::BorrowedFd;
+use crate::{system, worker};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) const MARKER: &str = "CONCURRENT_FUTURES_WORKER_PROCESS";
 const MARKER_TEXT: &CStr = c"CONCURRENT_FUTURES_WORKER_PROCESS";
 
-/// Workers can be taken over in this program.
-static READY: AtomicBool = AtomicBool::new(cfg!(feature = "before-main"));
+/// Workers are taken over in this program: seen to happen in this very process, which is none.
+static READY: AtomicBool = AtomicBool::new(false);
 
 /// Run by the loader before `main`, among the executable's other constructors; those of C++ code that come after it do not
 /// run in a worker.
@@ -23,6 +23,7 @@ static READY: AtomicBool = AtomicBool::new(cfg!(feature = "before-main"));
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = {
     extern "C" fn before_main() {
+        READY.store(true, Ordering::Relaxed);
         take_over_if_worker();
     }
     before_main
@@ -31,8 +32,11 @@ static BEFORE_MAIN: extern "C" fn() = {
 /// Makes a worker of this process if a pool has started it as one, and then never returns; else does nothing.
 ///
 /// Only needed without the feature `before-main`, as the first line of `main`: the pool's workers are processes of the same
-/// program, which begin there, and would else run all that comes before it. On any other thread than the main one it does
-/// nothing, and pools cannot be built; so it is of no use in tests, which need the feature.
+/// program, which begin there, and would else run all that comes before it. On any other thread than the main one it makes no
+/// worker, and pools cannot be built; so it is of no use in tests, which need the feature.
+///
+/// A process that a pool has started, or that has `CONCURRENT_FUTURES_WORKER_PROCESS` in its environment for another reason,
+/// but cannot become a worker, ends here by an [exit code](crate#exit-codes-of-workers) that says why.
 ///
 /// ```
 /// // First in `main`:
@@ -41,8 +45,8 @@ static BEFORE_MAIN: extern "C" fn() = {
 pub fn init() {
     if is_main_thread() {
         READY.store(true, Ordering::Relaxed);
-        take_over_if_worker();
     }
+    take_over_if_worker();
 }
 
 fn is_main_thread() -> bool {
@@ -54,30 +58,88 @@ pub(crate) fn is_ready() -> bool {
     READY.load(Ordering::Relaxed)
 }
 
-fn take_over_if_worker() {
-    if !is_worker() {
-        return;
-    }
-    // SAFETY: this is the only thread of the process yet, or `main` has just begun.
-    unsafe { libc::unsetenv(MARKER_TEXT.as_ptr()) };
-    worker::become_worker();
-}
-
-/// A marker alone makes no worker: it takes a socket as standard input, too, and a process whose privileges are those of
-/// whoever set its environment.
-fn is_worker() -> bool {
-    // SAFETY: as in `take_over_if_worker`; the pointer is only compared.
-    let marked = unsafe { !libc::getenv(MARKER_TEXT.as_ptr()).is_null() };
-    // SAFETY: standard input is borrowed for one call; if it is closed, the call says so.
-    marked && !is_privileged() && is_socket(unsafe { BorrowedFd::borrow_raw(0) })
-}
-
-fn is_privileged() -> bool {
+/// Whether the kernel has given this process rights that whoever started it may not have: then its environment, its
+/// descriptors and its executable's name are that one's, and not to be trusted.
+pub(crate) fn is_privileged() -> bool {
     // SAFETY: reads the auxiliary vector.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-fn is_socket(file: BorrowedFd<'_>) -> bool {
-    rustix::fs::fstat(file)
-        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Socket)
+/// Why a process that has the marker does not become a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It was asked to by a pool, as it seems, and failed; what failed has been said, if there was a way.
+    Failed,
+    /// Its rights are not those of whoever started it.
+    Privileged,
+    /// No pool has started it.
+    NotAsked,
+}
+
+impl Refusal {
+    /// What the process ends with.
+    pub(crate) const fn code(self) -> i32 {
+        match self {
+            Self::Failed => 70,
+            Self::Privileged => 77,
+            Self::NotAsked => 78,
+        }
+    }
+
+    /// What a process that ended with that code was refused for.
+    pub(crate) fn of_code(code: i32) -> Option<Self> {
+        [Self::Failed, Self::Privileged, Self::NotAsked].into_iter().find(|refusal| refusal.code() == code)
+    }
+
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Failed => "it could not begin as a worker",
+            Self::Privileged => {
+                "a program that is started with rights of its file (set-user-ID, set-group-ID, capabilities) or of a \
+                 security module does not become a worker"
+            }
+            Self::NotAsked => {
+                "CONCURRENT_FUTURES_WORKER_PROCESS is in the environment, but no pool of processes has started this \
+                 program as a worker; take it out of the environment"
+            }
+        }
+    }
+
+    /// Ends the process, with these words on its standard error.
+    pub(crate) fn end(self, words: &str) -> ! {
+        // In one piece: nothing of std's is set up yet. If nobody hears it, there is the code.
+        let _ = rustix::io::write(rustix::stdio::stderr(), format!("{words}\n").as_bytes());
+        self.end_silently()
+    }
+
+    pub(crate) fn end_silently(self) -> ! {
+        // SAFETY: nothing of this process is to be done any more; destructors of statics and exit handlers belong to a `main`
+        // that never ran.
+        unsafe { libc::_exit(self.code()) }
+    }
+}
+
+fn take_over_if_worker() {
+    // SAFETY: this is the only thread of the process yet, or `main` has just begun; the pointer is only compared.
+    if unsafe { libc::getenv(MARKER_TEXT.as_ptr()).is_null() } {
+        return;
+    }
+    if let Some(refusal) = refusal() {
+        refusal.end(refusal.words());
+    }
+    // SAFETY: as above.
+    unsafe { libc::unsetenv(MARKER_TEXT.as_ptr()) };
+    worker::become_worker();
+}
+
+/// A marker alone makes no worker: it takes a socket as standard input, too, the main thread, and a process whose privileges
+/// are those of whoever set its environment.
+fn refusal() -> Option<Refusal> {
+    if is_privileged() {
+        Some(Refusal::Privileged)
+    } else if !is_main_thread() || !system::is_socket(rustix::stdio::stdin()) {
+        Some(Refusal::NotAsked)
+    } else {
+        None
+    }
 }

@@ -163,6 +163,9 @@ impl ProcessPoolBuilder {
     /// ended, that task or input resolves with
     /// [`TaskError::TimedOut`](executor_core::TaskError::TimedOut), and the rest of a chunk runs elsewhere. Default: no limit.
     ///
+    /// Time is that of the machine's monotonic clock: it stands still while the machine sleeps, but goes on while this program or
+    /// the worker is stopped, by SIGSTOP, a debugger or a frozen control group.
+    ///
     /// ```
     /// # use process_executor::ProcessPoolExecutor;
     /// # use std::time::Duration;

@@ -1,9 +1,11 @@
 //! [`ProcessPoolExecutor`], the pool's handle.
 
+use crate::before_main;
 use crate::budget;
 use crate::builder::ProcessPoolBuilder;
 use crate::image::Image;
 use crate::layout;
+use crate::loader;
 use crate::pool::{Fetcher, Pool, Registration};
 use crate::settings::Settings;
 use crate::start_error::Calling;
@@ -32,6 +34,19 @@ use std::time::Duration;
 /// - A panic is an error of its task as on threads, and the worker lives on.
 /// - [`stop`](executor_core::Future::stop) on a running task ends its worker; so does a run limit that passes.
 /// - Workers end with this process, whatever ends it, and with them what their tasks have started.
+///
+/// What a worker has of its parent:
+///
+/// - Environment, folder, user, limits, and standard output and error, unless the builder says otherwise. Standard input is empty,
+///   and so is what the parent has closed of the other two. No other descriptor of the parent's is open.
+/// - Signals are as at the start of any program, whatever the parent blocks or ignores; only SIGXFSZ stays ignored. A program that
+///   takes signals by `signalfd` or `sigwait` blocks them before it builds a pool: the pool's own threads have the mask of the thread
+///   that builds it.
+/// - A process group of its own, which an interrupt from the terminal does not reach, and no controlling terminal: a task may print
+///   there and set it, which never stops it, but `/dev/tty` cannot be opened. So programs that ask for a password, such as ssh and
+///   sudo, fail instead of waiting for a terminal that is the parent's.
+///
+/// A child that a task forks and that comes out of the task as the worker does ends there, with exit code 0.
 ///
 /// Arguments are encoded in the thread that submits. Results are decoded in whichever thread fetches them: one that waits for
 /// a future, or one of the pool's. Callbacks and wakers run on threads of the pool. Dropping it waits for all tasks, as
@@ -69,7 +84,8 @@ impl ProcessPoolExecutor {
     ///
     /// # Errors
     ///
-    /// A value of the variable that makes no sense; a system or a program that has no worker processes.
+    /// A value of the variable that makes no sense; a system or a program that has no worker processes: one with rights of its
+    /// file (set-user-ID, capabilities), or one that was started by way of the dynamic loader.
     ///
     /// ```
     /// let pool = process_executor::ProcessPoolExecutor::new()?;
@@ -117,11 +133,7 @@ impl ProcessPoolExecutor {
 
     pub(crate) fn with_settings(settings: Settings, budget: usize) -> Result<Self, BuildError> {
         let unavailable = |reason: String| BuildError::unavailable("a pool of processes", reason);
-        if !crate::before_main::is_ready() {
-            return Err(unavailable(
-                "without the feature `before-main`, call init() of this crate first in main, on its thread".to_owned(),
-            ));
-        }
+        can_start_workers().map_err(unavailable)?;
         system::check_file_size(layout::SIZE)
             .map_err(|error| unavailable(format!("no memory to share with a worker: {error}")))?;
         let image = Image::of_this_process().map_err(|error| unavailable(error.to_string()))?;
@@ -208,6 +220,31 @@ impl ProcessPoolExecutor {
     pub fn kill_workers(&self) {
         self.pool.end_workers(Signal::KILL);
     }
+}
+
+/// Whether a process of this program that was started now would become a worker; else why not.
+fn can_start_workers() -> Result<(), String> {
+    if before_main::is_privileged() {
+        return Err("the kernel has given this program rights that whoever started it may not have (set-user-ID, \
+                    set-group-ID, capabilities of its file, or a security module's transition), so that a worker could \
+                    not trust what it is started with; use a thread pool here, or take those rights from the file"
+            .to_owned());
+    }
+    if let Some(loader) = loader::started_instead() {
+        return Err(format!(
+            "this program was started by way of the dynamic loader, so that /proc/self/exe, from which workers are \
+             started, is {} and not the program; start the program itself, or use a thread pool here",
+            loader.display()
+        ));
+    }
+    if !before_main::is_ready() {
+        return Err(
+            "no process of this program would know that it is a worker: call init() of this crate first in main, \
+                    on its thread, or enable the feature `before-main`"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 impl Executor for ProcessPoolExecutor {

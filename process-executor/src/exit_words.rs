@@ -8,6 +8,8 @@ use std::process::ExitStatus;
 pub(crate) enum By {
     /// The pool, for a reason that stands elsewhere, or for this one.
     Us(Option<&'static str>),
+    /// The process, for this reason.
+    Itself(&'static str),
     Others,
 }
 
@@ -34,9 +36,10 @@ fn signal_words(signal: i32, by: By) -> String {
     let words = match (signal, by) {
         (libc::SIGKILL, By::Us(None)) => "SIGKILL, by its pool",
         (libc::SIGKILL, By::Us(Some(why))) => return format!("SIGKILL, by its pool: {why}"),
+        (libc::SIGKILL, By::Itself(why)) => return format!("SIGKILL, by itself: {why}"),
         (libc::SIGKILL, By::Others) => "SIGKILL, not by its pool but by another program, the kernel, or its task",
         (libc::SIGTERM, By::Us(_)) => "SIGTERM, asked to end by its pool",
-        (libc::SIGTERM, By::Others) => "SIGTERM, asked to end, not by its pool",
+        (libc::SIGTERM, By::Others | By::Itself(_)) => "SIGTERM, asked to end, not by its pool",
         (libc::SIGABRT, _) => "SIGABRT, abort",
         (libc::SIGSEGV, _) => "SIGSEGV, invalid memory access or stack overflow",
         (libc::SIGBUS, _) => "SIGBUS, memory that cannot be had",

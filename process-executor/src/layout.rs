@@ -108,6 +108,29 @@ struct Head {
     bell: Line<Bell>,
     /// How many reply blocks the parent has given back, ever.
     replies_taken: Line<AtomicU32>,
+    /// Why the worker has ended itself, if it has.
+    last_word: Line<AtomicU32>,
+}
+
+/// Why a worker has ended itself, as far as it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastWord {
+    /// Its connection to its parent was gone.
+    Disconnected = 1,
+    /// What it shares with its parent made no sense.
+    Overwritten = 2,
+    /// A thread of ours has panicked.
+    Panicked = 3,
+}
+
+impl LastWord {
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Disconnected => "a task has closed the connection to its parent",
+            Self::Overwritten => "a task has overwritten the memory it shares with its parent",
+            Self::Panicked => "the thread for its connection has panicked",
+        }
+    }
 }
 
 #[repr(C, align(128))]
@@ -162,6 +185,19 @@ impl Shared {
     /// How many reply blocks the parent has given back, ever.
     pub(crate) fn replies_taken(&self) -> &AtomicU32 {
         &self.head().replies_taken.0
+    }
+
+    /// Says why this worker ends itself.
+    pub(crate) fn leave_word(&self, word: LastWord) {
+        self.head().last_word.0.store(word as u32, Ordering::Relaxed);
+    }
+
+    /// What the worker has said of that, for a text: a task may have written it.
+    pub(crate) fn last_word(&self) -> Option<LastWord> {
+        let word = self.head().last_word.0.load(Ordering::Relaxed);
+        [LastWord::Disconnected, LastWord::Overwritten, LastWord::Panicked]
+            .into_iter()
+            .find(|known| *known as u32 == word)
     }
 
     /// A slot; the number counts on and on.

@@ -14,6 +14,17 @@
 //!
 //! **Who runs user code**: submitting threads (encoding arguments), waiting threads (decoding results), couriers (decoding,
 //! callbacks, wakers), workers (everything else). The supervisor never does, and no lock is held meanwhile.
+//!
+//! # Exit codes of workers
+//!
+//! A process that has `CONCURRENT_FUTURES_WORKER_PROCESS` in its environment becomes a worker or ends; `main` never runs there. The
+//! codes, each with a line on standard error unless its parent is gone:
+//!
+//! | code | the process |
+//! | --- | --- |
+//! | 70 | could not begin: what it was told makes no sense, or the system refuses what it needs |
+//! | 77 | has rights that whoever started it may not have (set-user-ID, set-group-ID, capabilities of its file) |
+//! | 78 | was not started by a pool, but by a program that has the variable in its environment |
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("process-executor works on Linux; use thread-executor here");
@@ -53,6 +64,8 @@ mod lane;
 mod layout;
 #[cfg(target_os = "linux")]
 mod link;
+#[cfg(target_os = "linux")]
+mod loader;
 #[cfg(target_os = "linux")]
 mod mapping;
 #[cfg(target_os = "linux")]

@@ -198,7 +198,7 @@ impl Intake {
         }
         if self.reserve.is_none() {
             // Another of the same socket: no close of it is the last.
-            self.reserve = rustix::io::fcntl_dupfd_cloexec(socket, FIRST_DESCRIPTOR).ok();
+            self.reserve = system::duplicate(socket).ok();
         }
         Ok(peeked)
     }
@@ -240,6 +240,3 @@ fn unfit(peeked: &Peeked, known: usize) -> Option<&'static str> {
 /// What came is no message, or a descriptor came with one that has none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoMessage;
-
-/// Standard input, output and error are nobody's to take.
-const FIRST_DESCRIPTOR: i32 = 3;

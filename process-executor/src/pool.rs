@@ -16,6 +16,7 @@ use crate::entry::Entry;
 use crate::image::Image;
 use crate::settings::{Settings, TransportKind};
 use crate::supervisor;
+use crate::system;
 use crate::watch::Watch;
 use executor_core::assist::Enlisted;
 use executor_core::fork::Origin;
@@ -24,7 +25,6 @@ use executor_core::task::{Left, Owner, TaskOwner};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use results::{Fetcher, break_batch};
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::process::Signal;
 use std::io;
@@ -108,7 +108,7 @@ impl Pool {
             fetches: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             origin: Origin::here(),
-            call: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            call: system::event_counter()?,
             couriers: Couriers::default(),
             #[cfg(test)]
             panics_at: Mutex::new(None),

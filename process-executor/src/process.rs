@@ -16,7 +16,7 @@ use crate::worker_settings::WorkerSettings;
 use executor_core::remote::Initializer;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -97,6 +97,7 @@ struct Channels {
 
 impl Channels {
     fn new() -> io::Result<Self> {
+        let _standard = system::occupy_standard()?;
         let (ours, inputs) = system::packet_socket_pair()?;
         let sender = Sender::new(parcel::sender_at(&ours)?)?;
         let (ours, replies) = system::packet_socket_pair()?;
@@ -127,10 +128,10 @@ pub(crate) fn start(
         .then(Channels::new)
         .transpose()
         .calling("socketpair")?;
-    let child = command(settings, index, environment, theirs).spawn();
-    let child = child.calling(&name_of_spawn(settings))?;
+    let mut command = command(settings, index, environment, theirs).calling("open")?;
+    let child = command.spawn().calling(&name_of_spawn(settings))?;
     let mut process = Process { child, end: None, reaped: false };
-    let end = process.number().and_then(|pid| Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?));
+    let end = process.number().and_then(system::end_of_process);
     match end.calling("pidfd_open") {
         Ok(end) => process.end = Some(end),
         // It sees the end of the connection, and ends.
@@ -173,28 +174,34 @@ fn name_of(initializer: &Initializer, image: &Image) -> io::Result<([u64; 3], Ve
 
 /// The same executable, found by what the kernel knows of this process and not by a path, which may lead to another file by
 /// now. Nothing is set here that would make std fork instead of spawning: the time must not grow with the parent's memory.
-fn command(settings: &Settings, index: usize, environment: &[(OsString, OsString)], socket: OwnedFd) -> Command {
+fn command(
+    settings: &Settings,
+    index: usize,
+    environment: &[(OsString, OsString)],
+    socket: OwnedFd,
+) -> io::Result<Command> {
     let mut command = Command::new("/proc/self/exe");
     command
         .arg0(name_for_ps(settings, index))
         .env(MARKER, "1")
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::from(socket))
-        .stdout(stdio(settings.stdout))
-        .stderr(stdio(settings.stderr))
+        .stdout(stdio(settings.stdout)?)
+        .stderr(stdio(settings.stderr)?)
         // So that ending it ends what its tasks have started, and that an interrupt from the terminal is the parent's alone.
         .process_group(0);
     if let Some(folder) = &settings.current_dir {
         command.current_dir(folder);
     }
-    command
+    Ok(command)
 }
 
-fn stdio(output: WorkerOutput) -> Stdio {
-    match output {
+/// What std opens for [`Stdio::null`] may get a standard number itself, and needs `/dev`.
+fn stdio(output: WorkerOutput) -> io::Result<Stdio> {
+    Ok(match output {
         WorkerOutput::Inherit => Stdio::inherit(),
-        WorkerOutput::Null => Stdio::null(),
-    }
+        WorkerOutput::Null => system::null_device()?.into(),
+    })
 }
 
 fn name_for_ps(settings: &Settings, index: usize) -> OsString {

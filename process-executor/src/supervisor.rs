@@ -23,6 +23,7 @@ use crate::porter::Porter;
 use crate::process::{self, NotStarted, Started, Welcome};
 use crate::seat::{Seat, SeatState};
 use crate::start_error::{Calling, StartError};
+use crate::system;
 use crate::untrusted_file;
 use crate::waking::{ARMED, Bell};
 #[cfg(any(test, fuzzing))]
@@ -74,7 +75,7 @@ const END: u64 = 1 << 32;
 
 impl Supervisor {
     pub(crate) fn new(pool: Arc<Pool>, environment: Vec<(OsString, OsString)>) -> io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let epoll = system::epoll()?;
         epoll::add(&epoll, pool.call(), epoll::EventData::new_u64(CALL), epoll::EventFlags::IN)?;
         let seats = pool.settings().workers;
         Ok(Self {

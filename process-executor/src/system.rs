@@ -1,23 +1,107 @@
 //! The operating system: shared memory, sockets that carry descriptors, futexes, signals. Linux.
 //!
 //! Everything here is a thin cover over one or two system calls, with the choice of flags as its content: every descriptor is
-//! closed on exec, nothing has a name, nothing blocks but what says so.
+//! closed on exec and none is a standard one, nothing has a name, nothing blocks but what says so.
+//!
+//! **Descriptors of ours come from here alone**, and each has gone through [`beyond_standard`].
 
 use crate::untrusted_file::UntrustedFile;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::event::{EventfdFlags, epoll};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use rustix::thread::futex;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
+
+/// The first number that is neither standard input, output nor error.
+const BEYOND_STANDARD: RawFd = 3;
+
+/// Moves a descriptor away from the standard numbers. A program may have closed those, and its next descriptors get them; who
+/// prints then writes into whatever it is.
+fn beyond_standard(file: OwnedFd) -> io::Result<OwnedFd> {
+    if file.as_raw_fd() >= BEYOND_STANDARD {
+        return Ok(file);
+    }
+    duplicate(file)
+}
+
+/// Takes those of the standard numbers that are free, until the result is dropped: what a library opens meanwhile gets others.
+pub(crate) fn occupy_standard() -> io::Result<Vec<OwnedFd>> {
+    let mut taken = Vec::new();
+    loop {
+        let file = open_nothing()?;
+        if file.as_raw_fd() >= BEYOND_STANDARD {
+            return Ok(taken);
+        }
+        taken.push(file);
+    }
+}
+
+/// Opens what has nothing to read and takes whatever is written.
+pub(crate) fn null_device() -> io::Result<OwnedFd> {
+    beyond_standard(open_nothing()?)
+}
+
+/// Without `/dev`, it is a number that behaves as if it were closed, but is taken: neither is anything stored, nor does the
+/// next file that is opened get what is printed.
+fn open_nothing() -> io::Result<OwnedFd> {
+    let open = |path: &str, flags: OFlags| rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty());
+    Ok(open("/dev/null", OFlags::RDWR).or_else(|_| open("/", OFlags::PATH))?)
+}
+
+/// Opens the null device on each of the standard numbers that is closed.
+pub(crate) fn fill_standard() -> io::Result<()> {
+    let is_closed = |file: BorrowedFd<'_>| rustix::io::fcntl_getfd(file) == Err(Errno::BADF);
+    let all = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    if all.into_iter().any(is_closed) {
+        let nothing = null_device()?;
+        let [input, output, error] = all.map(is_closed);
+        input.then(|| rustix::stdio::dup2_stdin(&nothing)).transpose()?;
+        output.then(|| rustix::stdio::dup2_stdout(&nothing)).transpose()?;
+        error.then(|| rustix::stdio::dup2_stderr(&nothing)).transpose()?;
+    }
+    Ok(())
+}
+
+/// Moves the file that is standard input to a place of its own, and leaves the null device there.
+pub(crate) fn take_stdin() -> io::Result<OwnedFd> {
+    // Far from where the files of tasks are, as long as so many are allowed.
+    const FAR: RawFd = 100;
+    let stdin = rustix::stdio::stdin();
+    let file = rustix::io::fcntl_dupfd_cloexec(stdin, FAR)
+        .or_else(|_| rustix::io::fcntl_dupfd_cloexec(stdin, BEYOND_STANDARD))?;
+    rustix::stdio::dup2_stdin(null_device()?)?;
+    Ok(file)
+}
+
+/// Another descriptor of the same file.
+pub(crate) fn duplicate(file: impl AsFd) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(file, BEYOND_STANDARD)?)
+}
+
+/// A counter that readers wait for.
+pub(crate) fn event_counter() -> io::Result<OwnedFd> {
+    beyond_standard(rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
+}
+
+/// A set of descriptors to wait for.
+pub(crate) fn epoll() -> io::Result<OwnedFd> {
+    beyond_standard(epoll::create(epoll::CreateFlags::CLOEXEC)?)
+}
+
+/// A descriptor that is readable once a child has ended.
+pub(crate) fn end_of_process(pid: Pid) -> io::Result<OwnedFd> {
+    beyond_standard(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+}
 
 /// Anonymous memory of a fixed size behind a descriptor: no name, no file, gone with its last descriptor and mapping.
 pub(crate) fn anonymous_memory(name: &str, length: usize) -> io::Result<OwnedFd> {
@@ -29,7 +113,7 @@ pub(crate) fn anonymous_memory(name: &str, length: usize) -> io::Result<OwnedFd>
 
 /// The same with no size yet: what is written makes it longer.
 pub(crate) fn growing_memory(name: &str) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
+    beyond_standard(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
 }
 
 /// Refuses a length beyond the limit on the size of files, which holds for memory behind a descriptor as well. The kernel's own
@@ -148,14 +232,23 @@ pub(crate) enum Unfit {
 
 /// Two connected ends.
 pub(crate) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let stream = SocketType::STREAM;
-    Ok(rustix::net::socketpair(AddressFamily::UNIX, stream, SocketFlags::CLOEXEC, None)?)
+    pair_of(SocketType::STREAM)
 }
 
 /// Two connected ends that keep messages apart.
 pub(crate) fn packet_socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let packets = SocketType::SEQPACKET;
-    Ok(rustix::net::socketpair(AddressFamily::UNIX, packets, SocketFlags::CLOEXEC, None)?)
+    pair_of(SocketType::SEQPACKET)
+}
+
+fn pair_of(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
+    let (one, other) = rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    Ok((beyond_standard(one)?, beyond_standard(other)?))
+}
+
+/// Whether a descriptor is a socket.
+pub(crate) fn is_socket(file: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(file)
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Socket)
 }
 
 /// Whether a descriptor is a socket that keeps messages apart.
@@ -196,7 +289,8 @@ pub(crate) fn receive(
         retry_on_intr(|| rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(&mut *bytes)], &mut ancillary, flags))?;
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(received) = message {
-            descriptors.extend(received);
+            // One that finds no other place is lost, as where the kernel finds none.
+            descriptors.extend(received.filter_map(|file| beyond_standard(file).ok()));
         }
     }
     Ok(received.bytes)
@@ -223,13 +317,18 @@ pub(crate) fn peek(socket: impl AsFd, bytes: &mut [u8]) -> io::Result<Peeked> {
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT | RecvFlags::PEEK;
     let peeked =
         retry_on_intr(|| rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(&mut *bytes)], &mut ancillary, flags))?;
-    let mut files = Vec::new();
+    let (mut files, mut has_more) = (Vec::new(), peeked.flags.contains(ReturnFlags::CTRUNC));
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(received) = message {
-            files.extend(received.map(UntrustedFile::new));
+            for file in received {
+                match beyond_standard(file) {
+                    Ok(file) => files.push(UntrustedFile::new(file)),
+                    Err(_) => has_more = true,
+                }
+            }
         }
     }
-    Ok(Peeked { bytes: peeked.bytes, files, has_more: peeked.flags.contains(ReturnFlags::CTRUNC) })
+    Ok(Peeked { bytes: peeked.bytes, files, has_more })
 }
 
 /// Takes so many bytes out of a socket, which `peek` has found there. Descriptors that wait with them go: the caller has copies.
@@ -378,8 +477,46 @@ fn statm(pid: u32) -> Option<(u64, u64)> {
 }
 
 /// Closes every descriptor but the standard three: those that the parent itself was given without close-on-exec would else
-/// be kept open by each worker. For a process that has opened none of its own yet.
-pub(crate) fn close_inherited() {
+/// be kept open by each worker. For a process that has opened none of its own yet, and has no other thread.
+pub(crate) fn close_inherited() -> io::Result<()> {
     // SAFETY: a worker at its very start; nothing in this process owns a descriptor from 3 up.
-    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    if unsafe { libc::syscall(libc::SYS_close_range, BEYOND_STANDARD, libc::c_uint::MAX, 0) } == 0 {
+        return Ok(());
+    }
+    // A kernel before 5.9, or a filter of system calls.
+    let refused = io::Error::last_os_error();
+    let open = open_descriptors()
+        .map_err(|error| io::Error::other(format!("close_range says: {refused}; {DESCRIPTORS}: {error}")))?;
+    for number in open.into_iter().filter(|number| *number >= BEYOND_STANDARD) {
+        // SAFETY: as above. One of them is closed already: the folder that they were read from.
+        unsafe { libc::close(number) };
+    }
+    Ok(())
+}
+
+/// Lists the descriptors of this process.
+const DESCRIPTORS: &str = "/proc/self/fd";
+
+fn open_descriptors() -> io::Result<Vec<RawFd>> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir(DESCRIPTORS)? {
+        open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    // At least the folder itself is open.
+    if open.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(open) }
+}
+
+/// Gives up the terminal that controls this process, if there is one. What this process and those that it starts do there from now
+/// on is no more controlled than what they do to any other file: they are not stopped for it.
+pub(crate) fn leave_terminal() {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let terminal = rustix::fs::open("/dev/tty", flags, Mode::empty());
+    let standard = [rustix::stdio::stdout(), rustix::stdio::stderr()];
+    // Without `/dev`, one of those may still lead there.
+    for file in terminal.iter().map(AsFd::as_fd).chain(standard) {
+        // SAFETY: the request takes no argument, and concerns this process alone, which leads no group of terminals.
+        if unsafe { libc::ioctl(file.as_raw_fd(), libc::TIOCNOTTY) } == 0 {
+            return;
+        }
+    }
 }

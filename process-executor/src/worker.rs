@@ -8,24 +8,28 @@
 //! User code runs on the worker thread alone, unless it starts threads of its own.
 
 mod connection;
+mod inheritance;
 mod messages;
 mod printed;
 mod reply;
 mod running;
 mod tasks;
 
+use crate::before_main::Refusal;
 use crate::image::Image;
-use crate::layout::{SIZE, Shared};
+use crate::layout::{LastWord, SIZE, Shared};
 use crate::mapping::{Access, Mapping};
 use crate::message::{Message, Received, Receiver};
 use crate::system;
 use crate::worker_settings::WorkerSettings;
-use connection::Connection;
+use connection::{Connection, LOOK_FOR_PARENT};
 use executor_core::fork::Origin;
 use executor_core::remote::{Job, Output};
+use inheritance::Inheritance;
 use messages::Messages;
 use running::{Silent, leave_if_forked};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
+use rustix::process::getppid;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -33,25 +37,14 @@ use std::sync::atomic::AtomicU32;
 /// The worker thread's stack: as large as a main thread's usually is.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// What a worker ends with when it could not begin; the parent has the reason in words by then, if there was a way.
-const COULD_NOT_BEGIN: i32 = 70;
-
 /// Runs the worker on a thread of its own, and ends the process with it. The thread that calls this is the main thread,
 /// maybe before `main`.
 pub(crate) fn become_worker() -> ! {
-    // One that is stopped (SIGSTOP) when its parent dies would never hear of the end of the connection. It is told on behalf of
-    // this thread, which lives as long as the process, when the one that started it ends.
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::CONT));
-    let thread = Welcome::receive().and_then(|welcome| {
-        // For a program, too, the thread on which its tasks run has the worker's name: its panics are printed with it.
-        let builder = std::thread::Builder::new().name(welcome.settings.name.clone()).stack_size(STACK);
-        builder.spawn(move || work(welcome))
-    });
-    if let Ok(Ok(Ok(()))) = thread.map(std::thread::JoinHandle::join) {
-        end_in_order();
+    match begin() {
+        Ok(()) => end_in_order(),
+        Err(Some(error)) => Refusal::Failed.end(&format!("a worker process could not begin: {error}")),
+        Err(None) => Refusal::Failed.end_silently(),
     }
-    // SAFETY: nothing of this process is to be done any more.
-    unsafe { libc::_exit(COULD_NOT_BEGIN) }
 }
 
 /// Ends a worker that was told to: as any program ends, with what is left to be printed, the exit handlers that its tasks and its
@@ -63,9 +56,19 @@ fn end_in_order() -> ! {
     std::process::exit(0)
 }
 
+/// Why a worker did not begin; `None`: its parent is gone, so that nobody is left who could be told, or has been told.
+type NotBegun = Option<io::Error>;
+
+fn begin() -> Result<(), NotBegun> {
+    let welcome = Welcome::receive(Inheritance::take()?)?;
+    // For a program, too, the thread on which its tasks run has the worker's name: its panics are printed with it.
+    let builder = std::thread::Builder::new().name(welcome.settings.name.clone()).stack_size(STACK);
+    builder.spawn(move || work(welcome))?.join().unwrap_or(Err(None))
+}
+
 /// What a worker has once its parent has listed it.
 struct Welcome {
-    socket: OwnedFd,
+    inheritance: Inheritance,
     receiver: Receiver,
     settings: WorkerSettings,
     memory: OwnedFd,
@@ -74,55 +77,51 @@ struct Welcome {
 }
 
 impl Welcome {
-    fn receive() -> io::Result<Self> {
-        system::close_inherited();
-        let socket = take_socket()?;
-        settle_signals();
+    fn receive(inheritance: Inheritance) -> Result<Self, NotBegun> {
+        system::limit_waiting(&inheritance.socket, LOOK_FOR_PARENT)?;
         let mut receiver = Receiver::default();
-        let Received::Message(Message::Welcome { settings }, files) = receiver.receive(&socket, true) else {
-            return Err(io::ErrorKind::InvalidData.into());
+        let (length, files) = loop {
+            match receiver.receive(&inheritance.socket, true) {
+                Received::Message(Message::Welcome { settings }, files) => break (settings, files),
+                // A fork of the parent's may hold the other end of the socket.
+                Received::Nothing if getppid() == inheritance.parent => {}
+                Received::Nothing | Received::End => return Err(None),
+                Received::Message(..) | Received::Garbage => return Err(Some(unknown("what it is told"))),
+            }
         };
         let mut files = files.into_iter();
-        let mut next = || files.next().ok_or(io::ErrorKind::InvalidData);
-        let (memory, settings_file) = (next()?, next()?);
+        let mut next = || files.next().ok_or_else(|| unknown("the descriptors that it is given"));
+        let (memory, settings) = (next()?, next()?);
         let messages = next().ok().zip(next().ok());
-        Ok(Self { socket, receiver, settings: read_settings(settings_file, settings)?, memory, messages })
+        Ok(Self { settings: read_settings(settings, length)?, inheritance, receiver, memory, messages })
     }
 }
 
-fn work(welcome: Welcome) -> io::Result<()> {
-    let Welcome { socket, receiver, settings, memory, messages } = welcome;
-    let messages = messages.map(|(inputs, replies)| Messages::new(&inputs, &replies)).transpose()?;
-    let shared = Shared::new(Mapping::new(memory, SIZE, Access::ReadWrite)?).ok_or(io::ErrorKind::InvalidData)?;
-    let shared = Arc::new(shared);
-    let connection = Connection::start(socket, receiver, shared.clone())?;
+fn unknown(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{what} by its standard input is not what a pool says"))
+}
+
+fn work(welcome: Welcome) -> Result<(), NotBegun> {
+    let Welcome { inheritance: Inheritance { socket, parent, closed }, receiver, settings, memory, messages } = welcome;
+    let memory = Mapping::new(memory, SIZE, Access::ReadWrite)?;
+    let shared = Arc::new(Shared::new(memory).ok_or_else(|| unknown("the memory that it is given"))?);
+    let messages = closed.and_then(|()| messages.map(|(inputs, replies)| Messages::new(&inputs, &replies)).transpose());
+    let messages = match messages {
+        Ok(messages) => messages,
+        Err(error) => return refuse(&shared, &socket, &error.to_string()),
+    };
+    let connection = Connection::start(socket, parent, receiver, shared.clone())?;
     if let Err(text) = prepare(&settings, &shared, &connection) {
-        let length = reply::write_first_block(&shared, text.as_bytes());
-        Message::Failed { text: length }.send(connection.socket(), &[])?;
-        return Ok(());
+        return refuse(&shared, connection.socket(), &text);
     }
     tasks::run(&shared, &connection, messages.as_ref(), &settings);
     Ok(())
 }
 
-/// Moves the socket from standard input, where it came in, to a place of its own.
-fn take_socket() -> io::Result<OwnedFd> {
-    let socket = rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 100)
-        .or_else(|_| rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 3))?;
-    let nothing = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())?;
-    rustix::stdio::dup2_stdin(&nothing)?;
-    Ok(socket)
-}
-
-/// Signals as a program expects them at its start, whatever the parent had made of them.
-fn settle_signals() {
-    for signal in [libc::SIGCHLD, libc::SIGINT, libc::SIGTERM, libc::SIGQUIT, libc::SIGHUP] {
-        // SAFETY: sets a default; no handler of this process is replaced, since none was set yet.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-    // As std does before `main`: a write to a closed pipe is an error, not the end.
-    // SAFETY: as above.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+/// Tells the parent why this process is no worker.
+fn refuse(shared: &Shared, socket: &OwnedFd, text: &str) -> Result<(), NotBegun> {
+    let length = reply::write_first_block(shared, text.as_bytes());
+    Message::Failed { text: length }.send(socket, &[]).map_err(|_| None)
 }
 
 fn read_settings(file: OwnedFd, length: u64) -> io::Result<WorkerSettings> {
@@ -189,9 +188,10 @@ fn name_of_thread(name: &str) -> &str {
     &name[..end]
 }
 
-/// Ends this process and the group that it was made the leader of, without a word: whoever could listen is gone. Another
-/// group, if a task has moved the process there, is nobody's to end.
-fn end_group() -> ! {
+/// Ends this process and the group that it was made the leader of, and leaves a word why in case that its parent is still
+/// there. Another group, if a task has moved the process there, is nobody's to end.
+fn end_group(shared: &Shared, why: LastWord) -> ! {
+    shared.leave_word(why);
     let _ = system::signal_group(std::process::id(), rustix::process::Signal::KILL);
     // SAFETY: nothing of this process is to be done any more.
     unsafe { libc::_exit(0) }

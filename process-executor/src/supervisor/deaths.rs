@@ -4,6 +4,7 @@ use super::Supervisor;
 use super::limits::Ending;
 use super::worker::{Kill, Worker};
 use crate::batch::{Batch, Collected};
+use crate::before_main::Refusal;
 use crate::dispatch::{Dispatch, Wakes};
 use crate::entry::Entry;
 use crate::exit_words::{By, describe, out_of_memory_kills};
@@ -53,6 +54,17 @@ impl Supervisor {
         self.unreaped.add(&self.epoll, worker.process);
     }
 
+    /// Who has sent a worker the signal that ended it.
+    fn killed_by(&self, index: usize, worker: &Worker, exit: Exit) -> By {
+        match worker.killed_by() {
+            By::Others if exit.is_killed() => self.pool.with_dispatch(|dispatch, _| {
+                let seat = dispatch.seats[index].as_ref();
+                seat.and_then(|seat| seat.lane.shared().last_word()).map_or(By::Others, |word| By::Itself(word.words()))
+            }),
+            by => by,
+        }
+    }
+
     /// Sees to what a worker has left.
     fn settle(&mut self, index: usize, worker: &Worker, exit: Exit) {
         // What it said last counts: that it could not begin, and memory that its last results need.
@@ -62,9 +74,17 @@ impl Supervisor {
         });
         let failed = failed.map(|text| Ending::Failed(String::from_utf8_lossy(&text).into_owned()));
         let ending = failed.as_ref().or(worker.ending.as_ref());
+        let by = self.killed_by(index, worker, exit);
         let pid = worker.process.pid();
         let expected = worker.is_expected_to_end() && failed.is_none();
-        let words = exit_words(exit, worker, ending);
+        let mut words = exit_words(exit, worker, by, ending);
+        if !worker.is_ready
+            && let Exit::Reaped(Some(status)) = exit
+        {
+            // A task may end with any code.
+            let refusal = status.code().and_then(Refusal::of_code);
+            words += &refusal.map(|refusal| format!(", {}", refusal.words())).unwrap_or_default();
+        }
         let death = |phase: Option<Phase>| {
             Death::new(index, pid, words.clone(), phase.map_or_else(|| "running".to_owned(), |phase| phase.to_string()))
         };
@@ -81,7 +101,7 @@ impl Supervisor {
                 Some(Ending::NotReady(limit)) => format!("worker {index} (pid {pid}) was not ready after {limit:?}"),
                 _ => format!("worker {index} (pid {pid}) {words} before it was ready"),
             };
-            match ending.is_none() && exit.is_by_others(worker) {
+            match ending.is_none() && exit.is_by_others(by) {
                 true => self.note_killed_start(text),
                 false => self.note_failed_start(text),
             }
@@ -90,10 +110,14 @@ impl Supervisor {
 }
 
 impl Exit {
-    /// Whether it was killed, and not by its pool.
-    fn is_by_others(self, worker: &Worker) -> bool {
-        let Self::Reaped(Some(status)) = self else { return false };
-        status.signal() == Some(libc::SIGKILL) && matches!(worker.killed_by(), By::Others)
+    /// Whether it was killed, and neither by its pool nor by itself.
+    fn is_by_others(self, by: By) -> bool {
+        self.is_killed() && matches!(by, By::Others)
+    }
+
+    /// Whether a signal that cannot be caught was its end.
+    fn is_killed(self) -> bool {
+        matches!(self, Self::Reaped(Some(status)) if status.signal() == Some(libc::SIGKILL))
     }
 }
 
@@ -115,7 +139,7 @@ impl Loss<'_> {
 }
 
 /// How a worker ended, and what brought that about.
-fn exit_words(exit: Exit, worker: &Worker, ending: Option<&Ending>) -> String {
+fn exit_words(exit: Exit, worker: &Worker, by: By, ending: Option<&Ending>) -> String {
     let mut words = match (exit, ending) {
         (_, Some(Ending::Memory(limit))) => {
             format!("was ended because it used more memory than its limit of {limit} bytes")
@@ -123,7 +147,7 @@ fn exit_words(exit: Exit, worker: &Worker, ending: Option<&Ending>) -> String {
         (_, Some(Ending::Spoiled)) => "was ended because it overwrote the memory it shares with its parent".to_owned(),
         (_, Some(Ending::Deaf)) => "was ended because it did not go on with its work: it was stopped".to_owned(),
         (Exit::Unreaped(_), _) => "was killed".to_owned(),
-        (Exit::Reaped(status), _) => describe(status, worker.killed_by()),
+        (Exit::Reaped(status), _) => describe(status, by),
     };
     if matches!(ending, Some(Ending::Ordered)) {
         words += ", as the pool's owner ordered";
@@ -131,7 +155,7 @@ fn exit_words(exit: Exit, worker: &Worker, ending: Option<&Ending>) -> String {
     match exit {
         Exit::Unreaped(_) => words += &Remains::Unreaped(worker.process.pid()).to_string(),
         Exit::Reaped(_) => {
-            if ending.is_none() && exit.is_by_others(worker) && out_of_memory_kills() > worker.out_of_memory_kills {
+            if ending.is_none() && exit.is_by_others(by) && out_of_memory_kills() > worker.out_of_memory_kills {
                 words +=
                     "; since it was started the kernel has killed a process of this control group for want of memory";
             }

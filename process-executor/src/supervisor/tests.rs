@@ -6,7 +6,7 @@ use crate::pool::Pool;
 use crate::{ProcessPoolBuilder, ProcessPoolExecutor, WorkerOutput};
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,11 +54,12 @@ fn unreaped() -> usize {
     stats.filter(is_ours).count()
 }
 
-/// Whether all threads of a process wait for something.
+/// Whether the worker has taken its socket from its standard input, and waits for something.
 fn is_asleep(pid: u32) -> bool {
+    let has_begun = fs::read_link(format!("/proc/{pid}/fd/0")).is_ok_and(|file| file == Path::new("/dev/null"));
     let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(Vec::new(), |threads| threads.flatten().collect());
     let sleeps = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('S'));
-    !threads.is_empty() && threads.iter().all(|thread| fs::read_to_string(thread.path().join("stat")).is_ok_and(sleeps))
+    has_begun && threads.iter().all(|thread| fs::read_to_string(thread.path().join("stat")).is_ok_and(sleeps))
 }
 
 /// A file that is not there yet, and is removed in the end.

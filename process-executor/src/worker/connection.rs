@@ -3,7 +3,7 @@
 use super::end_group;
 use crate::buffer::Buffer;
 use crate::carrier::Source;
-use crate::layout::Shared;
+use crate::layout::{LastWord, Shared};
 use crate::message::{Message, Received, Receiver};
 use crate::system;
 use crate::waking::Bell;
@@ -18,11 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Besides listening for the end of the connection, it is looked as often whether the parent is still there.
-const LOOK_FOR_PARENT: Duration = Duration::from_secs(1);
+pub(super) const LOOK_FOR_PARENT: Duration = Duration::from_secs(1);
 
 /// What the connection's thread shares with the worker's.
 pub(super) struct Connection {
     socket: OwnedFd,
+    shared: Arc<Shared>,
     identity: Option<(u64, u64)>,
     parent: Option<Pid>,
     retiring: AtomicBool,
@@ -33,21 +34,26 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Listens from now on, on a thread of its own.
-    pub(super) fn start(socket: OwnedFd, receiver: Receiver, shared: Arc<Shared>) -> io::Result<Arc<Self>> {
+    pub(super) fn start(
+        socket: OwnedFd,
+        parent: Option<Pid>,
+        receiver: Receiver,
+        shared: Arc<Shared>,
+    ) -> io::Result<Arc<Self>> {
         let connection = Arc::new(Self {
             identity: system::file_identity(&socket),
-            parent: getppid(),
+            parent,
             socket,
+            shared,
             retiring: AtomicBool::new(false),
             buffers: Mutex::new(HashMap::new()),
             arrived: Condvar::new(),
         });
-        system::limit_waiting(&connection.socket, LOOK_FOR_PARENT)?;
         let listener = connection.clone();
         let listen = move || {
-            if guarded("connection", || listener.listen(receiver, &shared)).is_err() {
+            if guarded("connection", || listener.listen(receiver)).is_err() {
                 // Nobody would hear of the parent's end.
-                end_group();
+                end_group(&listener.shared, LastWord::Panicked);
             }
         };
         std::thread::Builder::new().name("connection".to_owned()).stack_size(256 * 1024).spawn(listen)?;
@@ -62,7 +68,7 @@ impl Connection {
         self.retiring.load(Ordering::Acquire)
     }
 
-    fn listen(&self, mut receiver: Receiver, shared: &Shared) {
+    fn listen(&self, mut receiver: Receiver) {
         loop {
             match receiver.receive(&self.socket, true) {
                 Received::Message(Message::Buffer { id, length }, files) => self.take_in(id, length, files),
@@ -72,13 +78,13 @@ impl Connection {
                 }
                 Received::Message(Message::Retire, _) => {
                     self.retiring.store(true, Ordering::Release);
-                    shared.asleep().call();
+                    self.shared.asleep().call();
                 }
                 // The parent is gone, but a process that it forked has its end of the socket.
-                Received::Nothing if getppid() != self.parent => end_group(),
+                Received::Nothing if getppid() != self.parent => self.end(),
                 Received::Message(..) | Received::Nothing => {}
                 // The parent is gone, or speaks another language: what runs here runs for nobody.
-                Received::End | Received::Garbage => end_group(),
+                Received::End | Received::Garbage => self.end(),
             }
         }
     }
@@ -113,11 +119,16 @@ impl Connection {
     }
 
     /// Whether the socket is still the socket: a task may have closed all descriptors, and its number may be another file's
-    /// now. Without a connection this process is of no use, and ends.
+    /// now.
     fn check(&self) {
         if self.identity.is_none() || system::file_identity(&self.socket) != self.identity {
-            end_group();
+            self.end();
         }
+    }
+
+    /// Ends this process: without a connection it is of no use.
+    fn end(&self) -> ! {
+        end_group(&self.shared, LastWord::Disconnected)
     }
 
     /// Sends a message.

@@ -1,6 +1,7 @@
 //! The worker's ends of the channels of ipc-channel: inputs come in as messages, replies go out as such.
 
 use super::end_group;
+use crate::layout::{LastWord, Shared};
 use crate::parcel::{self, Contents, NotReceived, NotSent, Packed, Parcel, Sender};
 use executor_core::CodecPhase;
 use executor_core::remote::{Output, write_codec_error};
@@ -26,7 +27,12 @@ impl Messages {
 
     /// Sends the reply that `pack` gives, if it gives one: its bytes, or the number of the memory that they are in. Within
     /// `pack` the result is to be encoded. True: what was sent instead is an error, since the reply could not be.
-    pub(super) fn reply(&self, number: u64, pack: &mut dyn FnMut() -> Option<(Vec<u8>, Option<u64>)>) -> bool {
+    pub(super) fn reply(
+        &self,
+        number: u64,
+        shared: &Shared,
+        pack: &mut dyn FnMut() -> Option<(Vec<u8>, Option<u64>)>,
+    ) -> bool {
         let sent = self.replies.send(&mut || {
             let (bytes, buffer) = pack()?;
             Some(Packed { number, bytes, buffer, again: false, channels: Some(self.replies.count_channels()) })
@@ -41,7 +47,7 @@ impl Messages {
         });
         if sent.is_err() {
             // Replies would be taken for those of other tasks from now on.
-            end_group();
+            end_group(shared, LastWord::Disconnected);
         }
         true
     }

@@ -288,6 +288,7 @@ impl Progress for &Running<'_> {
     }
 
     fn end_drop(&mut self) {
+        leave_if_forked(&self.replies.worker);
         self.slot.phase.store(Phase::Running as u32, Ordering::Relaxed);
     }
 }

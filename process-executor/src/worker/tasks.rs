@@ -10,7 +10,8 @@ use crate::carrier::{self, Source};
 use crate::function::FunctionName;
 use crate::image::Image;
 use crate::layout::{
-    BLOCK, DONE, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SKIPPED, Shared, Slot,
+    BLOCK, DONE, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, LastWord, QUEUED, REVOKED, RUNNING, SKIPPED, Shared,
+    Slot,
 };
 use crate::parcel::{Contents, NotReceived};
 use crate::worker_settings::WorkerSettings;
@@ -136,9 +137,9 @@ impl Worker<'_> {
     /// Runs the task whose input comes as a message: decodes it while it is received, and encodes the reply while that is
     /// sent, since only then can channels be in them.
     fn run_message(&mut self, slot: &Slot) {
-        let Some(messages) = self.messages else { end_group() };
+        let Some(messages) = self.messages else { end_group(self.shared, LastWord::Overwritten) };
         let number = self.messages_sent;
-        let failed = messages.reply(number, &mut || {
+        let failed = messages.reply(number, self.shared, &mut || {
             let mut opened = false;
             let mut by_message = true;
             let received = messages.receive(&mut |contents| {
@@ -149,7 +150,7 @@ impl Worker<'_> {
                 Err(NotReceived::Gone) => {
                     // A task has closed this process's descriptors: this one has not begun, and runs elsewhere.
                     slot.state.store(QUEUED, Ordering::SeqCst);
-                    end_group()
+                    end_group(self.shared, LastWord::Disconnected)
                 }
                 _ if !opened => {
                     self.refuse_argument(
@@ -270,7 +271,7 @@ impl Worker<'_> {
         }
         // A task has written over the slots: what was to come here never will, or never comes back.
         if state == RUNNING || state > SKIPPED || self.is_overtaken(number) {
-            end_group();
+            end_group(self.shared, LastWord::Overwritten);
         }
         None
     }

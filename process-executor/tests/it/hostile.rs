@@ -4,8 +4,8 @@ use crate::bytes::{Bytes, KIB, MIB};
 use crate::child;
 use crate::processes;
 use crate::support::{
-    Gate, Pass, SHORT, Scratch, append, assert_works, double, kill_self, leave_a_child, outcome, own_pid, pool, quiet,
-    read_lines, until,
+    Gate, Pass, SHORT, Scratch, append, assert_works, double, kill_self, leave_a_child, only_death, outcome, own_pid,
+    pool, quiet, read_lines, until,
 };
 use crate::watchdog::{step, watched};
 use executor_core::{Executor, ExecutorExt, Shutdown, TaskError, TaskOptions};
@@ -273,6 +273,74 @@ fn a_task_forks() {
                 until("a forked child is gone", || !processes::is_alive(left));
             }
         }
+    });
+}
+
+/// Forks; the child, which may leave the worker's group first, comes out of the task as the worker does, or panics. In the
+/// worker, what became of the child.
+fn fork_and_return((away, panics): (bool, bool)) -> i32 {
+    // SAFETY: what the child calls is not for a fork of a process with threads; that is what is tested.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        if away {
+            // SAFETY: concerns the child alone.
+            unsafe { libc::setsid() };
+        }
+        assert!(!panics, "on purpose");
+        return -1;
+    }
+    let mut status = 0;
+    // SAFETY: a child of this process, and a place for its status.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    status
+}
+
+fn fork_and_return_at_start(_: ()) -> Result<(), String> {
+    if fork_and_return((true, false)) == 0 { Ok(()) } else { Err("the child did not end well".to_owned()) }
+}
+
+/// A child that comes out of the task ends there: it is no worker, and what the worker says is said once.
+#[test]
+fn a_task_forks_and_the_child_returns() {
+    watched(|| {
+        let pool = quiet(1).initializer_with(fork_and_return_at_start, ()).build().unwrap();
+        let worker = outcome("a task", pool.submit(own_pid, ()).unwrap()).unwrap();
+        let ways = [(false, false), (true, false), (false, true), (true, true)];
+        for way in ways {
+            let task = pool.submit(fork_and_return, way).unwrap();
+            assert_eq!(outcome(&format!("a task that forks, {way:?}"), task).unwrap(), 0);
+        }
+        step("a map of tasks that fork");
+        let statuses: Vec<_> = pool.map(fork_and_return, ways.repeat(5)).map(Result::unwrap).collect();
+        assert_eq!(statuses, [0; 20]);
+        assert_works(&pool);
+        assert_eq!(outcome("the same worker", pool.submit(own_pid, ()).unwrap()).unwrap(), worker);
+        assert_eq!(processes::children(worker), []);
+    });
+}
+
+/// The text of a death says what the worker's connection came to, not that somebody else has killed it.
+#[test]
+fn a_task_loses_the_connection() {
+    fn become_another(_: ()) {
+        let error = std::process::Command::new("sleep").arg("1000").exec();
+        panic!("{error}");
+    }
+    fn close_all(_: ()) -> Bytes {
+        close_all_and_give((3, MIB))
+    }
+    watched(|| {
+        let pool = pool(1);
+        let becoming = pool.submit(become_another, ()).unwrap();
+        let deaths = [
+            only_death(outcome("a task that becomes another program", becoming)),
+            only_death(outcome("a task that closes all", pool.submit(close_all, ()).unwrap())),
+        ];
+        for death in deaths {
+            assert!(death.contains("closed") && death.contains("connection"), "{death}");
+            assert!(!death.contains("another program"), "{death}");
+        }
+        assert_works(&pool);
     });
 }
 

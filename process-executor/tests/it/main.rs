@@ -8,6 +8,7 @@ mod bytes;
 mod child;
 mod processes;
 mod support;
+mod system_calls;
 #[path = "../../../thread-executor/tests/it/watchdog.rs"]
 mod watchdog;
 
@@ -18,6 +19,7 @@ mod phases;
 mod random_kills;
 mod unnoticed;
 
+mod beginnings;
 mod parent;
 mod proof;
 mod states;
