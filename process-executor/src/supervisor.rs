@@ -67,6 +67,9 @@ pub(crate) fn is_this_thread() -> bool {
     IS_THIS_THREAD.get()
 }
 
+/// More milliseconds than fit into an `i32` take a newer system call, which a sandbox may refuse: then it would not sleep at all.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What an epoll event is about.
 const CALL: u64 = u64::MAX;
 /// A process of which nothing else is left has ended.
@@ -129,7 +132,7 @@ impl Supervisor {
     fn wait(&mut self, limit: Option<Duration>) {
         let mut space = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 64];
         // A limit is met, not missed by the part of a millisecond that rounding cuts off.
-        let limit = limit.and_then(|limit| limit.try_into().ok());
+        let limit = limit.and_then(|limit| limit.min(LONGEST_SLEEP).try_into().ok());
         let count = match epoll::wait(&self.epoll, &mut space[..], limit.as_ref()) {
             Ok(count) => count,
             Err(_) => return,
