@@ -78,8 +78,14 @@ mod tests {
         }
         let queued: Vec<_> = (0..100).map(|_| executor.submit(for_ever, ()).unwrap()).collect();
         panic_at(&executor, Place::Supervisor);
-        let Ok(Err(TaskError::WorkerDied(death))) = running.result_timeout(LIMIT) else { panic!("it is not over") };
-        assert!(death.to_string().contains("the thread that watches over it panicked"), "{death}");
+        match running.result_timeout(LIMIT).map_err(drop) {
+            Ok(Err(TaskError::WorkerDied(death))) => {
+                assert!(death.to_string().contains("the thread that watches over it panicked"), "{death}");
+            }
+            // Its worker had not taken it up.
+            Ok(Err(TaskError::Broken(..))) => {}
+            other => panic!("it is not over: {other:?}"),
+        }
         for future in queued {
             let Ok(outcome) = future.result_timeout(LIMIT) else { panic!("it is not over") };
             assert!(matches!(outcome, Err(TaskError::Broken(..) | TaskError::WorkerDied(..))), "{outcome:?}");

@@ -64,3 +64,14 @@ impl Supervisor {
         }
     }
 }
+
+impl Drop for Supervisor {
+    /// Leaves no process unreaped. There is none left after a run.
+    fn drop(&mut self) {
+        for mut worker in self.workers.drain(..).flatten() {
+            worker.kill(None);
+            self.unreaped.add(&self.epoll, worker.process);
+        }
+        self.reap_the_rest();
+    }
+}
