@@ -105,6 +105,30 @@ impl Batch {
         self.collected.push(collected);
     }
 
+    /// Takes out what a thread does next if there is more to do than that: what wakes others, or one task if the end of any
+    /// runs code of users. `None`: the batch is done as a whole.
+    pub(crate) fn take_part(&mut self) -> Option<Self> {
+        let mut part = Self::default();
+        if self.collected.len() + self.husks.len() < 2 || !self.has_listeners() {
+            return None;
+        }
+        if !self.wakers.is_empty() || self.prepare.is_some() {
+            part.wakers = std::mem::take(&mut self.wakers);
+            part.prepare = self.prepare.take();
+        } else if self.collected.is_empty() {
+            part.husks.push(self.husks.remove(0));
+        } else {
+            let first = self.collected.remove(0);
+            part.adopt(first, &self.bytes);
+        }
+        Some(part)
+    }
+
+    fn has_listeners(&self) -> bool {
+        let mut entries = self.collected.iter().map(|collected| &collected.entry).chain(&self.husks);
+        entries.any(|entry| entry.task.has_listeners())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.collected.is_empty() && self.husks.is_empty() && self.wakers.is_empty() && self.prepare.is_none()
     }

@@ -2,22 +2,35 @@
 //! and what takes too long for the supervisor.
 //!
 //! One is enough as long as none of that code blocks. If it does, another is started, so that a callback may wait for
-//! whatever it likes, a task of the same pool included.
+//! whatever it likes, a task of the same pool included: so one takes no more with it than the one task whose callbacks it runs.
+//!
+//! A thread that only waits for a processor is not blocked, and another would not help. A few that block are replaced at once;
+//! more only if all stand still, since code that blocks for a while, and then goes on, needs no more threads than that.
 
 use crate::batch::Batch;
 use crate::pool::{Pool, break_batch};
+use crate::system;
 use executor_core::task::guarded;
 use parking_lot::{Condvar, Mutex};
+use rustix::process::Pid;
+use rustix::thread::gettid;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A batch that waits longer than this for a thread gets a new one.
+/// A batch that waits longer than this for a thread gets a new one, if that helps.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(2);
 /// A thread without work ends after this, but for one.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// So many threads for each processor are started as soon as others block.
+const FEW: usize = 2;
+/// Beyond those another is started when all have been blocked for so long, and none has gone on to another task.
+const STANDSTILL: Duration = Duration::from_millis(50);
+/// The most threads of a pool, blocked ones included; what is left then waits until one of them goes on.
+const MOST: usize = 256;
 
 executor_core::local! {
     /// The pool for which this thread works.
@@ -34,8 +47,17 @@ pub(crate) struct Couriers {
 struct State {
     batches: VecDeque<Waiting>,
     idle: usize,
-    threads: usize,
+    /// The kernel's numbers of the threads that have begun.
+    threads: Vec<Pid>,
+    /// Threads that were started.
+    started: usize,
     closed: bool,
+    /// How often a thread has taken something.
+    taken: u64,
+    /// How often it was when that last changed, as far as was seen, and since when.
+    standstill: Option<(u64, Instant)>,
+    /// The supervisor looks after the batches.
+    is_watched: bool,
 }
 
 /// A batch that nobody has taken yet.
@@ -85,11 +107,12 @@ impl Couriers {
     /// Sees to a batch that has waited too long; gives the time until the next look is due.
     pub(crate) fn look_after(&self, pool: &Arc<Pool>) -> Option<Duration> {
         let mut state = self.state.lock();
-        let oldest = state.batches.front()?.since.elapsed();
-        if oldest >= PATIENCE {
+        let waits = state.batches.front().map(|waiting| waiting.since.elapsed());
+        state.is_watched = waits.is_some();
+        if waits? >= PATIENCE {
             if state.idle > 0 {
                 self.work.notify_one();
-            } else {
+            } else if state.wants_another() {
                 // If there is no thread to be had, the batch waits for one that gets free.
                 let _ = start(pool, &mut state);
             }
@@ -109,11 +132,21 @@ impl Couriers {
         self.state.lock().batches.pop_front().map(|waiting| waiting.batch)
     }
 
-    fn next(&self) -> Option<Batch> {
+    fn next(&self, pool: &Pool) -> Option<Batch> {
         let mut state = self.state.lock();
         loop {
-            if let Some(waiting) = state.batches.pop_front() {
-                return Some(waiting.batch);
+            if let Some(batch) = state.take() {
+                let is_watched = state.batches.is_empty() || state.is_watched;
+                state.is_watched |= !is_watched;
+                if !state.batches.is_empty() && state.idle > 0 {
+                    self.work.notify_one();
+                }
+                drop(state);
+                if !is_watched {
+                    // What runs next may block, with more behind it.
+                    pool.call_supervisor();
+                }
+                return Some(batch);
             }
             if state.closed {
                 break;
@@ -121,12 +154,51 @@ impl Couriers {
             state.idle += 1;
             let timed_out = self.work.wait_for(&mut state, IDLE).timed_out();
             state.idle -= 1;
-            if timed_out && state.batches.is_empty() && state.threads > 1 {
+            if timed_out && state.batches.is_empty() && state.started > 1 {
                 break;
             }
         }
-        state.threads -= 1;
+        state.started -= 1;
+        let this = gettid();
+        state.threads.retain(|thread| *thread != this);
         None
+    }
+}
+
+impl State {
+    /// Takes what a thread does next: of tasks with callbacks one, so that none waits behind a callback that waits for it.
+    fn take(&mut self) -> Option<Batch> {
+        let front = self.batches.front_mut()?;
+        self.taken += 1;
+        if let Some(part) = front.batch.take_part() {
+            front.since = Instant::now();
+            return Some(part);
+        }
+        self.batches.pop_front().map(|waiting| waiting.batch)
+    }
+
+    /// Whether another thread would help: some are blocked, and processors are free.
+    fn wants_another(&mut self) -> bool {
+        if self.started > self.threads.len() {
+            // One is about to begin.
+            return false;
+        }
+        let processors = num_cpus::get();
+        let running = self.threads.iter().filter(|thread| !system::is_blocked(**thread)).count();
+        if running < processors && self.started < FEW * processors.max(FEW) {
+            return true;
+        }
+        let now = Instant::now();
+        let (taken, since) = *self.standstill.get_or_insert((self.taken, now));
+        if running > 0 || taken != self.taken {
+            self.standstill = None;
+            return false;
+        }
+        let stands_still = now.duration_since(since) >= STANDSTILL;
+        if stands_still {
+            self.standstill = None;
+        }
+        stands_still && self.started < MOST
     }
 }
 
@@ -134,9 +206,10 @@ fn start(pool: &Arc<Pool>, state: &mut State) -> io::Result<()> {
     let courier = pool.clone();
     let run = move || {
         POOL.set(Arc::as_ptr(&courier));
+        courier.couriers().state.lock().threads.push(gettid());
         // A callback may fork, and its copy return: that has nothing to do here.
         while courier.is_here()
-            && let Some(mut batch) = courier.couriers().next()
+            && let Some(mut batch) = courier.couriers().next(&courier)
         {
             if let Err(broken) = guarded("callbacks", || courier.finish(&mut batch, true)) {
                 break_batch(&mut batch, &broken);
@@ -146,6 +219,6 @@ fn start(pool: &Arc<Pool>, state: &mut State) -> io::Result<()> {
     };
     let name = "process-pool-callbacks".to_owned();
     std::thread::Builder::new().name(name).spawn(run)?;
-    state.threads += 1;
+    state.started += 1;
     Ok(())
 }

@@ -476,6 +476,15 @@ fn statm(pid: u32) -> Option<(u64, u64)> {
     Some((bytes.next()??, bytes.next()??))
 }
 
+/// Whether a thread of this process waits for something else than a processor. One of which nothing is known counts as one
+/// that does.
+pub(crate) fn is_blocked(thread: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{}/stat", thread.as_raw_pid()));
+    // The state follows the name, which may contain anything but ends with the last parenthesis.
+    let state = stat.ok().and_then(|stat| stat.rsplit_once(')')?.1.trim_start().chars().next());
+    state != Some('R')
+}
+
 /// Closes every descriptor but the standard three: those that the parent itself was given without close-on-exec would else
 /// be kept open by each worker. For a process that has opened none of its own yet, and has no other thread.
 pub(crate) fn close_inherited() -> io::Result<()> {

@@ -12,6 +12,7 @@ mod system_calls;
 #[path = "../../../thread-executor/tests/it/watchdog.rs"]
 mod watchdog;
 
+mod callbacks;
 mod cancels;
 mod executable;
 mod matrix;

@@ -1,0 +1,70 @@
+//! How many threads run callbacks: as many as it takes, and no more.
+
+use crate::support::{double, outcome, pool, until};
+use crate::watchdog::{step, watched};
+use executor_core::ExecutorExt;
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+/// The threads of this process that run callbacks of pools.
+fn callback_threads() -> usize {
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let names = threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+    // As much of the name as the kernel keeps.
+    names.filter(|name| name.starts_with("process-pool-ca")).count()
+}
+
+#[test]
+fn callbacks_that_take_their_time_need_few_threads() {
+    watched(|| crate::child::run("callbacks::sleeping_callbacks", "", |_| ()));
+}
+
+/// In a process of its own, whose threads are counted.
+#[test]
+fn sleeping_callbacks() {
+    const TASKS: usize = 1000;
+    if crate::child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        let pool = pool(2);
+        let called = Arc::new(AtomicUsize::new(0));
+        for number in 0..TASKS as u64 {
+            let called = called.clone();
+            pool.submit(double, number).unwrap().add_done_callback(move |_| {
+                thread::sleep(Duration::from_millis(5));
+                called.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        let mut most = 0;
+        until("all callbacks have been called", || {
+            most = most.max(callback_threads());
+            called.load(Ordering::Relaxed) == TASKS
+        });
+        let processors = thread::available_parallelism().unwrap().get();
+        // A few more for moments in which a busy machine lets none of them run.
+        assert!(most <= 2 * processors.max(2) + 8, "{most} threads");
+    });
+}
+
+/// Each waits for all others, whatever came back together with it.
+#[test]
+fn callbacks_may_wait_for_each_other() {
+    const CALLBACKS: usize = 12;
+    watched(|| {
+        let pool = pool(1);
+        let all = Arc::new(Barrier::new(CALLBACKS + 1));
+        for number in 0..CALLBACKS as u64 {
+            let all = all.clone();
+            pool.submit(double, number).unwrap().add_done_callback(move |_| {
+                all.wait();
+            });
+        }
+        step("callbacks that wait for each other");
+        all.wait();
+        assert_eq!(outcome("a task after it", pool.submit(double, 1).unwrap()).unwrap(), 2);
+    });
+}
