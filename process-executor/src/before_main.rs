@@ -4,8 +4,9 @@
 //! In every other process nothing happens but a look at the environment. A process that has the marker never goes on to
 //! `main`: one that would, and builds a pool there, would start workers that do the same, without end.
 
+use crate::constructors::{self, Constructor};
 use crate::{system, worker};
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char, c_int};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// In the environment of a worker, until it has been taken over.
@@ -15,16 +16,19 @@ const MARKER_TEXT: &CStr = c"CONCURRENT_FUTURES_WORKER_PROCESS";
 /// Workers are taken over in this program: seen to happen in this very process, which is none.
 static READY: AtomicBool = AtomicBool::new(false);
 
-/// Run by the loader before `main`, among the executable's other constructors; those of C++ code that come after it do not
-/// run in a worker.
+/// Run by the loader before `main`, among the executable's other constructors; a worker runs those that come after it itself.
 #[cfg(feature = "before-main")]
 #[used]
 // SAFETY: the section holds pointers to functions of this kind, which the loader calls once, on the main thread.
 #[unsafe(link_section = ".init_array")]
-static BEFORE_MAIN: extern "C" fn() = {
-    extern "C" fn before_main() {
+static BEFORE_MAIN: Constructor = {
+    extern "C" fn before_main(count: c_int, arguments: *const *const c_char, environment: *const *const c_char) {
         READY.store(true, Ordering::Relaxed);
-        take_over_if_worker();
+        take_over_if_worker(|| {
+            let later = constructors::after(&raw const BEFORE_MAIN);
+            // SAFETY: they come next on this thread, and the loader does not run them: this does not return to it.
+            unsafe { constructors::run(later, count, arguments, environment) };
+        });
     }
     before_main
 };
@@ -46,7 +50,7 @@ pub fn init() {
     if is_main_thread() {
         READY.store(true, Ordering::Relaxed);
     }
-    take_over_if_worker();
+    take_over_if_worker(|| ());
 }
 
 fn is_main_thread() -> bool {
@@ -119,7 +123,8 @@ impl Refusal {
     }
 }
 
-fn take_over_if_worker() {
+/// Makes a worker of this process if it is to be one; `prepare` comes first, when no child takes itself for one any more.
+fn take_over_if_worker(prepare: impl FnOnce()) {
     // SAFETY: this is the only thread of the process yet, or `main` has just begun; the pointer is only compared.
     if unsafe { libc::getenv(MARKER_TEXT.as_ptr()).is_null() } {
         return;
@@ -129,6 +134,7 @@ fn take_over_if_worker() {
     }
     // SAFETY: as above.
     unsafe { libc::unsetenv(MARKER_TEXT.as_ptr()) };
+    prepare();
     worker::become_worker();
 }
 

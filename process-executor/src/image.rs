@@ -16,7 +16,7 @@ use layout::{Layout, ProgramHeader, Span, build_id, holds, segment};
 use mix::Mix;
 use std::ffi::{CStr, c_int, c_void};
 use std::fmt;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::OnceLock;
@@ -187,15 +187,20 @@ impl fmt::Display for ImageError {
 
 impl std::error::Error for ImageError {}
 
+/// Tags of the dynamic section: its end, and where the constructors lie.
+const DT_NULL: usize = 0;
+const DT_INIT_ARRAY: usize = 25;
+const DT_INIT_ARRAYSZ: usize = 27;
+
 /// What the loader tells of one loaded file: the executable, or a library.
-struct Module<'a> {
+pub(crate) struct Module<'a> {
     base: usize,
     name: &'a CStr,
     headers: &'a [ProgramHeader],
 }
 
 /// Shows the loaded files, the executable first, until `visit` has an answer.
-fn each_module<B, F: FnMut(Module<'_>) -> ControlFlow<B>>(visit: F) -> Option<B> {
+pub(crate) fn each_module<B, F: FnMut(Module<'_>) -> ControlFlow<B>>(visit: F) -> Option<B> {
     struct Search<B, F> {
         visit: F,
         answer: Option<B>,
@@ -241,6 +246,23 @@ impl<'a> Module<'a> {
             headers => unsafe { slice::from_raw_parts(headers, info.dlpi_phnum.into()) },
         };
         Self { base: info.dlpi_addr as usize, name, headers }
+    }
+
+    /// Returns where its table of constructors lies, if it has one and says so.
+    pub(crate) fn constructors(&self) -> Option<Range<usize>> {
+        let dynamic = self.headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC)?;
+        let table = ptr::with_exposed_provenance::<[usize; 2]>(self.base + dynamic.p_vaddr as usize);
+        let (mut start, mut length) = (None, None);
+        for index in 0..dynamic.p_memsz as usize / size_of::<[usize; 2]>() {
+            // SAFETY: an entry of the loaded file's dynamic section: two words, a tag and a value.
+            match unsafe { table.add(index).read() } {
+                [DT_NULL, _] => break,
+                [DT_INIT_ARRAY, address] => start = Some(self.base + address),
+                [DT_INIT_ARRAYSZ, bytes] => length = Some(bytes),
+                _ => {}
+            }
+        }
+        Some(start?..start? + length?)
     }
 }
 

@@ -45,6 +45,8 @@ mod builder;
 #[cfg(target_os = "linux")]
 mod carrier;
 #[cfg(target_os = "linux")]
+mod constructors;
+#[cfg(target_os = "linux")]
 mod couriers;
 #[cfg(target_os = "linux")]
 mod dispatch;
