@@ -150,6 +150,7 @@ impl Error for TaskError {
             Self::Refused(error) => Some(error),
             Self::WorkerDied(death) => Some(death),
             Self::Codec(error) => Some(error),
+            Self::Panicked(panic) => Some(panic),
             _ => None,
         }
     }

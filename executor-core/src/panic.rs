@@ -20,7 +20,11 @@ use std::sync::Once;
 ///
 /// let future = SerialExecutor::new().submit(|n: u32| 10 / n, 0)?;
 /// match future.result() {
-///     Err(TaskError::Panicked(panic)) => assert!(panic.message().contains("divide by zero")),
+///     Err(error @ TaskError::Panicked(_)) => {
+///         // It is the source of the task's error, for those who walk through the sources of an error.
+///         let panic = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<executor_core::Panic>());
+///         assert!(panic.unwrap().message().contains("divide by zero"));
+///     }
 ///     other => unreachable!("{other:?}"),
 /// }
 /// # Ok::<(), executor_core::SubmitError>(())
@@ -176,6 +180,8 @@ impl Panic {
         std::panic::resume_unwind(self.into_payload())
     }
 }
+
+impl std::error::Error for Panic {}
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

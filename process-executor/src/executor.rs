@@ -31,7 +31,8 @@ use std::time::Duration;
 /// - A task that dies with its worker, by a signal, by `exit`, for want of memory, ends with
 ///   [`TaskError::WorkerDied`](executor_core::TaskError::WorkerDied), which says how. No other task notices: the worker is
 ///   replaced, and what lay ready for it goes elsewhere.
-/// - A panic is an error of its task as on threads, and the worker lives on.
+/// - A panic is an error of its task as on threads, and the worker lives on. In a program built with `panic = "abort"` it costs
+///   the worker, and is a death by SIGABRT; the program goes on.
 /// - [`stop`](executor_core::Future::stop) on a running task ends its worker; so does a run limit that passes.
 /// - Workers end with this process, whatever ends it, and with them what their tasks have started.
 ///
