@@ -84,6 +84,13 @@ impl Arrivals {
         }
     }
 
+    /// Leaves the numbers of what was not read alone.
+    pub(crate) fn leave(&self) {
+        for arrival in self.known.values() {
+            arrival.memory.file.lock().iter_mut().for_each(UntrustedFile::leave);
+        }
+    }
+
     /// Replies that name these have been read. Returns what is in no other, to be dropped with no lock held.
     #[must_use]
     pub(crate) fn release(&mut self, used: &[u64]) -> Vec<Arc<Arrived>> {

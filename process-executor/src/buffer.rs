@@ -4,6 +4,7 @@
 //! A buffer is written once, then sealed against all change; after that, whoever has it may read it in place, and a worker
 //! that overwrites its own memory at random cannot spoil what others read.
 
+use crate::events::leave;
 use crate::mapping::{Access, LargePages, Mapping};
 use crate::system;
 use rustix::fd::OwnedFd;
@@ -16,8 +17,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub(crate) struct Buffer {
     id: u64,
-    file: OwnedFd,
+    /// There until it is dropped.
+    file: Option<OwnedFd>,
+    identity: Option<(u64, u64)>,
     mapping: Mapping,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // The program may have closed it by its number, which is another's then.
+        if let Some(file) = self.file.take()
+            && self.identity.is_some()
+            && system::file_identity(&file) != self.identity
+        {
+            leave(file);
+        }
+    }
 }
 
 /// As the memory is called in `/proc`.
@@ -73,7 +88,7 @@ impl Buffer {
     pub(crate) fn map(id: u64, file: OwnedFd, length: u64) -> io::Result<Self> {
         let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mapping = Mapping::for_large_pages(&file, length, Access::Read)?;
-        Ok(Self { id, file, mapping })
+        Ok(Self { id, identity: system::file_identity(&file), file: Some(file), mapping })
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -85,7 +100,7 @@ impl Buffer {
     }
 
     pub(crate) fn file(&self) -> &OwnedFd {
-        &self.file
+        self.file.as_ref().expect("there until it is dropped")
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

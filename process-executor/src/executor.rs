@@ -139,8 +139,10 @@ impl ProcessPoolExecutor {
             .map_err(|error| unavailable(format!("no memory to share with a worker: {error}")))?;
         let image = Image::of_this_process().map_err(|error| unavailable(error.to_string()))?;
         let environment = budget::environment(settings.workers, budget, &settings.environment)?;
-        let pool = Pool::new(settings, image).calling("eventfd2").map_err(|error| unavailable(error.to_string()))?;
-        let supervisor = Supervisor::new(pool.clone(), environment).calling("epoll_create1 or epoll_ctl");
+        let pool = Pool::new(settings, image)
+            .calling("eventfd2, epoll_create1 or epoll_ctl")
+            .map_err(|error| unavailable(error.to_string()))?;
+        let supervisor = Supervisor::new(pool.clone(), environment).calling("fcntl(F_DUPFD_CLOEXEC)");
         let supervisor = supervisor.map_err(|error| unavailable(error.to_string()))?;
         pool.couriers().open(&pool).map_err(|error| unavailable(format!("no thread for callbacks: {error}")))?;
         let thread = std::thread::Builder::new().name("process-pool".to_owned()).spawn(move || supervisor.run());

@@ -53,6 +53,7 @@ mod dispatch;
 #[cfg(target_os = "linux")]
 mod entry;
 #[cfg(target_os = "linux")]
+mod events;
 mod executor;
 #[cfg(target_os = "linux")]
 mod exit_words;

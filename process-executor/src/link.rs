@@ -20,6 +20,7 @@ use std::sync::{Arc, Weak};
 #[derive(Debug)]
 pub(crate) struct Link {
     socket: UntrustedFile,
+    identity: Option<(u64, u64)>,
     inbox: Mutex<Inbox>,
     lent: Mutex<Lent>,
     /// Replies that come as messages of ipc-channel.
@@ -66,7 +67,8 @@ pub(crate) enum Event {
 
 impl Link {
     pub(crate) fn new(socket: OwnedFd, parcels: Option<Parcels>) -> Self {
-        Self { socket: UntrustedFile::new(socket), inbox: Mutex::default(), lent: Mutex::default(), parcels }
+        let identity = system::file_identity(&socket);
+        Self { socket: UntrustedFile::new(socket), identity, inbox: Mutex::default(), lent: Mutex::default(), parcels }
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
@@ -92,10 +94,32 @@ impl Link {
         self.inbox.try_lock().is_some_and(|inbox| !inbox.events.is_empty())
     }
 
+    /// Whether the socket is still what it was: the program may have closed it by its number, which is another's then.
+    fn is_ours(&self) -> bool {
+        self.identity.is_none() || system::file_identity(&self.socket) == self.identity
+    }
+
+    /// The program has closed it: what is left of it is not touched.
+    pub(crate) fn leave(&self) {
+        let mut inbox = self.inbox.lock();
+        inbox.has_ended = true;
+        inbox.intake.leave();
+        inbox.arrivals.leave();
+    }
+
+    /// Ends the connection.
+    pub(crate) fn shut(&self) {
+        if self.is_ours() {
+            let _ = shutdown(&self.socket, Shutdown::Both);
+        }
+    }
+
     /// Reads what has come; never waits.
     pub(crate) fn read(&self) -> Vec<Event> {
         let mut inbox = self.inbox.lock();
-        inbox.read(&self.socket);
+        if self.is_ours() {
+            inbox.read(&self.socket);
+        }
         std::mem::take(&mut inbox.events)
     }
 
@@ -108,6 +132,9 @@ impl Link {
         // Each costs the worker a descriptor, and its memory stays as long as the worker has it.
         if lent.buffers.len() >= lent.look_at {
             self.forget_among(&mut lent);
+        }
+        if !self.is_ours() {
+            return Err(io::ErrorKind::NotConnected.into());
         }
         let message = Message::Buffer { id: buffer.id(), length: buffer.length() };
         message.send(&self.socket, &[buffer.file().as_fd()])?;
@@ -123,7 +150,7 @@ impl Link {
     fn forget_among(&self, lent: &mut Lent) {
         lent.buffers.retain(|&id, buffer| {
             // What cannot be said now is said the next time.
-            buffer.strong_count() > 0 || Message::Forget { id }.send(&self.socket, &[]).is_err()
+            buffer.strong_count() > 0 || !self.is_ours() || Message::Forget { id }.send(&self.socket, &[]).is_err()
         });
         let left = lent.buffers.len();
         lent.look_at = if left < FEW { 0 } else { 2 * left };
@@ -139,7 +166,7 @@ impl Link {
     pub(crate) fn find(&self, id: u64) -> (Result<Arc<Buffer>, String>, bool) {
         // It was sent before the reply that names it: it is in the socket, also if it is one that the worker was lent.
         let mut inbox = self.inbox.lock();
-        let heard = inbox.read(&self.socket);
+        let heard = self.is_ours() && inbox.read(&self.socket);
         let arrived = inbox.arrivals.find(id);
         drop(inbox);
         let lent = self.lent.lock().buffers.get(&id).and_then(Weak::upgrade);
@@ -150,6 +177,10 @@ impl Link {
 impl Drop for Link {
     /// What the worker has sent and nobody has taken in goes with the last descriptor of its socket.
     fn drop(&mut self) {
+        if !self.is_ours() {
+            self.leave();
+            return self.socket.leave();
+        }
         let refused = self.inbox.get_mut().intake.close();
         // From here on no more comes.
         let is_shut = shutdown(&self.socket, Shutdown::Read).is_ok();

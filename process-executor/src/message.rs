@@ -1,6 +1,7 @@
 //! The few words that parent and worker exchange over their socket: how a worker begins and ends, and descriptors. Tasks and
 //! results go through shared memory.
 
+use crate::events::leave;
 use crate::system::{self, Peeked};
 use crate::untrusted_file::UntrustedFile;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -207,6 +208,12 @@ impl Intake {
     pub(crate) fn close(&mut self) -> Vec<UntrustedFile> {
         self.reserve = None;
         std::mem::take(&mut self.refused)
+    }
+
+    /// Leaves the numbers of all that it has alone.
+    pub(crate) fn leave(&mut self) {
+        self.file.iter_mut().chain(&mut self.refused).for_each(UntrustedFile::leave);
+        self.reserve.take().into_iter().for_each(leave);
     }
 
     /// The next whole message, and the descriptor that came with it.

@@ -13,10 +13,10 @@ use crate::batch::{Batch, Collected};
 use crate::couriers::{self, Couriers};
 use crate::dispatch::{Dispatch, Wakes};
 use crate::entry::Entry;
+use crate::events::Events;
 use crate::image::Image;
 use crate::settings::{Settings, TransportKind};
 use crate::supervisor;
-use crate::system;
 use crate::watch::Watch;
 use executor_core::assist::Enlisted;
 use executor_core::fork::Origin;
@@ -25,7 +25,6 @@ use executor_core::task::{Left, Owner, TaskOwner};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use results::{Fetcher, break_batch};
-use rustix::fd::OwnedFd;
 use rustix::process::Signal;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -57,8 +56,8 @@ pub(crate) struct Pool {
     closed: AtomicBool,
     /// The process whose threads and workers these are.
     origin: Origin,
-    /// Wakes the supervisor.
-    call: OwnedFd,
+    /// What the supervisor sleeps on.
+    events: Events,
     /// See there.
     #[cfg(test)]
     pub(crate) panics_at: Mutex<Option<faults::Place>>,
@@ -108,7 +107,7 @@ impl Pool {
             fetches: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             origin: Origin::here(),
-            call: system::event_counter()?,
+            events: Events::new()?,
             couriers: Couriers::default(),
             #[cfg(test)]
             panics_at: Mutex::new(None),
@@ -137,8 +136,8 @@ impl Pool {
         &self.couriers
     }
 
-    pub(crate) fn call(&self) -> &OwnedFd {
-        &self.call
+    pub(crate) fn events(&self) -> &Events {
+        &self.events
     }
 
     pub(crate) fn ending(&self) -> Option<Signal> {
@@ -228,8 +227,7 @@ impl Pool {
     }
 
     pub(crate) fn call_supervisor(&self) {
-        // A counter that is full has called already.
-        let _ = rustix::io::write(&self.call, &1_u64.to_ne_bytes());
+        self.events.call();
     }
 
     pub(crate) fn stats(&self) -> Stats {

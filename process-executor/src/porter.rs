@@ -272,7 +272,7 @@ impl Rounds {
             dispatch.return_unbegun(entry, wakes);
         });
         // If it is not gone yet, it ends with its connection.
-        let _ = rustix::net::shutdown(self.link.socket(), rustix::net::Shutdown::Both);
+        self.link.shut();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::before_main::MARKER;
 use crate::buffer::Buffer;
+use crate::events::leave;
 use crate::image::Image;
 use crate::lane::Lane;
 use crate::layout::{SIZE, Shared};
@@ -224,6 +225,11 @@ impl Process {
     /// Readable once the process has ended.
     pub(crate) fn end(&self) -> Option<BorrowedFd<'_>> {
         self.end.as_ref().map(AsFd::as_fd)
+    }
+
+    /// From now on it is known by its number alone, which is its own until it is reaped.
+    pub(crate) fn leave_end(&mut self) {
+        self.end.take().into_iter().for_each(leave);
     }
 
     /// Signals the process and what belongs to its group; the process itself once, also if it has left the group.

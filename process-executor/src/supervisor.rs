@@ -15,6 +15,7 @@ mod starts;
 mod worker;
 
 use crate::batch::Batch;
+use crate::events::CALL;
 use crate::exit_words::out_of_memory_kills;
 use crate::link::Event;
 use crate::pool::Pool;
@@ -23,7 +24,6 @@ use crate::porter::Porter;
 use crate::process::{self, NotStarted, Started, Welcome};
 use crate::seat::{Seat, SeatState};
 use crate::start_error::{Calling, StartError};
-use crate::system;
 use crate::untrusted_file;
 use crate::waking::{ARMED, Bell};
 #[cfg(any(test, fuzzing))]
@@ -35,6 +35,7 @@ pub(crate) use limits::Ending;
 use reaping::Unreaped;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use starts::Starts;
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -55,6 +56,8 @@ pub(crate) struct Supervisor {
     starts: Starts,
     /// Which seats had a worker before.
     used: Vec<bool>,
+    /// The program has closed the descriptors of the pool.
+    has_lost_files: bool,
     fetches_seen: usize,
 }
 
@@ -67,19 +70,19 @@ pub(crate) fn is_this_thread() -> bool {
     IS_THIS_THREAD.get()
 }
 
-/// More milliseconds than fit into an `i32` take a newer system call, which a sandbox may refuse: then it would not sleep at all.
-const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often it is looked at least whether the program has closed the pool's descriptors. If it has, nobody can say so.
+const LOOK_AT_FILES: Duration = Duration::from_secs(2);
+/// If it has, how often it is looked what is left to be done.
+const LOOK_WITHOUT_FILES: Duration = Duration::from_millis(10);
 
 /// What an epoll event is about.
-const CALL: u64 = u64::MAX;
 /// A process of which nothing else is left has ended.
 const UNREAPED: u64 = u64::MAX - 1;
 const END: u64 = 1 << 32;
 
 impl Supervisor {
     pub(crate) fn new(pool: Arc<Pool>, environment: Vec<(OsString, OsString)>) -> io::Result<Self> {
-        let epoll = system::epoll()?;
-        epoll::add(&epoll, pool.call(), epoll::EventData::new_u64(CALL), epoll::EventFlags::IN)?;
+        let epoll = pool.events().epoll().try_clone_to_owned()?;
         let seats = pool.settings().workers;
         Ok(Self {
             pool,
@@ -89,6 +92,7 @@ impl Supervisor {
             environment,
             starts: Starts::default(),
             used: vec![false; seats],
+            has_lost_files: false,
             fetches_seen: 0,
         })
     }
@@ -131,19 +135,23 @@ impl Supervisor {
     /// Sleeps until something happens, and notes what.
     fn wait(&mut self, limit: Option<Duration>) {
         let mut space = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 64];
+        if self.has_lost_files {
+            return std::thread::park_timeout(limit.unwrap_or(LOOK_WITHOUT_FILES).min(LOOK_WITHOUT_FILES));
+        }
+        let limit = Some(limit.unwrap_or(LOOK_AT_FILES).min(LOOK_AT_FILES));
         // A limit is met, not missed by the part of a millisecond that rounding cuts off.
-        let limit = limit.and_then(|limit| limit.min(LONGEST_SLEEP).try_into().ok());
-        let count = match epoll::wait(&self.epoll, &mut space[..], limit.as_ref()) {
-            Ok(count) => count,
-            Err(_) => return,
+        let limit = limit.and_then(|limit| limit.try_into().ok());
+        let is_ours = || self.pool.events().are_in(&self.epoll);
+        let count = if is_ours() { epoll::wait(&self.epoll, &mut space[..], limit.as_ref()) } else { Err(Errno::BADF) };
+        let count = match count {
+            // The program may have closed them meanwhile.
+            Ok(count) if is_ours() => count,
+            Err(Errno::INTR) => return,
+            Ok(_) | Err(_) => return self.lose_files(),
         };
         for event in &space[..count] {
             match event.data.u64() {
-                CALL => {
-                    let mut counter = [0; 8];
-                    let _ = rustix::io::read(self.pool.call(), &mut counter);
-                    self.hear_what_others_read();
-                }
+                CALL => self.hear_what_others_read(),
                 // What has ended is reaped with each look.
                 UNREAPED => {}
                 data if data & END != 0 => self.bury((data & !END) as usize),

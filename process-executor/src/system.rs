@@ -88,9 +88,9 @@ pub(crate) fn duplicate(file: impl AsFd) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(file, BEYOND_STANDARD)?)
 }
 
-/// A counter that readers wait for.
-pub(crate) fn event_counter() -> io::Result<OwnedFd> {
-    beyond_standard(rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
+/// A counter that can be waited for; it can be read unless it is 0.
+pub(crate) fn event_counter(count: u32) -> io::Result<OwnedFd> {
+    beyond_standard(rustix::event::eventfd(count, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }
 
 /// A set of descriptors to wait for.

@@ -7,6 +7,7 @@
 //! child that waits, if its close was the last. So what was refused stays in the socket that it came by, until the thread that
 //! may wait has closed the copies of it and takes it out there; and no worker is started before the copies are closed.
 
+use crate::events::leave;
 use crate::system;
 use parking_lot::Mutex;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -30,6 +31,11 @@ impl UntrustedFile {
     /// Takes it out; nothing is left here.
     pub(crate) fn take(&mut self) -> Self {
         Self(self.0.take())
+    }
+
+    /// Leaves its number alone, which is another's by now.
+    pub(crate) fn leave(&mut self) {
+        self.0.take().into_iter().for_each(leave);
     }
 
     /// Closes it in this thread, which it does not block as the caller knows.

@@ -4,7 +4,6 @@
 use super::{Dispatch, Wakes};
 use crate::entry::Entry;
 use crate::seat::{Full, Seat, SeatState};
-use rustix::net::{Shutdown, shutdown};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -35,7 +34,7 @@ impl Dispatch {
         } else {
             // The worker is gone, or has closed its end. If it is not gone, it ends with the connection.
             seat.lost = true;
-            let _ = shutdown(seat.link.socket(), Shutdown::Both);
+            seat.link.shut();
         }
         false
     }

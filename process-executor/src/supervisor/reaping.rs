@@ -2,8 +2,10 @@
 //! are reaped when they can be, if need be after the pool's end.
 
 use super::{END, Supervisor, UNREAPED};
+use crate::events::leave;
 use crate::process::{Process, Signalled};
 use crate::watch::HEARTBEAT;
+use executor_core::BrokenExecutor;
 use rustix::event::epoll;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::process::Signal;
@@ -30,6 +32,11 @@ impl Unreaped {
         self.0.push(process);
     }
 
+    /// From now on they are looked at from time to time.
+    fn leave_files(&mut self) {
+        self.0.iter_mut().for_each(Process::leave_end);
+    }
+
     /// Reaps those that have ended; gives the time until the next look, if one is due.
     pub(super) fn reap(&mut self) -> Option<Duration> {
         self.0.retain_mut(|process| {
@@ -52,8 +59,30 @@ impl Supervisor {
     }
 
     pub(super) fn listen_no_more(&self, process: &Process, socket: BorrowedFd<'_>) {
+        if self.has_lost_files {
+            return;
+        }
         for file in process.end().into_iter().chain([socket]) {
             let _ = epoll::delete(&self.epoll, file);
+        }
+    }
+
+    /// The program has closed the descriptors of the pool, as one does that makes itself a daemon: what has their numbers now is
+    /// left alone. The pool is over, and its workers, whose connections have ended, with it.
+    pub(super) fn lose_files(&mut self) {
+        self.has_lost_files = true;
+        let advice = "make the pool after descriptors are closed, as in a program that makes itself a daemon";
+        self.pool.break_down(BrokenExecutor::new("the program has closed the pool's descriptors", advice));
+        if let Ok(other) = crate::system::epoll() {
+            leave(std::mem::replace(&mut self.epoll, other));
+        }
+        self.unreaped.leave_files();
+        for index in 0..self.workers.len() {
+            let Some(worker) = self.workers[index].as_mut() else { continue };
+            worker.process.leave_end();
+            worker.link.leave();
+            worker.kill(Some("the program has closed its connection"));
+            self.give_up(index);
         }
     }
 

@@ -11,7 +11,6 @@ use crate::message::Message;
 use crate::process::{Process, Signalled};
 use crate::system;
 use executor_core::task::deadline_after;
-use rustix::net::{Shutdown, shutdown};
 use rustix::process::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -122,7 +121,7 @@ impl Worker {
         let how = match self.process.signal(Signal::KILL) {
             Signalled::Sent | Signalled::Gone => Kill::Signal,
             Signalled::Refused => {
-                let _ = shutdown(self.link.socket(), Shutdown::Both);
+                self.link.shut();
                 Kill::Connection
             }
         };

@@ -24,6 +24,59 @@ fn close_all_and_give((first, length): (u32, usize)) -> Bytes {
     Bytes::pattern(length)
 }
 
+/// A program makes itself a daemon after it has made a pool, and has files of its own under the numbers of the pool's. Its tasks
+/// end, and its files stay as they are.
+#[test]
+fn a_program_closes_all_descriptors() {
+    watched(|| {
+        for how in ["busy", "at rest"] {
+            child::run("hostile::closing_program", how, |_| ());
+        }
+    });
+}
+
+#[test]
+fn closing_program() {
+    fn take_numbers() -> Vec<std::fs::File> {
+        let scratch = Scratch::new();
+        let files = (0..300).map(|number| std::fs::File::create_new(scratch.path(&number.to_string())).unwrap());
+        files.collect()
+    }
+    let Some(how) = child::argument() else { return };
+    watched(|| {
+        let pool = pool(2);
+        let buffer = process_executor::SharedBuffer::build(MIB, |_| ()).unwrap();
+        outcome("a large task", pool.submit(|bytes: Bytes| bytes, Bytes::pattern(MIB)).unwrap()).unwrap();
+        assert_works(&pool);
+        let gate = Gate::new();
+        let held = (how == "busy").then(|| pool.submit(|pass: Pass| pass.go(), gate.pass()).unwrap());
+        if held.is_some() {
+            gate.wait_arrivals(1);
+        }
+        close_from(3);
+        let files = take_numbers();
+        until("no task is taken", || match pool.submit(double, 1) {
+            Ok(task) => {
+                drop(outcome("a task of a pool without descriptors", task));
+                false
+            }
+            Err(error) => {
+                assert!(error.to_string().contains("closed the pool's descriptors"), "{error}");
+                true
+            }
+        });
+        if let Some(held) = held {
+            assert!(outcome("a task that was running", held).is_err());
+        }
+        step("the end");
+        drop(pool);
+        drop(buffer);
+        for file in &files {
+            assert_eq!(file.metadata().unwrap().len(), 0);
+        }
+    });
+}
+
 /// The result is right, or the worker is lost with it; nothing hangs, and no other task notices.
 #[test]
 fn a_task_closes_all_descriptors() {
