@@ -1,7 +1,7 @@
 //! [`as_completed`]: futures in the order they are done, as an iterator and as a `Stream`.
 
 use crate::completion::CompletionSet;
-use crate::deadline::{deadline_after, has_passed, is_over_at_once};
+use crate::deadline::deadline_after;
 use crate::error::TimedOut;
 use crate::into_stream::IntoStream;
 use crate::member::Member;
@@ -127,8 +127,7 @@ impl<M: Member> AsCompleted<M> {
     /// # Ok::<(), executor_core::TimedOut>(())
     /// ```
     pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<M>, TimedOut> {
-        let next = if is_over_at_once(limit) { self.set.pop() } else { self.set.next(deadline_after(limit)) };
-        match next {
+        match self.set.next_until(deadline_after(limit)) {
             None if !self.is_empty() => Err(TimedOut::after(limit)),
             next => Ok(next),
         }
@@ -258,13 +257,7 @@ impl<M: Member> Iterator for TimedAsCompleted<M> {
     type Item = Result<M, Unfinished<M>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let running = self.rest.as_mut()?;
-        if let Some(member) = running.set.pop() {
-            return Some(Ok(member));
-        }
-        if !has_passed(self.deadline)
-            && let Some(member) = running.set.next(self.deadline)
-        {
+        if let Some(member) = self.rest.as_mut()?.set.next_until(self.deadline) {
             return Some(Ok(member));
         }
         let rest = self.rest.take()?.into_rest();

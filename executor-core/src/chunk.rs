@@ -19,6 +19,8 @@ pub(crate) struct Chunk<A, R> {
     /// In another process: how many inputs were packed, and how long those that are over took.
     pub(crate) count: usize,
     pub(crate) elapsed: Duration,
+    /// The length of their encoded outcomes.
+    pub(crate) bytes: usize,
 }
 
 /// The two buffers of a chunk. They travel to the worker and back, and are used again.
@@ -37,11 +39,13 @@ impl<A, R> Buffers<A, R> {
 pub(crate) struct Done<A, R> {
     pub(crate) buffers: Buffers<A, R>,
     pub(crate) elapsed: Duration,
+    /// The length of the encoded outcomes, if they came from another process.
+    pub(crate) bytes: Option<usize>,
 }
 
 impl<A, R> Chunk<A, R> {
     pub(crate) fn new(f: fn(A) -> R, first: u64, buffers: Buffers<A, R>) -> Self {
-        Self { f, first, buffers, count: 0, elapsed: Duration::ZERO }
+        Self { f, first, buffers, count: 0, elapsed: Duration::ZERO, bytes: 0 }
     }
 }
 
@@ -70,7 +74,7 @@ impl<A: Portable, R: Portable> Work<Done<A, R>> for Chunk<A, R> {
             outcomes.push_error(TaskError::Panicked(Panic::new(info(outcomes.len()), caught)));
         }
         drop(inputs_left);
-        Done { buffers, elapsed: begun.map_or(Duration::ZERO, |begun| begun.elapsed()) }
+        Done { buffers, elapsed: begun.map_or(Duration::ZERO, |begun| begun.elapsed()), bytes: None }
     }
 }
 

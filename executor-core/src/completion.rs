@@ -10,6 +10,7 @@
 
 use crate::assist::{self, Heard};
 use crate::current;
+use crate::deadline::has_passed;
 use crate::fork::Origin;
 use crate::header::Header;
 use crate::listening;
@@ -20,6 +21,7 @@ use crate::sync::{AtomicPtr, Mutex, Ordering, parking};
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -34,6 +36,8 @@ const SLEEPING: *mut Header = ptr::without_provenance_mut(2);
 /// push to a set that is awake touches nothing else.
 pub(crate) struct ReadyList {
     head: AtomicPtr<Header>,
+    /// An async task polls the set, so whoever completes a member may have to run its waker.
+    polled: AtomicBool,
     /// Who is to be woken. Set before SLEEPING is; what is left here from an earlier sleep is woken for nothing at worst.
     sleeper: Mutex<Option<Sleeper>>,
 }
@@ -50,7 +54,12 @@ enum Sleeper {
 
 impl ReadyList {
     fn new() -> Self {
-        Self { head: AtomicPtr::new(ptr::null_mut()), sleeper: Mutex::new(None) }
+        Self { head: AtomicPtr::new(ptr::null_mut()), polled: AtomicBool::new(false), sleeper: Mutex::new(None) }
+    }
+
+    /// Whether an async task polls the set.
+    pub(crate) fn is_polled(&self) -> bool {
+        self.polled.load(Ordering::Relaxed)
     }
 
     fn key(&self) -> usize {
@@ -220,6 +229,15 @@ impl<M: Member> CompletionSet<M> {
         }
     }
 
+    /// Returns the next done member, for whoever was given a limit that ends then: what is done is given, even if the limit
+    /// has passed; only then `None`.
+    pub(crate) fn next_until(&mut self, deadline: Option<Instant>) -> Option<M> {
+        if let Some(member) = self.pop() {
+            return Some(member);
+        }
+        if has_passed(deadline) { None } else { self.next(deadline) }
+    }
+
     /// The next done member; `None` if the deadline comes first or no member is left.
     pub(crate) fn next(&mut self, deadline: Option<Instant>) -> Option<M> {
         loop {
@@ -260,9 +278,17 @@ impl<M: Member> CompletionSet<M> {
             if self.help() {
                 continue;
             }
+            self.begin_to_poll();
             if self.list.announce(Sleeper::Task(cx.waker().clone())) {
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// A waker may be told from now on.
+    fn begin_to_poll(&mut self) {
+        if !self.list.polled.swap(true, Ordering::Relaxed) {
+            self.members.iter().flatten().for_each(|member| member.future().clear_quiet());
         }
     }
 

@@ -224,8 +224,8 @@ impl Expired {
     /// # use executor_core::{ExecutorExt, MapOptions, SerialExecutor, TaskError};
     /// # use std::time::Duration;
     /// # let executor = SerialExecutor::new();
-    /// let mut map = executor.map_with(MapOptions::new().timeout(Duration::ZERO), |x: u8| x, [1, 2]);
-    /// let Some(Err(TaskError::TimedOut(expired))) = map.next() else { unreachable!() };
+    /// let mut map = executor.map_with(MapOptions::new().timeout(Duration::ZERO), |x: u64| x, 1..);
+    /// let Some(Err(TaskError::TimedOut(expired))) = map.find(Result::is_err) else { unreachable!() };
     /// assert_eq!(expired.limit(), Duration::ZERO);
     /// ```
     #[must_use]
@@ -270,10 +270,14 @@ impl fmt::Display for Expired {
             Limit::RunAway { info, limit, remains } => {
                 write!(f, "{info}, ran longer than its limit of {limit:?}; its worker was ended{remains}")
             }
-            Limit::Map { limit, delivered, outstanding } => write!(
-                f,
-                "map ran longer than its limit of {limit:?}: {delivered} results delivered, {outstanding} inputs unfinished"
-            ),
+            Limit::Map { limit, delivered, outstanding } => {
+                let others = if *outstanding == 0 { ", the others not begun" } else { "" };
+                write!(
+                    f,
+                    "map ran longer than its limit of {limit:?}: {delivered} results delivered, {outstanding} inputs \
+                     unfinished{others}"
+                )
+            }
         }
     }
 }

@@ -424,6 +424,11 @@ impl<T> Future<T> {
         unsafe { self.header().observe(observer) }
     }
 
+    /// From now on, telling the observer may run code of users.
+    pub(crate) fn clear_quiet(&self) {
+        self.header().clear_quiet();
+    }
+
     /// Empties the observer slot unless the completer has it.
     ///
     /// # Safety

@@ -11,7 +11,7 @@ use crate::panic::{contain, contain_with_text};
 use crate::remote::{Place, RemoteWork};
 use crate::state::{
     AWAY, CALLBACKS, CANCELLED, COMPLETING, DONE, DRAINING, LEAVING, LISTENING, OBSERVED, OWNED, PARKED, PENDING,
-    PHASE, REFERENCE, RUNNING, STOP, TIMED, phase,
+    PHASE, QUIET, REFERENCE, RUNNING, STOP, TIMED, phase,
 };
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, yield_now};
 use crate::task::{Ended, Left, Owner};
@@ -314,8 +314,8 @@ impl Header {
 
     /// Whether callbacks or an async task's waker are to be told: then completing runs code of users who wait.
     pub(crate) fn has_user_listeners(&self) -> bool {
-        // A set that observes is ours; that it is one can only be read by who owns the slot, so any observer counts.
-        self.has_listeners()
+        let seen = self.load();
+        seen & CALLBACKS != 0 || seen & (OBSERVED | QUIET) == OBSERVED
     }
 
     /// Announces a sleeper, by PARKED or LISTENING; gives the word as it is then. `None`: there is no need to sleep.
@@ -348,18 +348,25 @@ impl Header {
         if self.is_done() {
             return Err(observer);
         }
+        let armed = OBSERVED | if observer.is_quiet() { QUIET } else { 0 };
         // SAFETY: not DONE with OBSERVED clear: the slot is the unique handle's, now and at a later DONE.
         self.observer.with_mut(|slot| unsafe { *slot = observer });
         let mut seen = self.load();
         while phase(seen) != DONE {
             // ORDERING: Release publishes the slot to the completer, whose transition to DONE acquires it.
-            match self.state.compare_exchange_weak(seen, seen | OBSERVED, Ordering::Release, Ordering::Acquire) {
+            let next = (seen & !QUIET) | armed;
+            match self.state.compare_exchange_weak(seen, next, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => return Ok(()),
                 Err(now) => seen = now,
             }
         }
         // SAFETY: DONE came while OBSERVED was clear, so the completer leaves the slot to us.
         Err(self.observer.with_mut(|slot| unsafe { std::mem::take(&mut *slot) }))
+    }
+
+    /// From now on, telling the observer may run code of users.
+    pub(crate) fn clear_quiet(&self) {
+        self.state.fetch_and(!QUIET, Ordering::Relaxed);
     }
 
     /// Disarms the observer slot; false if it was not armed or the completer has taken it.

@@ -78,6 +78,7 @@ mod chunk_size;
 mod map;
 mod map_options;
 mod outcomes;
+mod window;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

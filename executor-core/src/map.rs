@@ -8,7 +8,6 @@
 
 use crate::chunk::{Buffers, Chunk, Done, Single};
 use crate::chunk_size::ChunkSize;
-use crate::completion::CompletionSet;
 use crate::deadline::{deadline_after, has_passed};
 use crate::error::{Expired, TaskError};
 use crate::executor::{Admission, Executor, Portable, Rejected, Rejection};
@@ -16,12 +15,12 @@ use crate::future::Future;
 use crate::into_stream::IntoStream;
 use crate::map_options::MapOptions;
 use crate::options::TaskOptions;
-use crate::panic::contain;
+use crate::panic::{contain, contain_with_text};
 use crate::submit_error::SubmitError;
 use crate::task::Task;
+use crate::window::{ChunkFuture, Span, Window};
 use futures::Stream;
 use std::any::Any;
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -31,13 +30,20 @@ use std::time::{Duration, Instant};
 /// Chunks in flight for each worker, unless a buffer was given: one running, the others ready for it, so that neither
 /// side waits for the other.
 const CHUNKS_PER_WORKER: usize = 4;
+/// Buffers that are kept for chunks to come.
+const MOST_SPARE: usize = 64;
+/// Bytes of outcomes for each worker that may wait for one before them while the workers go on, unless a buffer was given:
+/// some hundred large outcomes, or half a million small ones.
+const HELD_PER_WORKER: usize = 4 * 1024 * 1024;
 
 /// The iterator of [`ExecutorExt::map`](crate::ExecutorExt::map), and a `Stream` (see
 /// [`into_stream`](Self::into_stream)): one `Result<R, TaskError>` for each input, in input order unless asked otherwise.
 ///
 /// - It goes on after an error: each input has an outcome of its own, also inside a chunk.
 /// - It pulls its input as it is read, with a bounded number in flight. Pulling happens in `next`, in the reading
-///   thread.
+///   thread. While the outcome that comes next in input order takes long, the workers go on with later inputs, whose outcomes
+///   wait: some megabytes for each worker, unless a [`buffer`](MapOptions::buffer) was given.
+/// - What is done is delivered, even if its [time](MapOptions::timeout) is up by then.
 /// - Dropping it cancels the inputs that have not begun, and raises the stop flag of those that run.
 /// - If the executor stops taking tasks midway, the outcomes of what was submitted come first, then one
 ///   [`TaskError::Refused`], then the end: never a result that is short and silent about it.
@@ -58,7 +64,6 @@ pub struct Map<'e, E: ?Sized, A, R, I> {
     f: fn(A) -> R,
     source: Source<I>,
     window: Window<A, R>,
-    chunk_size: ChunkSize,
     /// Each input travels alone.
     alone: bool,
     room: Room,
@@ -91,7 +96,11 @@ enum Ending {
 
 /// How much may be in flight.
 enum Room {
-    Chunks(usize),
+    Chunks {
+        most: usize,
+        /// Bytes of outcomes that may wait for their turn beyond that.
+        held: usize,
+    },
     Inputs(usize),
 }
 
@@ -102,103 +111,6 @@ struct Limit {
     deadline: Option<Instant>,
     /// Wakes the stream when the limit passes; made by the first poll.
     alarm: Option<(Task, Future<()>)>,
-}
-
-/// Which inputs a chunk has.
-#[derive(Clone, Copy)]
-struct Span {
-    first: u64,
-    count: usize,
-}
-
-/// The chunks in flight, and how many inputs they hold.
-struct Window<A, R> {
-    chunks: Chunks<A, R>,
-    inputs: usize,
-}
-
-type ChunkFuture<A, R> = Future<Done<A, R>>;
-
-/// A chunk that is done.
-type Finished<A, R> = (Span, Result<Done<A, R>, TaskError>);
-
-enum Chunks<A, R> {
-    Ordered(VecDeque<(Span, ChunkFuture<A, R>)>),
-    Unordered(CompletionSet<(Span, ChunkFuture<A, R>)>),
-}
-
-impl<A, R> Window<A, R> {
-    fn new(unordered: bool) -> Self {
-        let chunks = if unordered { Chunks::Unordered(CompletionSet::new()) } else { Chunks::Ordered(VecDeque::new()) };
-        Self { chunks, inputs: 0 }
-    }
-
-    fn len(&self) -> usize {
-        match &self.chunks {
-            Chunks::Ordered(queue) => queue.len(),
-            Chunks::Unordered(set) => set.len(),
-        }
-    }
-
-    fn push(&mut self, span: Span, future: ChunkFuture<A, R>) {
-        self.inputs += span.count;
-        match &mut self.chunks {
-            Chunks::Ordered(queue) => queue.push_back((span, future)),
-            Chunks::Unordered(set) => set.insert((span, future)),
-        }
-    }
-
-    /// The next done chunk; `None` if the deadline comes first or the window is empty.
-    fn next(&mut self, deadline: Option<Instant>) -> Option<Finished<A, R>> {
-        let (span, future) = match &mut self.chunks {
-            Chunks::Ordered(queue) => {
-                if !queue.front()?.1.wait_until(deadline) {
-                    return None;
-                }
-                queue.pop_front()?
-            }
-            Chunks::Unordered(set) => set.next(deadline)?,
-        };
-        self.inputs -= span.count;
-        Some((span, future.result()))
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Finished<A, R>>> {
-        let (span, result) = match &mut self.chunks {
-            Chunks::Ordered(queue) => {
-                let Some((span, future)) = queue.front_mut() else {
-                    return Poll::Ready(None);
-                };
-                let span = *span;
-                let Poll::Ready(result) = std::future::Future::poll(Pin::new(future), cx) else {
-                    return Poll::Pending;
-                };
-                queue.pop_front();
-                (span, result)
-            }
-            Chunks::Unordered(set) => match set.poll_next(cx) {
-                Poll::Ready(Some((span, future))) => (span, future.result()),
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
-            },
-        };
-        self.inputs -= span.count;
-        Poll::Ready(Some((span, result)))
-    }
-
-    /// Cancels what has not begun and asks what runs to stop.
-    fn stop(&mut self) {
-        self.inputs = 0;
-        // Last first: a worker that goes on from chunk to chunk must not begin what is about to be cancelled.
-        match std::mem::replace(&mut self.chunks, Chunks::Ordered(VecDeque::new())) {
-            Chunks::Ordered(queue) => queue.iter().rev().for_each(stop),
-            Chunks::Unordered(set) => set.into_members().iter().rev().for_each(stop),
-        }
-    }
-}
-
-fn stop<A, R>((_, future): &(Span, ChunkFuture<A, R>)) {
-    future.stop_gently();
 }
 
 impl<'e, E, A, R, I> Map<'e, E, A, R, I>
@@ -237,14 +149,16 @@ where
             Some(inputs) => {
                 (Room::Inputs(inputs), chunk_size.unwrap_or(inputs / workers.saturating_mul(2)).clamp(1, inputs))
             }
-            None => (Room::Chunks(workers.saturating_mul(CHUNKS_PER_WORKER)), usize::MAX),
+            None => {
+                let most = workers.saturating_mul(CHUNKS_PER_WORKER);
+                (Room::Chunks { most, held: workers.saturating_mul(HELD_PER_WORKER) }, usize::MAX)
+            }
         };
         let mut map = Self {
             executor,
             f,
             source: Source::Open(inputs),
-            window: Window::new(options.unordered),
-            chunk_size: ChunkSize::new(chunk_size, most),
+            window: Window::new(options.unordered, ChunkSize::new(chunk_size, most)),
             alone,
             room,
             current: None,
@@ -262,18 +176,17 @@ where
 
     /// How many inputs the next chunk may have; none if the buffer is full.
     fn room_for_chunk(&self) -> usize {
+        let (window, size) = (&self.window, self.window.chunk_size.get());
         match self.room {
-            Room::Chunks(most) if self.window.len() < most => self.chunk_size.get(),
-            Room::Chunks(_) => 0,
+            Room::Chunks { most, held } => {
+                let is_free = window.unfinished() < most && (window.len() < most || window.held() < held);
+                if is_free { size } else { 0 }
+            }
             Room::Inputs(most) => {
                 let handing_out = self.current.as_ref().map_or(0, |current| current.outcomes.len());
-                let free = most.saturating_sub(self.window.inputs + handing_out);
+                let free = most.saturating_sub(window.inputs() + handing_out);
                 // A chunk is not made smaller because a few inputs of the last one are still being handed out.
-                if free < self.chunk_size.get() && self.window.len() > 0 && handing_out > 0 {
-                    0
-                } else {
-                    free.min(self.chunk_size.get())
-                }
+                if free < size && window.len() > 0 && handing_out > 0 { 0 } else { free.min(size) }
             }
         }
     }
@@ -350,24 +263,6 @@ where
         self.held = Some(chunk.buffers);
     }
 
-    /// Takes in a chunk.
-    fn receive(&mut self, (span, result): Finished<A, R>) {
-        let error = match result {
-            Ok(done) => {
-                self.chunk_size.learn(span.count, done.elapsed);
-                self.current = Some(done.buffers);
-                return;
-            }
-            Err(error) => error,
-        };
-        // The chunk as a whole did not run: each of its inputs says so.
-        let mut buffers = Buffers::new();
-        for input in span.first..span.first + span.count as u64 {
-            buffers.outcomes.push_error(error.for_input(input));
-        }
-        self.current = Some(buffers);
-    }
-
     /// The next outcome of the chunk that is being handed out. Always inlined: as a call it would cost more than all else
     /// that is done for a small input, since an outcome is returned through memory.
     #[inline(always)]
@@ -375,7 +270,9 @@ where
         let outcome = self.current.as_mut()?.outcomes.pop();
         if outcome.is_some() {
             self.delivered += 1;
-        } else if let Some(buffers) = self.current.take() {
+        } else if let Some(buffers) = self.current.take()
+            && self.spare.len() < MOST_SPARE
+        {
             self.spare.push(buffers);
         }
         outcome
@@ -385,21 +282,21 @@ where
     #[cold]
     fn next_of_another_chunk(&mut self) -> Option<Result<R, TaskError>> {
         loop {
+            // What is done is delivered, whatever the time; and what takes its place is submitted first.
+            let expired = self.has_expired();
+            self.window.look();
+            if !expired {
+                self.fill(Admission::Wait);
+            }
+            self.current = self.window.pop();
+            if let Some(outcome) = self.hand_out() {
+                return Some(outcome);
+            }
             if self.is_exhausted() {
                 return self.end();
             }
-            if self.has_expired() {
+            if !self.window.wait(self.limit.as_ref().map(|limit| limit.deadline)) && self.has_expired() {
                 return self.expire();
-            }
-            self.fill(Admission::Wait);
-            let deadline = self.limit.as_ref().and_then(|limit| limit.deadline);
-            match self.window.next(deadline) {
-                Some(finished) => self.receive(finished),
-                None if self.window.len() > 0 => return self.expire(),
-                None => return self.end(),
-            }
-            if let Some(outcome) = self.hand_out() {
-                return Some(outcome);
             }
         }
     }
@@ -424,14 +321,17 @@ where
         self.limit.as_ref().is_some_and(|limit| has_passed(limit.deadline))
     }
 
-    /// The time is up: says so, once, and ends.
+    /// The time is up, and what is done was delivered: says so, once, and ends.
     fn expire(&mut self) -> Option<Result<R, TaskError>> {
         let limit = self.limit.take()?;
-        let outstanding = self.window.inputs as u64;
-        self.source = Source::Ended(None);
+        let pulled = self.window.unfinished_inputs() + self.held.as_ref().map_or(0, |held| held.inputs.len());
+        let source = std::mem::replace(&mut self.source, Source::Ended(None));
         self.held = None;
         self.window.stop();
-        Some(Err(TaskError::TimedOut(Expired::during_map(limit.length, self.delivered, outstanding))))
+        if pulled == 0 && is_at_its_end(source) {
+            return None;
+        }
+        Some(Err(TaskError::TimedOut(Expired::during_map(limit.length, self.delivered, pulled as u64))))
     }
 
     /// Whether the limit has passed, for a stream: else `cx`'s waker is told when it does.
@@ -452,6 +352,12 @@ where
         });
         std::future::Future::poll(Pin::new(alarm), cx).is_ready()
     }
+}
+
+/// Whether an input that was not pulled to its end is known to be there. Its code may panic; the panic hook reports that.
+fn is_at_its_end<I: Iterator>(source: Source<I>) -> bool {
+    let Source::Open(inputs) = source else { return true };
+    contain_with_text(|| inputs.size_hint().1 == Some(0)).unwrap_or(false)
 }
 
 impl<E, A, R, I> Iterator for Map<'_, E, A, R, I>
@@ -485,22 +391,23 @@ where
             if let Some(outcome) = map.hand_out() {
                 return Poll::Ready(Some(outcome));
             }
+            let expired = map.poll_expired(cx);
+            map.window.look();
+            let room = expired || map.fill(Admission::Await);
+            map.current = map.window.pop();
+            if map.current.is_some() {
+                continue;
+            }
             if map.is_exhausted() {
                 return Poll::Ready(map.end());
             }
-            if map.poll_expired(cx) {
+            if expired {
                 return Poll::Ready(map.expire());
             }
-            let room = map.fill(Admission::Await);
-            match map.window.poll_next(cx) {
-                Poll::Ready(Some(finished)) => map.receive(finished),
-                Poll::Ready(None) if !room => {
-                    if map.executor.poll_room(cx).is_pending() {
-                        return Poll::Pending;
-                    }
-                }
-                Poll::Ready(None) => return Poll::Ready(map.end()),
+            match map.window.poll_wait(cx) {
                 Poll::Pending => return Poll::Pending,
+                Poll::Ready(false) if !room && map.executor.poll_room(cx).is_pending() => return Poll::Pending,
+                Poll::Ready(_) => {}
             }
         }
     }
@@ -518,7 +425,7 @@ impl<E: ?Sized, A, R, I> fmt::Debug for Map<'_, E, A, R, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Map")
             .field("delivered", &self.delivered)
-            .field("in_flight", &self.window.inputs)
+            .field("in_flight", &self.window.inputs())
             .field("submitted_at", &format_args!("{}", self.location))
             .finish_non_exhaustive()
     }

@@ -49,7 +49,10 @@ impl MapOptions {
     }
 
     /// How many inputs may be in flight: pulled from the input and not yet handed out as an outcome. By default a few
-    /// chunks for each worker. A chunk is never larger than the buffer.
+    /// chunks for each worker; while the outcome that comes next takes long, more, until the outcomes that wait for it take up
+    /// about four mebibytes for each worker. What an outcome holds on the heap counts as it was encoded in another process, and
+    /// as 16 kibibytes on a thread, where nobody can know: give a buffer if yours are much larger. A chunk is never larger than
+    /// the buffer.
     ///
     /// # Panics
     ///
@@ -64,8 +67,10 @@ impl MapOptions {
         Self { buffer: Some(inputs), ..self }
     }
 
-    /// A limit on the whole iteration, counted from the call of `map_with`. When it passes, the next outcome is one
-    /// [`TaskError::TimedOut`](crate::TaskError::TimedOut), the iteration ends, and what has not begun is cancelled.
+    /// A limit on the whole iteration, counted from the call of `map_with`. When it passes, no more inputs are pulled. Chunks
+    /// that are done are still delivered, as [`AsCompleted::timeout`](crate::AsCompleted::timeout) gives done futures; then
+    /// comes one [`TaskError::TimedOut`](crate::TaskError::TimedOut) unless that was all, the iteration ends, and what has not
+    /// begun is cancelled.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -45,6 +45,11 @@ impl Observer {
         }
     }
 
+    /// Whether to tell it runs no code of users.
+    pub(crate) fn is_quiet(&self) -> bool {
+        matches!(self, Self::Set { ready, .. } if !ready.is_polled())
+    }
+
     /// The member number and the next link of a done member.
     pub(crate) fn ready_link(&self) -> (usize, *const Header) {
         match *self {

@@ -61,6 +61,9 @@ pub(crate) const AWAY: usize = 1 << 11;
 /// Some thread sleeps on this very word, and on bells that others ring (`listening.rs`); the transition to DONE wakes it.
 pub(crate) const LISTENING: usize = 1 << 12;
 
+/// The armed observer is a set on which threads wait: to tell it runs no code of users.
+pub(crate) const QUIET: usize = 1 << 13;
+
 /// One reference to the cell: the executor side has one, the handle one, an armed clock one.
 pub(crate) const REFERENCE: usize = 1 << 16;
 

@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use executor_core::{Executor, ExecutorExt, MapOptions, Shutdown, TaskError};
 use futures::executor::block_on;
@@ -21,6 +23,8 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("map_end.limit_expires", &["M6", "M7"], Needs::CONCURRENT, limit_expires),
     Case::new("map_end.limit_keeps_earlier_results", &["M6", "M7"], Needs::CONCURRENT.workers(2), limit_keeps_earlier),
     Case::new("map_end.limit_cancels_the_rest", &["M7"], QUEUED, limit_cancels_the_rest),
+    Case::new("map_end.limit_spares_what_is_done", &["M6", "M7"], Needs::ANY, limit_spares_what_is_done),
+    Case::new("map_end.limit_counts_right", &["M6", "M7"], Needs::CONCURRENT.workers(2), limit_counts_right),
     Case::new("map_end.limit_of_a_stream", &["M6"], Needs::CONCURRENT, limit_of_a_stream),
     Case::new("map_end.limit_leaves_the_executor", &["M7"], Needs::CONCURRENT, limit_leaves_the_executor),
     Case::new("map_end.drop_cancels_the_rest", &["M9", "H49"], QUEUED, drop_cancels_the_rest),
@@ -62,6 +66,70 @@ fn limit_keeps_earlier(subject: &Subject) {
     assert!(results.len() <= 1);
     assert!(results.iter().all(|result| matches!(result, Ok(1))));
     held.open();
+}
+
+/// Makes a map with a limit, lets it pass after `until` returns, and hands the map to `read`, until that finds what it looks
+/// for: on a machine that stands still, what ended in time may not be known to have ended.
+fn read_late<T>(mut read: impl FnMut(Duration) -> Option<T>) -> T {
+    let mut limit = SHORT;
+    loop {
+        step(format!("reading a map after its limit of {limit:?}"));
+        if let Some(found) = read(limit) {
+            return found;
+        }
+        limit *= 2;
+    }
+}
+
+fn let_pass(limit: Duration, since: Instant) {
+    thread::sleep((limit + Duration::from_millis(1)).saturating_sub(since.elapsed()));
+}
+
+/// A reader that comes late finds what is done, as [`executor_core::as_completed`] gives it.
+fn limit_spares_what_is_done(subject: &Subject) {
+    let stage = Stage::workers(subject, 1);
+    for options in [MapOptions::new(), MapOptions::new().unordered(), MapOptions::new().chunk_size(3)] {
+        let results = read_late(|limit| {
+            let map = stage.pool().map_with(options.timeout(limit), tasks::double, [1, 2, 3]);
+            let begun = Instant::now();
+            // The only worker comes to this when it is done with those.
+            assert_eq!(stage.pool().submit(tasks::double, 4).unwrap().result().unwrap(), 8);
+            let_pass(limit, begun);
+            map.collect::<Result<Vec<_>, _>>().ok()
+        });
+        assert_eq!(results, [2, 4, 6]);
+        let results = read_late(|limit| {
+            let map = stage.pool().map_with(options.timeout(limit), tasks::double, [1, 2, 3]);
+            let begun = Instant::now();
+            assert_eq!(stage.pool().submit(tasks::double, 4).unwrap().result().unwrap(), 8);
+            let_pass(limit, begun);
+            block_on(futures::StreamExt::collect::<Vec<_>>(map)).into_iter().collect::<Result<Vec<_>, _>>().ok()
+        });
+        assert_eq!(results, [2, 4, 6]);
+    }
+}
+
+fn limit_counts_right(subject: &Subject) {
+    let stage = Stage::workers(subject, 2);
+    for (name, options) in [("in order", MapOptions::new()), ("as completed", MapOptions::new().unordered())] {
+        let text = read_late(|limit| {
+            let (free, held) =
+                (stage.gate(&format!("{name} {limit:?} free")), stage.gate(&format!("{name} {limit:?} held")));
+            free.open();
+            let inputs = [(free.clone(), 1), (free.clone(), 2), (free.clone(), 3), (held.clone(), 4)];
+            let options = options.chunk_size(1).timeout(limit);
+            let map = stage.pool().map_with(options, tasks::pass_then, inputs);
+            let begun = Instant::now();
+            free.wait_arrivals(3);
+            held.wait_arrivals(1);
+            let_pass(limit, begun);
+            let mut outcomes: Vec<_> = map.collect();
+            held.open();
+            let expiry = outcomes.pop().expect("at least the expiry").expect_err("one is held");
+            (outcomes.len() == 3).then(|| expiry.to_string())
+        });
+        assert!(text.ends_with("3 results delivered, 1 inputs unfinished"), "{text}");
+    }
 }
 
 fn noted(log: &Log, count: u64) -> Vec<(Log, String)> {

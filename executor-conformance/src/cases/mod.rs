@@ -8,6 +8,7 @@ mod completed;
 mod failure;
 mod future;
 mod map_end;
+mod map_uneven;
 mod mapping;
 mod nested;
 mod outcome;
@@ -37,6 +38,7 @@ pub(crate) const THEMES: &[&[Case]] = &[
     room::CASES,
     mapping::CASES,
     map_end::CASES,
+    map_uneven::CASES,
     workers::CASES,
     nested::CASES,
     shutdown::CASES,

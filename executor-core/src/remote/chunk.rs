@@ -94,6 +94,7 @@ unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, caus
     }
     let before = chunk.buffers.outcomes.len();
     chunk.elapsed = chunk.elapsed.saturating_add(reply.elapsed);
+    chunk.bytes += reply.bytes.len();
     chunk.take_in(reply, &info);
     let come = chunk.buffers.outcomes.len() - before;
     let stuck = come == 0 && matches!(cause, Cause::Replied);
@@ -120,7 +121,7 @@ unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, caus
     // SAFETY: as above; all that was borrowed from the work is gone.
     let chunk = unsafe { CellRef::take_work::<Done<A, R>, Chunk<A, R>>(cell.pointer()) }?;
     // SAFETY: the types are the cell's.
-    unsafe { cell.end_away(Ok(Done { buffers: chunk.buffers, elapsed: chunk.elapsed })) };
+    unsafe { cell.end_away(Ok(Done { buffers: chunk.buffers, elapsed: chunk.elapsed, bytes: Some(chunk.bytes) })) };
     None
 }
 

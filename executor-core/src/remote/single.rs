@@ -44,6 +44,8 @@ unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, caus
     // SAFETY: as above; all that was borrowed from the work is gone.
     let Single(chunk) = unsafe { CellRef::take_work::<Done<A, R>, Single<A, R>>(cell.pointer()) }?;
     // SAFETY: the types are the cell's.
-    unsafe { cell.end_away(Ok(Done { buffers: chunk.buffers, elapsed: reply.elapsed })) };
+    unsafe {
+        cell.end_away(Ok(Done { buffers: chunk.buffers, elapsed: reply.elapsed, bytes: Some(reply.bytes.len()) }))
+    };
     None
 }
