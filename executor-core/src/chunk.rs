@@ -5,10 +5,16 @@ use crate::current;
 use crate::deadline::now;
 use crate::error::TaskError;
 use crate::executor::Portable;
+use crate::header::Header;
 use crate::outcomes::Outcomes;
+use crate::pace::{Pace, part_size};
 use crate::panic::{Panic, catch};
+use crate::parts::Parts;
 use crate::remote::{ChunkWork, RemoteWork, SingleWork};
-use std::time::Duration;
+use crate::task::{InlineWorker, Task};
+use crate::window::{ChunkFuture, Span};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The inputs of a chunk, and an empty buffer for its outcomes.
 pub(crate) struct Chunk<A, R> {
@@ -16,6 +22,8 @@ pub(crate) struct Chunk<A, R> {
     /// Which input of the map is the first.
     pub(crate) first: u64,
     pub(crate) buffers: Buffers<A, R>,
+    /// Where it leaves the parts that it gives away.
+    pub(crate) parts: Arc<Parts<A, R>>,
     /// In another process: how many inputs were packed, and how long those that are over took.
     pub(crate) count: usize,
     pub(crate) elapsed: Duration,
@@ -44,8 +52,8 @@ pub(crate) struct Done<A, R> {
 }
 
 impl<A, R> Chunk<A, R> {
-    pub(crate) fn new(f: fn(A) -> R, first: u64, buffers: Buffers<A, R>) -> Self {
-        Self { f, first, buffers, count: 0, elapsed: Duration::ZERO, bytes: 0 }
+    pub(crate) fn new(f: fn(A) -> R, first: u64, buffers: Buffers<A, R>, parts: Arc<Parts<A, R>>) -> Self {
+        Self { f, first, buffers, parts, count: 0, elapsed: Duration::ZERO, bytes: 0 }
     }
 }
 
@@ -54,27 +62,98 @@ impl<A: Portable, R: Portable> Work<Done<A, R>> for Chunk<A, R> {
 
     fn call(self) -> Done<A, R> {
         let begun = now();
-        let Self { f, first, mut buffers, .. } = self;
+        let Self { f, first, mut buffers, parts, .. } = self;
         let Buffers { inputs, outcomes } = &mut buffers;
         outcomes.reserve(inputs.len());
         let mut inputs_left = inputs.drain(..);
         let task = current::task();
         let info = |done: usize| task.info().for_input(first + done as u64);
+        let mut sharing = Sharing::new(f, &parts, task, begun);
         // One catch serves until an item panics; the items after it get another.
         while let Err(caught) = catch(|| {
-            for input in inputs_left.by_ref() {
+            while let Some(input) = inputs_left.next() {
                 if task.is_stop_requested() {
                     drop(input);
                     outcomes.push_error(TaskError::Cancelled(info(outcomes.len())));
-                } else {
-                    outcomes.push_value(f(input));
+                    continue;
+                }
+                outcomes.push_value(f(input));
+                if let Some(sharing) = &mut sharing
+                    && sharing.is_due()
+                {
+                    sharing.share(&mut inputs_left, outcomes.len(), first);
                 }
             }
         }) {
             outcomes.push_error(TaskError::Panicked(Panic::new(info(outcomes.len()), caught)));
         }
         drop(inputs_left);
-        Done { buffers, elapsed: begun.map_or(Duration::ZERO, |begun| begun.elapsed()), bytes: None }
+        let elapsed = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        if let Some(sharing) = sharing {
+            sharing.run_refused();
+        }
+        Done { buffers, elapsed, bytes: None }
+    }
+}
+
+/// How a chunk that runs in a pool's worker gives inputs away that it has not begun.
+struct Sharing<'a, A, R> {
+    f: fn(A) -> R,
+    parts: &'a Arc<Parts<A, R>>,
+    task: &'a Header,
+    worker: &'a dyn InlineWorker,
+    pace: Pace,
+    begun: Instant,
+    /// Parts that the pool did not take, since it is closed: they are run here.
+    refused: Vec<Task>,
+}
+
+impl<'a, A: Portable, R: Portable> Sharing<'a, A, R> {
+    /// `None` if nobody else could run them.
+    fn new(f: fn(A) -> R, parts: &'a Arc<Parts<A, R>>, task: &'a Header, begun: Option<Instant>) -> Option<Self> {
+        let (worker, begun) = (current::worker_of(task)?, begun?);
+        Some(Self { f, parts, task, worker, pace: Pace::new(begun), begun, refused: Vec::new() })
+    }
+
+    #[inline]
+    fn is_due(&mut self) -> bool {
+        self.pace.is_due(|| self.refused.is_empty() && self.worker.idle_workers() > 0)
+    }
+
+    /// Keeps what is about a chunk's worth of the inputs left, and makes tasks of the others. `over` inputs are over.
+    #[cold]
+    fn share(&mut self, left: &mut std::vec::Drain<'_, A>, over: usize, first: u64) {
+        let size = part_size(left.len(), over, self.begun.elapsed(), self.worker.idle_workers());
+        let mut first = first + (over + size.min(left.len())) as u64;
+        let away = left.len().saturating_sub(size);
+        let mut others: Vec<A> = left.by_ref().rev().take(away).collect();
+        others.reverse();
+        let mut others = others.into_iter();
+        let mut given = Vec::new();
+        while others.len() > 0 {
+            let inputs: Vec<A> = others.by_ref().take(size).collect();
+            let span = Span { first, count: inputs.len() };
+            first += span.count as u64;
+            let (task, future) = self.task_for(inputs, span.first);
+            if let Err(task) = self.worker.share(task) {
+                self.refused.push(task);
+            }
+            given.push((span, future));
+        }
+        self.parts.give(given);
+    }
+
+    fn task_for(&self, inputs: Vec<A>, first: u64) -> (Task, ChunkFuture<A, R>) {
+        let buffers = Buffers { inputs, outcomes: Outcomes::new() };
+        let chunk = Chunk::new(self.f, first, buffers, self.parts.clone());
+        Task::from_work(chunk, self.task.options().cloned(), self.task.location())
+    }
+
+    fn run_refused(self) {
+        for task in self.refused {
+            // It may have been cancelled.
+            let _ = task.run(&|| {}, &|_| {});
+        }
     }
 }
 

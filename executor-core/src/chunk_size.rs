@@ -9,6 +9,10 @@ const MOST: usize = 8192;
 /// How much a chunk may be larger than the last measured one: a few cheap inputs do not tell of the rest.
 const GROWTH: usize = 8;
 
+/// How much a chunk may be smaller than one that takes as long as it should, so that all workers have a share of the last
+/// inputs.
+const SHRINKAGE: usize = 8;
+
 /// The chunk size of one `map`, fixed or learnt from the durations of its chunks.
 pub(crate) enum ChunkSize {
     Fixed(usize),
@@ -30,16 +34,31 @@ impl ChunkSize {
         }
     }
 
+    /// Returns how many of `size` inputs a chunk is to have if there are no more than `left`: so many that each worker could
+    /// have two such chunks, if they are worth a hand-over.
+    pub(crate) fn bounded(&self, size: usize, left: Option<usize>, workers: usize) -> usize {
+        match (self, left) {
+            (Self::Adaptive { .. }, Some(left)) => {
+                size.min(left.div_ceil(workers.saturating_mul(2)).max(size / SHRINKAGE).max(1))
+            }
+            _ => size,
+        }
+    }
+
     /// Learns from a chunk of `count` inputs.
     pub(crate) fn learn(&mut self, count: usize, elapsed: Duration) {
         let Self::Adaptive { size, most } = self else { return };
         if count == 0 {
             return;
         }
-        let per_input = (elapsed.as_nanos() / count as u128).max(1);
-        let fitting = usize::try_from(TARGET.as_nanos() / per_input).unwrap_or(usize::MAX);
-        *size = fitting.clamp(1, count.saturating_mul(GROWTH).min(*most));
+        *size = fitting(count, elapsed).clamp(1, count.saturating_mul(GROWTH).min(*most));
     }
+}
+
+/// Returns how many inputs fill a chunk if so many took so long.
+pub(crate) fn fitting(count: usize, elapsed: Duration) -> usize {
+    let per_input = (elapsed.as_nanos() / count.max(1) as u128).max(1);
+    usize::try_from(TARGET.as_nanos() / per_input).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -57,6 +76,17 @@ mod tests {
             sizes.push(size.get());
         }
         assert_eq!(sizes, [1, 8, 64, 512, 4096, MOST, MOST]);
+    }
+
+    #[test]
+    fn the_last_inputs_are_shared() {
+        let size = ChunkSize::new(None, usize::MAX);
+        assert_eq!(size.bounded(8000, Some(1_000_000), 8), 8000);
+        assert_eq!(size.bounded(8000, Some(32_000), 8), 2000);
+        assert_eq!(size.bounded(8000, Some(1), 8), 1000, "what is left is little");
+        assert_eq!(size.bounded(1, Some(0), 8), 1, "whether there are more is still to be asked");
+        assert_eq!(size.bounded(8000, None, 8), 8000);
+        assert_eq!(ChunkSize::new(Some(100), 400).bounded(100, Some(10), 8), 100);
     }
 
     #[test]

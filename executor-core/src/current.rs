@@ -179,6 +179,15 @@ pub(crate) fn worker<R>(f: impl FnOnce(&dyn InlineWorker) -> R) -> Option<R> {
     Some(f(unsafe { &*worker }))
 }
 
+/// The worker this thread is, if it runs that task for its pool; for work that asks it often.
+pub(crate) fn worker_of<'a>(task: &Header) -> Option<&'a dyn InlineWorker> {
+    let worker = WORKER.try_with(Cell::get).ok().flatten()?;
+    // SAFETY: `with_worker` is on this thread's stack and keeps the worker borrowed; the work that asks is called inside of it
+    // and keeps the answer no longer than its own call.
+    let worker = unsafe { &*worker };
+    task.is_owned_by(worker.owner()).then_some(worker)
+}
+
 /// Whether the task that this thread runs was asked to stop: by [`Future::stop`](crate::Future::stop), or because its
 /// run limit passed. Outside a task: false.
 ///

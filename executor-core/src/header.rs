@@ -89,6 +89,15 @@ impl Header {
         TaskInfo::new(self.id, self.options.as_deref(), self.location)
     }
 
+    pub(crate) fn location(&self) -> &'static Location<'static> {
+        self.location
+    }
+
+    /// Whether it was taken from the queue of that executor, whose address is compared and not followed.
+    pub(crate) fn is_owned_by(&self, owner: *const Owner) -> bool {
+        self.load() & OWNED != 0 && self.owner.load(Ordering::Relaxed).cast_const() == owner
+    }
+
     pub(crate) fn options(&self) -> Option<&TaskOptions> {
         self.options.as_deref()
     }

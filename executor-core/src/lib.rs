@@ -78,6 +78,8 @@ mod chunk_size;
 mod map;
 mod map_options;
 mod outcomes;
+mod pace;
+mod parts;
 mod window;
 
 #[cfg(any(test, fuzzing))]

@@ -64,6 +64,7 @@ pub struct Map<'e, E: ?Sized, A, R, I> {
     f: fn(A) -> R,
     source: Source<I>,
     window: Window<A, R>,
+    workers: usize,
     /// Each input travels alone.
     alone: bool,
     room: Room,
@@ -159,6 +160,7 @@ where
             f,
             source: Source::Open(inputs),
             window: Window::new(options.unordered, ChunkSize::new(chunk_size, most)),
+            workers,
             alone,
             room,
             current: None,
@@ -200,7 +202,7 @@ where
             }
             let Some(buffers) = self.held.take().or_else(|| self.pull(size)) else { continue };
             let span = Span { first: self.pulled, count: buffers.inputs.len() };
-            let (task, future) = self.task_for(Chunk::new(self.f, span.first, buffers));
+            let (task, future) = self.task_for(Chunk::new(self.f, span.first, buffers, self.window.parts().clone()));
             match self.executor.submit_task(task, admission) {
                 Ok(()) => {
                     self.window.push(span, future);
@@ -230,14 +232,17 @@ where
         let Source::Open(source) = &mut self.source else {
             return None;
         };
+        let (chunk_size, workers) = (&self.window.chunk_size, self.workers);
         // Unwind safety: after a panic the source is dropped and never asked again.
         let pulled = catch_unwind(AssertUnwindSafe(|| {
+            let size = chunk_size.bounded(size, source.size_hint().1, workers);
             buffers.inputs.extend(source.by_ref().take(size));
+            buffers.inputs.len() < size
         }));
-        if let Err(payload) = pulled {
-            self.source = Source::Ended(Some(Ending::Panicked(payload)));
-        } else if buffers.inputs.len() < size {
-            self.source = Source::Ended(None);
+        match pulled {
+            Ok(false) => {}
+            Ok(true) => self.source = Source::Ended(None),
+            Err(payload) => self.source = Source::Ended(Some(Ending::Panicked(payload))),
         }
         (!buffers.inputs.is_empty()).then_some(buffers)
     }

@@ -32,8 +32,11 @@ impl MapOptions {
         Self { chunk_size: None, buffer: None, timeout: None, run_timeout: None, unordered: false }
     }
 
-    /// How many inputs travel as one task. By default this follows from how long they take: about a millisecond's
+    /// How many inputs travel as one task, at most. By default this follows from how long they take: about a millisecond's
     /// worth.
+    ///
+    /// A chunk that takes long, given or not, is shared with workers that have nothing to do: the inputs that have not begun
+    /// become tasks of their own. Outcomes and their order are the same.
     ///
     /// # Panics
     ///

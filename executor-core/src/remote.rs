@@ -104,6 +104,8 @@ use crate::death::Death;
 use crate::error::{CodecPhase, TaskError};
 use crate::header::Header;
 pub use crate::output::{Memory, Output, Window};
+pub use crate::pace::Pace;
+use crate::pace::part_size;
 pub use crate::remains::Remains;
 use crate::sync::Ordering;
 use crate::task::{Owner, Task};
@@ -200,12 +202,17 @@ unsafe impl Sync for Function {}
 /// The function of a packed input, or where packing failed and what was said.
 pub(crate) type Packed = Result<Function, (CodecPhase, String)>;
 
+/// Makes a task of the items that come after so many more.
+type Split = unsafe fn(NonNull<Header>, usize) -> Option<Task>;
+
 /// How the work of a cell crosses, types erased: part of the cell's vtable.
 pub(crate) struct RemoteWork {
     /// Appends the input's encoding and drops the input.
     pub(crate) pack: unsafe fn(NonNull<Header>, &mut Output<'_>) -> Packed,
     /// Whether it is a chunk of `map`.
     pub(crate) has_items: bool,
+    /// For a chunk of which items are over: makes a task of those that come after so many more, which stay with it.
+    pub(crate) split: Option<Split>,
     /// Takes a reply in. `Some`: so many items of the input are over, and the rest is to run again.
     pub(crate) finish: unsafe fn(CellRef, Reply<'_>, Cause) -> Option<(CellRef, usize)>,
 }
@@ -309,6 +316,40 @@ pub struct Rest {
     pub task: Task,
     /// How many items of its input are over: [`skip_items`] takes them off the bytes.
     pub over: usize,
+}
+
+/// A part of a chunk that was cut off: a task of its own, which is away as the chunk is, where the chunk is.
+///
+/// See the example of [the module](self).
+#[derive(Debug)]
+pub struct Part {
+    /// The task. It has not begun.
+    pub task: Task,
+    /// Its packed input.
+    pub input: Vec<u8>,
+}
+
+impl Rest {
+    /// Cuts what is left into parts, of which the chunk keeps the first: each of about a chunk's worth, and at least so many
+    /// that `idle` more workers have one. `input` is that of the rest, `elapsed` how long those items took that are over.
+    ///
+    /// To be called before the rest is given to a worker.
+    ///
+    /// See the example of [the module](self).
+    pub fn share(&self, input: &mut Vec<u8>, elapsed: Duration, idle: usize) -> Vec<Part> {
+        let cell = self.task.cell();
+        let split = cell.header().vtable.remote.and_then(|remote| remote.split);
+        let mut parts = Vec::new();
+        let Some(split) = split.filter(|_| !cell.header().is_stop_requested()) else { return parts };
+        let size = part_size(chunk::count(input), self.over, elapsed, idle);
+        for (items, bytes) in chunk::cut(input, size).into_iter().rev() {
+            // SAFETY: a live cell of the vtable's types, whose work is ours while the task is away.
+            let task = unsafe { split(cell.pointer(), items) };
+            parts.extend(task.map(|task| Part { task, input: bytes }));
+        }
+        parts.reverse();
+        parts
+    }
 }
 
 /// Takes items off the front of a chunk's packed input. False: the bytes are not a chunk's, or have fewer.

@@ -12,7 +12,10 @@ use crate::chunk_size::ChunkSize;
 use crate::completion::CompletionSet;
 use crate::error::TaskError;
 use crate::future::Future;
-use std::collections::BTreeMap;
+use crate::parts::{Parts, stop_all};
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -28,6 +31,9 @@ pub(crate) struct Span {
 
 pub(crate) type ChunkFuture<A, R> = Future<Done<A, R>>;
 
+/// In place of that of a chunk: it is done when a part of a chunk was given away.
+const SIGNAL: Span = Span { first: u64::MAX, count: 0 };
+
 /// A chunk that is done, or as much of it as its own task has run.
 struct Finished<A, R> {
     count: usize,
@@ -38,8 +44,14 @@ struct Finished<A, R> {
 /// The chunks in flight, and the done ones that wait for their turn.
 pub(crate) struct Window<A, R> {
     chunks: CompletionSet<(Span, ChunkFuture<A, R>)>,
-    /// By their place in the order of delivery.
-    early: BTreeMap<u64, Finished<A, R>>,
+    /// Where running chunks leave the parts that they give away.
+    parts: Arc<Parts<A, R>>,
+    /// The signal for them is among the chunks.
+    listens: bool,
+    /// Where the parts begin that are not handed out: what was cut off is no longer the chunk's.
+    cuts: BTreeSet<u64>,
+    /// Sorted by their place in the order of delivery. Most come in at its end.
+    early: VecDeque<(u64, Finished<A, R>)>,
     /// In input order; else in the order of completion.
     ordered: bool,
     /// The place that is delivered next.
@@ -54,11 +66,14 @@ pub(crate) struct Window<A, R> {
     pub(crate) chunk_size: ChunkSize,
 }
 
-impl<A, R> Window<A, R> {
+impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
     pub(crate) fn new(unordered: bool, chunk_size: ChunkSize) -> Self {
         Self {
             chunks: CompletionSet::new(),
-            early: BTreeMap::new(),
+            parts: Parts::new(),
+            listens: false,
+            cuts: BTreeSet::new(),
+            early: VecDeque::new(),
             ordered: !unordered,
             next: 0,
             arrivals: 0,
@@ -71,17 +86,17 @@ impl<A, R> Window<A, R> {
 
     /// Chunks that are not done, as far as is known.
     pub(crate) fn unfinished(&self) -> usize {
-        self.chunks.len()
+        self.chunks.len() - usize::from(self.listens)
+    }
+
+    /// Where chunks leave parts that they give away.
+    pub(crate) fn parts(&self) -> &Arc<Parts<A, R>> {
+        &self.parts
     }
 
     /// Chunks that are not handed out.
     pub(crate) fn len(&self) -> usize {
         self.unfinished() + self.early.len()
-    }
-
-    /// Inputs that are not handed out.
-    pub(crate) fn inputs(&self) -> usize {
-        self.inputs
     }
 
     /// Inputs that have no outcome, as far as is known.
@@ -97,6 +112,23 @@ impl<A, R> Window<A, R> {
     pub(crate) fn push(&mut self, span: Span, future: ChunkFuture<A, R>) {
         self.inputs += span.count;
         self.chunks.insert((span, future));
+        if span.count > 1 && !self.listens {
+            self.listen();
+        }
+    }
+
+    /// Hears of the next part that is given away, and takes in those before.
+    fn listen(&mut self) {
+        self.listens = true;
+        self.chunks.insert((SIGNAL, self.parts.listen()));
+        self.take_parts();
+    }
+
+    fn take_parts(&mut self) {
+        for (span, future) in self.parts.take() {
+            self.cuts.insert(span.first);
+            self.chunks.insert((span, future));
+        }
     }
 
     /// Takes in all chunks that are done. Does not wait.
@@ -108,6 +140,9 @@ impl<A, R> Window<A, R> {
 
     /// Waits until another chunk is done; false if there is none, or the limit passes first, which ends then.
     pub(crate) fn wait(&mut self, limit: Option<Option<Instant>>) -> bool {
+        if self.unfinished() == 0 {
+            return false;
+        }
         let done = match limit {
             Some(deadline) => self.chunks.next_until(deadline),
             None => self.chunks.next(None),
@@ -117,16 +152,19 @@ impl<A, R> Window<A, R> {
 
     /// As [`wait`](Self::wait), for an async task.
     pub(crate) fn poll_wait(&mut self, cx: &Context<'_>) -> Poll<bool> {
+        if self.unfinished() == 0 {
+            return Poll::Ready(false);
+        }
         self.chunks.poll_next(cx).map(|done| done.map(|done| self.note(done)).is_some())
     }
 
     /// The next chunk that can be handed out, of those that are known to be done.
     pub(crate) fn pop(&mut self) -> Option<Buffers<A, R>> {
-        let first = self.early.first_entry()?;
-        if self.ordered && *first.key() != self.next {
+        let &(place, _) = self.early.front()?;
+        if self.ordered && place != self.next {
             return None;
         }
-        let Finished { count, bytes, buffers } = first.remove();
+        let (_, Finished { count, bytes, buffers }) = self.early.pop_front()?;
         self.next += count as u64;
         self.inputs -= count;
         self.done -= count;
@@ -136,6 +174,12 @@ impl<A, R> Window<A, R> {
 
     /// Takes in a done chunk.
     fn note(&mut self, (span, future): (Span, ChunkFuture<A, R>)) {
+        if span.count == 0 {
+            return self.listen();
+        }
+        // They were given before it was done.
+        self.take_parts();
+        self.cuts.remove(&span.first);
         let finished = match future.result() {
             Ok(Done { buffers, elapsed, bytes }) => {
                 let count = buffers.outcomes.len();
@@ -143,30 +187,42 @@ impl<A, R> Window<A, R> {
                 let each = size_of::<R>() + if std::mem::needs_drop::<R>() { HELD_ELSEWHERE } else { 0 };
                 Finished { count, bytes: bytes.unwrap_or(count.saturating_mul(each)), buffers }
             }
-            Err(error) => failed(span, &error),
+            Err(error) => {
+                let end = span.first + span.count as u64;
+                let end = self.cuts.range(span.first..end).next().copied().unwrap_or(end);
+                failed(span.first..end, &error)
+            }
         };
         self.done += finished.count;
         self.held += finished.bytes;
         let place = if self.ordered { span.first } else { self.arrivals };
         self.arrivals += 1;
-        self.early.insert(place, finished);
+        let index = self.early.partition_point(|&(other, _)| other < place);
+        self.early.insert(index, (place, finished));
+    }
+}
+
+impl<A, R> Window<A, R> {
+    /// Inputs that are not handed out.
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
     }
 
     /// Cancels what has not begun and asks what runs to stop.
     pub(crate) fn stop(&mut self) {
+        let parts = self.parts.close();
         (self.inputs, self.done, self.held) = (0, 0, 0);
         self.early.clear();
-        // Last first: a worker that goes on from chunk to chunk must not begin what is about to be cancelled.
+        self.listens = false;
         let chunks = std::mem::replace(&mut self.chunks, CompletionSet::new());
-        chunks.into_members().iter().rev().for_each(|(_, future)| future.stop_gently());
+        stop_all(&parts);
+        stop_all(&chunks.into_members());
     }
 }
 
 /// The chunk as a whole did not run: each of its inputs says so.
-fn failed<A, R>(span: Span, error: &TaskError) -> Finished<A, R> {
+fn failed<A, R>(inputs: Range<u64>, error: &TaskError) -> Finished<A, R> {
     let mut buffers = Buffers::new();
-    for input in span.first..span.first + span.count as u64 {
-        buffers.outcomes.push_error(error.for_input(input));
-    }
-    Finished { count: span.count, bytes: 0, buffers }
+    inputs.for_each(|input| buffers.outcomes.push_error(error.for_input(input)));
+    Finished { count: buffers.outcomes.len(), bytes: 0, buffers }
 }

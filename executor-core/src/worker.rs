@@ -3,7 +3,7 @@
 
 use crate::current;
 use crate::header::Header;
-use crate::task::{Ended, Owner};
+use crate::task::{Ended, Owner, Task};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -35,6 +35,21 @@ pub trait InlineWorker {
 
     /// Runs an awaited task, which this thread has just begun.
     fn run_inline(&self, task: Claimed<'_>);
+
+    /// Returns how many workers of the pool have nothing to do and nothing to come, or could be started. Asked after each
+    /// input of a chunk of `map`, which shares the rest with them if it takes long. By default none: nothing is shared.
+    fn idle_workers(&self) -> usize {
+        0
+    }
+
+    /// Queues a part of the task that this thread runs, as a task of its own. Never waits for room.
+    ///
+    /// # Errors
+    ///
+    /// The task back, if none is taken any more. This thread runs it then.
+    fn share(&self, task: Task) -> Result<(), Task> {
+        Err(task)
+    }
 
     /// Runs user code that comes after a task which has ended and is no longer counted as running: its future's callbacks,
     /// or the destructor of a result that nobody wants. `run` is to be called once.

@@ -93,6 +93,8 @@ pub(crate) struct Dispatch {
     preparing: bool,
     /// It is to be cancelled then, if it has not begun.
     cancels_prepared: bool,
+    /// Chunks of `map` may be in flight.
+    has_chunks: bool,
 }
 
 /// Whom to wake once the lock is released: workers that sleep, room that is free, the supervisor.
@@ -130,6 +132,7 @@ impl Dispatch {
             husks: Vec::new(),
             preparing: false,
             cancels_prepared: false,
+            has_chunks: false,
         }
     }
 
@@ -326,6 +329,7 @@ impl Dispatch {
         if is_first_for_long && self.retire_outdated() {
             return self.queue.push_front(entry);
         }
+        self.has_chunks = self.has_chunks || entry.task.has_items();
         let Some(seat) = self.seats[index].as_mut() else { return self.queue.push_front(entry) };
         if let Some(porter) = seat.porter.clone() {
             return self.load_porter(index, porter, entry, wakes);
@@ -557,11 +561,6 @@ impl Dispatch {
             return Some(Duration::ZERO);
         }
         Some(keep_alive?.saturating_sub(now - seat.idle_since?))
-    }
-
-    /// Whether workers have tasks.
-    pub(crate) fn has_work_in_flight(&self) -> bool {
-        self.seats.iter().flatten().any(|seat| seat.lane.depth() > 0)
     }
 
     /// Whether there is nothing left to do, and nobody to do it.

@@ -102,6 +102,13 @@ impl Entry {
         Self { task, payload, extra, function, begun: false, timed: false, stopping: false, suspicions: 0 }
     }
 
+    /// A part of a chunk that was cut off this one.
+    pub(crate) fn cut_off(&self, task: Task, mut input: Vec<u8>) -> Self {
+        let attachments = self.extra.as_ref().map(|extra| extra.attachments.clone()).unwrap_or_default();
+        let part = Self::new(task, Payload::new(&mut input), self.function, attachments);
+        Self { timed: self.timed, ..part }
+    }
+
     /// The task, and all the rest.
     pub(crate) fn into_parts(self) -> (Task, Parts) {
         let Self { task, payload, extra, function, begun, timed, stopping, suspicions } = self;
@@ -160,6 +167,10 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
     pub(crate) fn with_task(self, task: Task) -> Entry {
         let Self { payload, extra, function, begun, timed, stopping, suspicions } = self;
         Entry { task, payload, extra, function, begun, timed, stopping, suspicions }

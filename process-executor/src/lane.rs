@@ -39,6 +39,8 @@ pub(crate) struct Lane {
     messages: u64,
     /// See there.
     may_sleep: bool,
+    /// The worker was told that rests of chunks are wanted.
+    wants_rests: bool,
 }
 
 #[derive(Debug)]
@@ -130,6 +132,7 @@ impl Lane {
             expected: 0,
             messages: 0,
             may_sleep: false,
+            wants_rests: false,
         }
     }
 
@@ -327,6 +330,13 @@ impl Lane {
         // ORDERING: Release: the copy is over before the worker writes there again.
         self.shared.replies_taken().store(self.replies_taken, Ordering::Release);
         self.may_sleep = true;
+    }
+
+    /// Tells the worker whether the rest of a chunk that takes long is to come back.
+    pub(crate) fn want_rests(&mut self, wanted: bool) {
+        if std::mem::replace(&mut self.wants_rests, wanted) != wanted {
+            self.shared.rests_wanted().store(u32::from(wanted), Ordering::Relaxed);
+        }
     }
 
     /// Whether something has changed for which the worker may sleep: a task or a reply block.

@@ -110,6 +110,8 @@ struct Head {
     replies_taken: Line<AtomicU32>,
     /// Why the worker has ended itself, if it has.
     last_word: Line<AtomicU32>,
+    /// Not 0: other workers have nothing to do, so the rest of a chunk that takes long is to come back.
+    rests_wanted: Line<AtomicU32>,
 }
 
 /// Why a worker has ended itself, as far as it knows.
@@ -198,6 +200,11 @@ impl Shared {
         [LastWord::Disconnected, LastWord::Overwritten, LastWord::Panicked]
             .into_iter()
             .find(|known| *known as u32 == word)
+    }
+
+    /// Whether the rest of a chunk that takes long is to come back: not 0.
+    pub(crate) fn rests_wanted(&self) -> &AtomicU32 {
+        &self.head().rests_wanted.0
     }
 
     /// A slot; the number counts on and on.

@@ -173,6 +173,7 @@ impl Pool {
     ) -> (R, Option<Entry>) {
         let mut wakes = Wakes::default();
         let result = f(&mut dispatch, &mut wakes);
+        dispatch.ask_for_rests();
         dispatch.find_sleepers(&mut wakes);
         if wakes.closed || (wakes.room_freed && dispatch.room.is_free()) {
             wakes.room = std::mem::take(&mut dispatch.room.wakers);

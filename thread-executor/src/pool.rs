@@ -452,6 +452,13 @@ impl Pool {
         to_count(self.ledger.counters.queued(started)) > workers.saturating_sub(busy)
     }
 
+    /// Workers that have nothing to do and nothing to come, or could be started.
+    pub(crate) fn idle_workers(&self) -> usize {
+        let unstarted = self.seats.len().saturating_sub(self.alive.load(Ordering::Relaxed));
+        let idle = self.idle.asleep() + unstarted;
+        if idle > 0 && self.queue.is_empty() { idle } else { 0 }
+    }
+
     /// Workers with a task, or with several on top of each other, or with what comes after one.
     fn busy_workers(&self) -> usize {
         self.seats.iter().filter(|seat| seat.starts_and_busy().1).count()

@@ -5,11 +5,11 @@ use crate::idle::Bed;
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sync::thread;
-use executor_core::BrokenExecutor;
 use executor_core::queue::Awake;
 use executor_core::task::{
     Claimed, Ended, InlineWorker, Owner, Task, contain, deadline_after, guarded, look, with_worker,
 };
+use executor_core::{Admission, BrokenExecutor};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
@@ -201,6 +201,15 @@ impl InlineWorker for Context<'_> {
             let context = Context { pool: self.pool, seat: self.seat, stack };
             with_worker(&context, || task.run(&end));
         });
+    }
+
+    fn idle_workers(&self) -> usize {
+        self.pool.idle_workers()
+    }
+
+    fn share(&self, task: Task) -> Result<(), Task> {
+        // A worker is let in over the queue's bound.
+        self.pool.submit(task, Admission::Wait).map_err(|rejected| rejected.task)
     }
 
     fn run_aftermath(&self, run: &mut dyn FnMut()) {

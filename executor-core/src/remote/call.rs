@@ -16,7 +16,7 @@ pub(crate) struct CallWork<A, R>(PhantomData<fn(A) -> R>);
 
 impl<A: Portable, R: Portable> CallWork<A, R> {
     pub(crate) const REMOTE: &'static RemoteWork =
-        &RemoteWork { pack: pack::<A, R>, has_items: false, finish: finish::<R> };
+        &RemoteWork { pack: pack::<A, R>, has_items: false, split: None, finish: finish::<R> };
     pub(crate) const DESCRIPTOR: &'static Descriptor = &Descriptor::new(types::<A, R>, run::<A, R>);
 }
 

@@ -7,13 +7,15 @@
 use super::frame::{self, Item};
 use super::{Cause, Descriptor, Function, Job, Packed, Phase, Progress, RemoteWork, Reply};
 use crate::cell::CellRef;
-use crate::chunk::{Chunk, Done};
+use crate::chunk::{Buffers, Chunk, Done};
 use crate::codec;
 use crate::error::{CodecError, CodecPhase, TaskError};
 use crate::executor::Portable;
 use crate::header::Header;
 use crate::output::Output;
 use crate::panic::contain_with_text;
+use crate::task::Task;
+use crate::window::Span;
 use std::any::type_name;
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -27,7 +29,7 @@ pub(crate) struct ChunkWork<A, R>(PhantomData<fn(A) -> R>);
 
 impl<A: Portable, R: Portable> ChunkWork<A, R> {
     pub(crate) const REMOTE: &'static RemoteWork =
-        &RemoteWork { pack: pack::<A, R>, has_items: true, finish: finish::<A, R> };
+        &RemoteWork { pack: pack::<A, R>, has_items: true, split: Some(split::<A, R>), finish: finish::<A, R> };
     pub(crate) const DESCRIPTOR: &'static Descriptor = &Descriptor::new(types::<A, R>, run::<A, R>);
 }
 
@@ -78,6 +80,58 @@ pub(super) fn skip(input: &mut Vec<u8>, items: usize) -> Option<()> {
     input[start..start + COUNT].copy_from_slice(&left.to_le_bytes());
     input.drain(..start);
     Some(())
+}
+
+/// How many items a packed input has, as it says.
+pub(super) fn count(input: &[u8]) -> usize {
+    let count = input.first_chunk().map_or(0, |count| u64::from_le_bytes(*count));
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// Cuts packed input into pieces of `size` items, of which it keeps the first. Gives the others, and how many items come before
+/// each of them.
+pub(super) fn cut(input: &mut Vec<u8>, size: usize) -> Vec<(usize, Vec<u8>)> {
+    let total = count(input);
+    let mut rest = input.get(COUNT..).unwrap_or_default();
+    let mut pieces = Vec::new();
+    let (mut before, mut end) = (0, input.len());
+    while before < total {
+        let (items, start) = (size.min(total - before), rest);
+        if (0..items).any(|_| frame::next_item(&mut rest).is_none()) {
+            break;
+        }
+        let bytes = &start[..start.len() - rest.len()];
+        if before == 0 {
+            end = COUNT + bytes.len();
+        } else {
+            pieces.push((before, [&(items as u64).to_le_bytes(), bytes].concat()));
+        }
+        before += items;
+    }
+    input.truncate(end);
+    if let Some(count) = input.first_chunk_mut() {
+        *count = (size.min(total) as u64).to_le_bytes();
+    }
+    pieces
+}
+
+/// # Safety
+/// `cell` heads a live cell of a `Chunk<A, R>`, whose work is the caller's.
+unsafe fn split<A: Portable, R: Portable>(cell: NonNull<Header>, kept: usize) -> Option<Task> {
+    // SAFETY: by contract.
+    let (header, chunk) = unsafe { (cell.as_ref(), CellRef::work::<Done<A, R>, Chunk<A, R>>(cell)?) };
+    let end = chunk.buffers.outcomes.len() + kept;
+    let count = chunk.count.checked_sub(end)?;
+    chunk.count = end;
+    let span = Span { first: chunk.first + end as u64, count };
+    let part = Chunk { count, ..Chunk::new(chunk.f, span.first, Buffers::new(), chunk.parts.clone()) };
+    let (task, future) = Task::from_work(part, header.options().cloned(), header.location());
+    // SAFETY: the owner lives as long as the executor has tasks, of which the chunk is one, and the part will be.
+    let is_away = unsafe { task.set_remote_owner(header.owner.load(Ordering::Relaxed)) };
+    debug_assert!(is_away, "nobody can have cancelled it");
+    task.place().set(header.place.get());
+    chunk.parts.give(vec![(span, future)]);
+    Some(task)
 }
 
 /// # Safety

@@ -15,7 +15,7 @@ pub(crate) struct SingleWork<A, R>(PhantomData<fn(A) -> R>);
 
 impl<A: Portable, R: Portable> SingleWork<A, R> {
     pub(crate) const REMOTE: &'static RemoteWork =
-        &RemoteWork { pack: pack::<A, R>, has_items: false, finish: finish::<A, R> };
+        &RemoteWork { pack: pack::<A, R>, has_items: false, split: None, finish: finish::<A, R> };
 }
 
 /// # Safety

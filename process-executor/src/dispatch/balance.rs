@@ -72,10 +72,35 @@ impl Dispatch {
         }
     }
 
+    /// Whether workers have tasks.
+    pub(crate) fn has_work_in_flight(&self) -> bool {
+        self.seats.iter().flatten().any(|seat| seat.lane.depth() > 0)
+    }
+
     /// Whether a worker has nothing to do, or could be started: it could take over what lies behind others.
     pub(crate) fn has_free_hands(&self) -> bool {
         let is_free = |seat: &Seat| seat.is_free(self.most_tasks);
         self.seats.iter().any(|seat| seat.as_ref().map_or(!self.stopping, is_free))
+    }
+
+    /// How many workers have nothing to do and nothing to come, or could be started.
+    pub(crate) fn count_idle(&self) -> usize {
+        let is_free = |seat: &Seat| seat.is_free(self.most_tasks);
+        let is_idle = |seat: &&Option<Seat>| seat.as_ref().map_or(!self.stopping, is_free);
+        if self.has_no_backlog() { self.seats.iter().filter(is_idle).count() } else { 0 }
+    }
+
+    /// Before the lock is let go: workers that run chunks hear whether others have nothing to do.
+    pub(crate) fn ask_for_rests(&mut self) {
+        if !self.has_chunks {
+            return;
+        }
+        let wanted = self.has_no_backlog() && self.has_free_hands();
+        self.has_chunks = false;
+        for seat in self.seats.iter_mut().flatten() {
+            seat.lane.want_rests(wanted);
+            self.has_chunks |= seat.lane.depth() > 0;
+        }
     }
 
     /// If somebody could take over what lies behind others, the supervisor looks in time whether those others are stuck.

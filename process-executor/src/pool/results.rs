@@ -10,7 +10,7 @@ use crate::entry::{Entry, Parts, Payload};
 use crate::link::ReplyBuffers;
 use crate::waking::{ARMED, Bell, LISTENED, QUIET};
 use executor_core::assist::{self, Assistant};
-use executor_core::remote::{Cause, Remains, Reply, Rest, skip_items};
+use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
 use executor_core::task::{Task, contain};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Pool {
         if courier {
             self.may_panic_at(Place::Callbacks);
         }
-        let mut rests = Vec::new();
+        let mut rests: Vec<(Vec<Entry>, Counted)> = Vec::new();
         let mut left = Batch::default();
         let mut complete = 0;
         let mut had_memory = false;
@@ -114,23 +114,27 @@ impl Pool {
 
     /// Queues what is left of chunks, and what runs again; ends it if no worker will come for it any more. It is counted when
     /// it is over.
-    fn run_rests(&self, rests: Vec<(Entry, Counted)>) {
+    fn run_rests(&self, rests: Vec<(Vec<Entry>, Counted)>) {
         let ended = self.with_dispatch(|dispatch, wakes| {
             rests.iter().for_each(|(_, counted)| counted.take_back(&mut dispatch.stats));
+            let entries = rests.into_iter().flat_map(|(entries, _)| entries).collect::<Vec<_>>();
             if dispatch.stopping {
                 let has_failed = |entry: &Entry| self.broken().is_some() || entry.has_deaths();
-                let failed = rests.iter().filter(|(entry, _)| has_failed(entry)).count();
+                let failed = entries.iter().filter(|entry| has_failed(entry)).count();
                 dispatch.stats.failed += failed as u64;
-                dispatch.stats.cancelled += (rests.len() - failed) as u64;
-                return rests;
+                dispatch.stats.cancelled += (entries.len() - failed) as u64;
+                return entries;
             }
-            for (entry, _) in rests.into_iter().rev() {
+            for entry in entries.into_iter().rev() {
+                if !entry.begun {
+                    dispatch.note_queued();
+                }
                 dispatch.put_back(entry);
             }
             dispatch.deal(wakes);
             Vec::new()
         });
-        for (mut entry, _) in ended {
+        for mut entry in ended {
             let deaths = entry.take_deaths();
             let mut first = (!deaths.is_empty()).then_some(Cause::Died(deaths));
             end_all_items(entry.into_parts().0, || {
@@ -286,8 +290,8 @@ impl Counted {
     }
 }
 
-/// Ends one task; gives what is left of a chunk.
-fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Entry> {
+/// Ends one task; gives what is left of a chunk, in parts if others could run it as well.
+fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Vec<Entry>> {
     let Collected { entry, bytes: range, items, elapsed, cause, beside } = collected;
     let cause = cause.map_or(Cause::Replied, |cause| *cause);
     if matches!(cause, Cause::Codec(..)) {
@@ -298,11 +302,15 @@ fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<En
     let (task, parts) = entry.into_parts();
     let elapsed = Duration::from_nanos(elapsed.into());
     let reply = Reply { bytes: bytes.get(range).unwrap_or_default(), items: items as usize, elapsed, attached: false };
+    let has_replied = matches!(cause, Cause::Replied);
     let rest = match beside {
         None => task.finish(reply, cause),
         Some(beside) => finish_with(pool, *beside, task, reply, cause),
     };
-    rest.and_then(|rest| what_is_left(rest, parts))
+    what_is_left(rest?, parts, |rest, input| {
+        let idle = if has_replied { pool.dispatch.lock().count_idle() } else { 0 };
+        if idle > 0 { rest.share(input, elapsed, idle) } else { Vec::new() }
+    })
 }
 
 /// Ends a task whose reply came on another way, or brought something along.
@@ -340,18 +348,24 @@ fn finish_with(pool: &Arc<Pool>, beside: Beside, task: Task, reply: Reply<'_>, c
 
 /// The rest of a chunk as it goes on.
 #[cold]
-fn what_is_left(rest: Rest, parts: Parts) -> Option<Entry> {
+fn what_is_left(rest: Rest, parts: Parts, share: impl FnOnce(&Rest, &mut Vec<u8>) -> Vec<Part>) -> Option<Vec<Entry>> {
+    let mut input = Vec::new();
+    let mut cut_off = Vec::new();
+    if rest.over > 0 {
+        input = parts.payload().bytes().to_vec();
+        if !skip_items(&mut input, rest.over) {
+            return None;
+        }
+        cut_off = share(&rest, &mut input);
+    }
     let Rest { task, over } = rest;
     let mut entry = parts.with_task(task);
     entry.begun = true;
     if over > 0 {
-        let mut input = entry.payload.bytes().to_vec();
-        if !skip_items(&mut input, over) {
-            return None;
-        }
         entry.payload = Payload::new(&mut input);
     }
-    Some(entry)
+    let others: Vec<Entry> = cut_off.into_iter().map(|part| entry.cut_off(part.task, part.input)).collect();
+    Some(std::iter::once(entry).chain(others).collect())
 }
 
 /// Ends a task without a reply; of a chunk every item that is left, each for its own reason.

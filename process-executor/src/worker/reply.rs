@@ -59,6 +59,11 @@ impl<'a> Replies<'a> {
         self.sent.borrow_mut().clear();
     }
 
+    /// Whether the rest of a chunk that takes long is to go back to the parent.
+    pub(super) fn are_rests_wanted(&self) -> bool {
+        self.shared.rests_wanted().load(Ordering::Relaxed) != 0
+    }
+
     /// The next block, once it is free.
     pub(super) fn block(&self) -> usize {
         let taken = self.shared.replies_taken();

@@ -12,9 +12,10 @@ use crate::parcel::Contents;
 use crate::system;
 use executor_core::CodecPhase;
 use executor_core::fork::Origin;
-use executor_core::remote::{Memory, Output, Phase, Progress, Window, refuse_item};
+use executor_core::remote::{Memory, Output, Pace, Phase, Progress, Window, refuse_item};
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// Ends a process that a task forked and that came out of the task like its parent, the worker: only that one may touch what it
 /// shares with the pool. Its output is the worker's, too, which has yet to write it.
@@ -74,6 +75,8 @@ pub(super) struct Running<'a> {
     counted: Cell<usize>,
     /// The reply was left before the result was dropped.
     is_left: Cell<bool>,
+    /// Of a chunk: when its rest is to go back.
+    pace: Cell<Option<Pace>>,
 }
 
 impl<'a> Running<'a> {
@@ -83,8 +86,9 @@ impl<'a> Running<'a> {
         message: Option<(&'a Messages, &'a Contents<'a>)>,
     ) -> Self {
         replies.begin();
-        let (spill, items, visible, counted, is_left) = Default::default();
-        Self { replies, slot, message, place: Cell::new(Place::Scratch), spill, items, visible, counted, is_left }
+        let (spill, items, visible, counted, is_left, pace) = Default::default();
+        let place = Cell::new(Place::Scratch);
+        Self { replies, slot, message, place, spill, items, visible, counted, is_left, pace }
     }
 
     /// Whether it matters when an item begins.
@@ -146,6 +150,14 @@ impl<'a> Running<'a> {
             self.counted.set(0);
         }
         found
+    }
+
+    /// Whether the rest of the chunk goes back to the parent: other workers have nothing to do, and it takes long.
+    fn gives_rest_back(&self) -> bool {
+        let Some(mut pace) = self.pace.get() else { return false };
+        let is_due = pace.is_due(|| self.replies.are_rests_wanted());
+        self.pace.set(Some(pace));
+        is_due
     }
 
     fn note_time(&self) {
@@ -246,6 +258,7 @@ impl Progress for &Running<'_> {
 
     fn begin_items(&mut self) {
         self.place.set(Place::NextBlock);
+        self.pace.set(Some(Pace::new(Instant::now())));
     }
 
     fn begin_item(&mut self) {
@@ -268,7 +281,7 @@ impl Progress for &Running<'_> {
         self.slot.reply_length.store(shortened(output.len()), Ordering::Relaxed);
         // ORDERING: Release: who sees the number sees so many outcomes, whatever becomes of this process.
         self.slot.items.store(self.items.get(), Ordering::Release);
-        true
+        !self.gives_rest_back()
     }
 
     fn begin_drop(&mut self, output: &mut Output<'_>) {

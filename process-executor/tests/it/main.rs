@@ -34,6 +34,7 @@ mod privileges;
 mod restarts;
 mod settings;
 mod unattended;
+mod uneven;
 mod unreaped;
 
 mod handovers;
