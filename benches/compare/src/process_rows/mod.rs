@@ -3,6 +3,7 @@
 mod busy;
 mod large;
 mod map_tiny;
+mod map_uneven;
 mod round_trip;
 pub(crate) mod starts;
 mod submits;
@@ -81,6 +82,7 @@ pub(crate) const ROWS: &[Spec] = &[
     Spec { name: "process_round_trip", targets: round_trip::TARGETS, build: round_trip::build },
     Spec { name: "process_submit_collect", targets: submits::TARGETS, build: submits::build },
     Spec { name: "process_map_tiny", targets: map_tiny::TARGETS, build: map_tiny::build },
+    Spec { name: "process_map_uneven", targets: map_uneven::TARGETS, build: map_uneven::build },
     Spec { name: "busy_1ms", targets: busy::TARGETS, build: busy::build },
     Spec { name: "large_argument_16mib", targets: large::SHARED_TARGETS, build: large::shared_16 },
     Spec { name: "large_argument_256mib", targets: large::SHARED_TARGETS, build: large::shared_256 },

@@ -51,7 +51,7 @@ pub(crate) fn churn(input: u64, steps: u64) -> u64 {
 }
 
 /// The least of many samples: the one that was disturbed least.
-fn calibrate() -> u64 {
+pub(super) fn calibrate() -> u64 {
     const SAMPLE: u64 = 100_000;
     let fastest = (0..50)
         .map(|input| {

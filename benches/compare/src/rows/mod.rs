@@ -3,6 +3,7 @@
 mod as_completed;
 mod await_collect;
 mod map_tiny;
+pub(crate) mod map_uneven;
 mod map_work;
 mod nested;
 mod submits;
@@ -39,6 +40,7 @@ pub(crate) const ROWS: &[Spec] = &[
     Spec { name: "nested", target: 1.5, aim: None, build: nested::build },
     Spec { name: "map_tiny", target: 0.2, aim: None, build: map_tiny::build },
     Spec { name: "map_100us", target: 1.03, aim: None, build: map_work::build },
+    Spec { name: "map_uneven", target: 1.15, aim: None, build: map_uneven::build },
     Spec { name: "as_completed_100k", target: 1.5, aim: None, build: as_completed::loop_alone },
     Spec { name: "as_completed_whole", target: 1.5, aim: None, build: as_completed::with_submits },
     Spec { name: "await_collect", target: 1.0, aim: None, build: await_collect::build },
