@@ -59,11 +59,13 @@ impl Collected {
         Self { entry, bytes: 0..0, items: 0, elapsed: 0, cause: Some(Box::new(cause)), beside: None }
     }
 
-    /// Counts it as what its first byte says it is.
-    pub(crate) fn count_in(&self, stats: &mut Stats, bytes: &[u8]) {
-        match self.is_success(bytes) {
-            true => stats.completed += 1,
-            false => stats.failed += 1,
+    /// Tells as what it counts: why it is over, or what its first byte says it is.
+    pub(crate) fn counted(&self, bytes: &[u8]) -> Counted {
+        match self.cause.as_deref() {
+            Some(Cause::Retry) => Counted::Not,
+            Some(Cause::Stopped(_)) => Counted::Cancelled,
+            None if self.is_success(bytes) => Counted::Completed,
+            _ => Counted::Failed,
         }
     }
 
@@ -75,7 +77,7 @@ impl Collected {
     }
 
     /// Whether what came back is, as far as its first byte tells, what the task returned.
-    pub(crate) fn is_success(&self, bytes: &[u8]) -> bool {
+    fn is_success(&self, bytes: &[u8]) -> bool {
         let first = bytes.get(self.bytes.start).filter(|_| !self.bytes.is_empty());
         self.items > 0
             || self.beside.as_ref().is_some_and(|beside| beside.buffer.is_some())
@@ -85,6 +87,40 @@ impl Collected {
     /// Bytes that came back on another way.
     pub(crate) fn bytes_beside(&self) -> u64 {
         self.beside.as_ref().map_or(0, |beside| beside.length)
+    }
+}
+
+/// As what a task counts when it comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Completed,
+    Failed,
+    Cancelled,
+    /// It is not over: it runs again.
+    Not,
+}
+
+impl Counted {
+    pub(crate) fn add_to(self, stats: &mut Stats) {
+        if let Some(count) = self.count(stats) {
+            *count += 1;
+        }
+    }
+
+    /// It is not over after all: a part of its chunk is left.
+    pub(crate) fn take_back_from(self, stats: &mut Stats) {
+        if let Some(count) = self.count(stats) {
+            *count -= 1;
+        }
+    }
+
+    fn count(self, stats: &mut Stats) -> Option<&mut u64> {
+        match self {
+            Self::Completed => Some(&mut stats.completed),
+            Self::Failed => Some(&mut stats.failed),
+            Self::Cancelled => Some(&mut stats.cancelled),
+            Self::Not => None,
+        }
     }
 }
 

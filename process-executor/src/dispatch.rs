@@ -417,7 +417,7 @@ impl Dispatch {
         }
         self.stats.bytes_received += (batch.bytes.len() - bytes) as u64;
         for collected in &batch.collected[tasks..] {
-            collected.count_in(&mut self.stats, &batch.bytes);
+            collected.counted(&batch.bytes).add_to(&mut self.stats);
             // As long as the worker says.
             let beside = collected.bytes_beside();
             self.stats.bytes_received = self.stats.bytes_received.saturating_add(beside);

@@ -66,13 +66,11 @@ impl Pool {
                         continue;
                     }
                 };
-                match cause {
-                    Cause::Stopped(_) => dispatch.stats.cancelled += 1,
-                    _ => dispatch.stats.failed += 1,
-                }
                 dispatch.note_unqueued(&entry);
                 entry.task.place().set(IN_HAND);
-                batch.collected.push(Collected::without_reply(entry, cause));
+                let collected = Collected::without_reply(entry, cause);
+                collected.counted(&[]).add_to(&mut dispatch.stats);
+                batch.collected.push(collected);
             }
             self.take_in_hand(&batch);
         });

@@ -2,7 +2,7 @@
 
 use super::faults::Place;
 use super::{Pool, SPARE, TICK, wake_all};
-use crate::batch::{Batch, Beside, Collected};
+use crate::batch::{Batch, Beside, Collected, Counted};
 use crate::carrier::{self, Source};
 use crate::couriers;
 use crate::dispatch::{Dispatch, LOOSE, Wakes};
@@ -75,7 +75,7 @@ impl Pool {
                 if !courier && (collected.entry.task.has_listeners() || !collected.can_finish_here()) {
                     left.adopt(collected, &batch.bytes);
                 } else {
-                    let counted = Counted::of(&collected, &batch.bytes);
+                    let counted = collected.counted(&batch.bytes);
                     had_memory |= matches!(collected.entry.payload, Payload::Buffer(_));
                     match (finish_one(self, collected, &batch.bytes), counted) {
                         (Some(rest), counted) => rests.push((rest, counted)),
@@ -116,15 +116,11 @@ impl Pool {
     /// it is over.
     fn run_rests(&self, rests: Vec<(Vec<Entry>, Counted)>) {
         let ended = self.with_dispatch(|dispatch, wakes| {
-            rests.iter().for_each(|(_, counted)| counted.take_back(&mut dispatch.stats));
-            let entries = rests.into_iter().flat_map(|(entries, _)| entries).collect::<Vec<_>>();
+            rests.iter().for_each(|(_, counted)| counted.take_back_from(&mut dispatch.stats));
             if dispatch.stopping {
-                let has_failed = |entry: &Entry| self.broken().is_some() || entry.has_deaths();
-                let failed = entries.iter().filter(|entry| has_failed(entry)).count();
-                dispatch.stats.failed += failed as u64;
-                dispatch.stats.cancelled += (entries.len() - failed) as u64;
-                return entries;
+                return self.count_ended(rests, &mut dispatch.stats);
             }
+            let entries: Vec<_> = rests.into_iter().flat_map(|(entries, _)| entries).collect();
             for entry in entries.into_iter().rev() {
                 if !entry.begun {
                     dispatch.note_queued();
@@ -143,6 +139,20 @@ impl Pool {
                 first.take().unwrap_or_else(broken)
             });
         }
+    }
+
+    /// Counts what is left of chunks that will not go on: one of which a part has failed has failed.
+    fn count_ended(&self, rests: Vec<(Vec<Entry>, Counted)>, stats: &mut Stats) -> Vec<Entry> {
+        let mut ended = Vec::new();
+        for (entries, counted) in rests {
+            for entry in &entries {
+                let has_failed = counted == Counted::Failed || self.broken().is_some() || entry.has_deaths();
+                let counted = if has_failed { Counted::Failed } else { Counted::Cancelled };
+                counted.add_to(stats);
+            }
+            ended.extend(entries);
+        }
+        ended
     }
 
     pub(super) fn finish_and_keep(self: &Arc<Self>, mut batch: Batch) {
@@ -263,30 +273,6 @@ pub(crate) fn break_batch(batch: &mut Batch, broken: &BrokenExecutor) {
     let collected = batch.collected.drain(..).map(|collected| collected.entry);
     for entry in collected.chain(batch.husks.drain(..)) {
         let _ = contain(|| end_all_items(entry.into_parts().0, || Cause::Broken(broken.clone())));
-    }
-}
-
-/// As what a task was counted when it came back.
-enum Counted {
-    Completed,
-    Failed,
-    /// It was not: it runs again.
-    Not,
-}
-
-impl Counted {
-    fn of(collected: &Collected, bytes: &[u8]) -> Self {
-        match collected.cause.as_deref() {
-            Some(Cause::Retry) => Self::Not,
-            None if collected.is_success(bytes) => Self::Completed,
-            _ => Self::Failed,
-        }
-    }
-
-    /// It is not over after all: a part of its chunk is left.
-    fn take_back(&self, stats: &mut Stats) {
-        stats.completed -= u64::from(matches!(self, Self::Completed));
-        stats.failed -= u64::from(matches!(self, Self::Failed));
     }
 }
 

@@ -205,17 +205,12 @@ impl Pool {
                 dispatch.end_waiting(&collected.entry, began, wakes);
                 if phase == Some(Phase::Dropping) && !loss.may_run_on {
                     // What was left is the whole reply, of the call or of the items so far: only a destructor was cut short.
-                    collected.count_in(&mut dispatch.stats, &batch.bytes);
+                    collected.counted(&batch.bytes).add_to(&mut dispatch.stats);
                     batch.collected.push(collected);
                     continue;
                 }
-                let cause = cause_of(&mut collected, loss, death(phase));
-                match cause {
-                    Cause::Retry => {}
-                    Cause::Stopped(_) => dispatch.stats.cancelled += 1,
-                    _ => dispatch.stats.failed += 1,
-                }
-                collected.cause = Some(Box::new(cause));
+                collected.cause = Some(Box::new(cause_of(&mut collected, loss, death(phase))));
+                collected.counted(&batch.bytes).add_to(&mut dispatch.stats);
                 batch.collected.push(collected);
             }
             self.take_in_hand(&batch);
