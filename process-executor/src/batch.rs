@@ -5,6 +5,7 @@ use crate::link::Link;
 use crate::parcel;
 use executor_core::Stats;
 use executor_core::remote::Cause;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
@@ -141,31 +142,65 @@ impl Batch {
         self.collected.push(collected);
     }
 
-    /// Takes out what a thread does next if there is more to do than that: what wakes others, or one task if the end of any
-    /// runs code of users. `None`: the batch is done as a whole.
-    pub(crate) fn take_part(&mut self) -> Option<Self> {
-        let mut part = Self::default();
-        if self.collected.len() + self.husks.len() < 2 || !self.has_listeners() {
-            return None;
+    pub(crate) fn is_empty(&self) -> bool {
+        self.collected.is_empty() && self.husks.is_empty() && self.wakers.is_empty() && self.prepare.is_none()
+    }
+}
+
+/// A batch that threads take part by part, from the front.
+#[derive(Debug)]
+pub(crate) struct WaitingBatch {
+    bytes: Vec<u8>,
+    collected: VecDeque<Collected>,
+    husks: VecDeque<Entry>,
+    wakers: Vec<Waker>,
+    prepare: Option<Entry>,
+}
+
+impl WaitingBatch {
+    pub(crate) fn new(batch: Batch) -> Self {
+        let Batch { bytes, collected, husks, wakers, prepare } = batch;
+        Self { bytes, collected: collected.into(), husks: husks.into(), wakers, prepare }
+    }
+
+    /// Takes what one thread does next: what wakes others, or tasks up to the first whose end runs code of users; the rest as a
+    /// whole if it runs none.
+    pub(crate) fn take_part(&mut self) -> Batch {
+        let mut part = Batch::default();
+        let collected = self.collected.iter().position(|collected| collected.entry.task.has_listeners());
+        let husk = self.husks.iter().position(|husk| husk.task.has_listeners());
+        if collected.is_none() && husk.is_none() {
+            return self.take_rest();
         }
         if !self.wakers.is_empty() || self.prepare.is_some() {
             part.wakers = std::mem::take(&mut self.wakers);
             part.prepare = self.prepare.take();
-        } else if self.collected.is_empty() {
-            part.husks.push(self.husks.remove(0));
-        } else {
-            let first = self.collected.remove(0);
-            part.adopt(first, &self.bytes);
+        } else if let Some(last) = collected {
+            for collected in self.collected.drain(..=last) {
+                part.adopt(collected, &self.bytes);
+            }
+        } else if !self.collected.is_empty() {
+            part.bytes = std::mem::take(&mut self.bytes);
+            part.collected = std::mem::take(&mut self.collected).into();
+        } else if let Some(last) = husk {
+            part.husks.extend(self.husks.drain(..=last));
         }
-        Some(part)
+        part
     }
 
-    fn has_listeners(&self) -> bool {
-        let mut entries = self.collected.iter().map(|collected| &collected.entry).chain(&self.husks);
-        entries.any(|entry| entry.task.has_listeners())
+    /// Takes all that is left.
+    pub(crate) fn take_rest(&mut self) -> Batch {
+        Batch {
+            bytes: std::mem::take(&mut self.bytes),
+            collected: std::mem::take(&mut self.collected).into(),
+            husks: std::mem::take(&mut self.husks).into(),
+            wakers: std::mem::take(&mut self.wakers),
+            prepare: self.prepare.take(),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.collected.is_empty() && self.husks.is_empty() && self.wakers.is_empty() && self.prepare.is_none()
+        let no_tasks = self.collected.is_empty() && self.husks.is_empty();
+        no_tasks && self.wakers.is_empty() && self.prepare.is_none()
     }
 }

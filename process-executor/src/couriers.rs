@@ -7,7 +7,7 @@
 //! A thread that only waits for a processor is not blocked, and another would not help. A few that block are replaced at once;
 //! more only if all stand still, since code that blocks for a while, and then goes on, needs no more threads than that.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, WaitingBatch};
 use crate::pool::{Pool, break_batch};
 use crate::system;
 use executor_core::task::guarded;
@@ -27,8 +27,10 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// So many threads for each processor are started as soon as others block.
 const FEW: usize = 2;
-/// Beyond those another is started when all have been blocked for so long, and none has gone on to another task.
+/// Beyond those another is started when none has gone on to another task for so long, and a processor is free for it.
 const STANDSTILL: Duration = Duration::from_millis(50);
+/// The same while they keep all processors busy: code that computes for long is to end some day.
+const LONG_STANDSTILL: Duration = Duration::from_secs(5);
 /// The most threads of a pool, blocked ones included; what is left then waits until one of them goes on.
 const MOST: usize = 256;
 
@@ -64,7 +66,7 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     since: Instant,
-    batch: Batch,
+    batch: WaitingBatch,
 }
 
 /// Whether this thread runs callbacks of that pool: it must not wait for the pool's end, which waits for it.
@@ -93,7 +95,7 @@ impl Couriers {
     /// Hands a batch over. If all threads are busy, the supervisor looks after it.
     pub(crate) fn push(&self, pool: &Pool, batch: Batch) {
         let mut state = self.state.lock();
-        state.batches.push_back(Waiting { since: Instant::now(), batch });
+        state.batches.push_back(Waiting { since: Instant::now(), batch: WaitingBatch::new(batch) });
         // One that was woken for another batch counts as idle until it has taken that.
         let is_idle = state.idle >= state.batches.len();
         drop(state);
@@ -129,7 +131,7 @@ impl Couriers {
     /// What waits for a thread, for drivers that have none.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn take(&self) -> Option<Batch> {
-        self.state.lock().batches.pop_front().map(|waiting| waiting.batch)
+        self.state.lock().batches.pop_front().map(|mut waiting| waiting.batch.take_rest())
     }
 
     fn next(&self, pool: &Pool) -> Option<Batch> {
@@ -170,14 +172,16 @@ impl State {
     fn take(&mut self) -> Option<Batch> {
         let front = self.batches.front_mut()?;
         self.taken += 1;
-        if let Some(part) = front.batch.take_part() {
+        let part = front.batch.take_part();
+        if front.batch.is_empty() {
+            self.batches.pop_front();
+        } else {
             front.since = Instant::now();
-            return Some(part);
         }
-        self.batches.pop_front().map(|waiting| waiting.batch)
+        Some(part)
     }
 
-    /// Whether another thread would help: some are blocked, and processors are free.
+    /// Whether another thread would help: some are blocked, and processors are free; or all have long been at what they took.
     fn wants_another(&mut self) -> bool {
         if self.started > self.threads.len() {
             // One is about to begin.
@@ -190,11 +194,13 @@ impl State {
         }
         let now = Instant::now();
         let (taken, since) = *self.standstill.get_or_insert((self.taken, now));
-        if running > 0 || taken != self.taken {
-            self.standstill = None;
+        if taken != self.taken {
+            self.standstill = Some((self.taken, now));
             return false;
         }
-        let stands_still = now.duration_since(since) >= STANDSTILL;
+        // One that waits by looking again and again runs, too, now and then.
+        let patience = if running < processors { STANDSTILL } else { LONG_STANDSTILL };
+        let stands_still = now.duration_since(since) >= patience;
         if stands_still {
             self.standstill = None;
         }

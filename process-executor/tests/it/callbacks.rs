@@ -17,6 +17,12 @@ fn callback_threads() -> usize {
     names.filter(|name| name.starts_with("process-pool-ca")).count()
 }
 
+/// A few for each processor, and some more for moments in which a busy machine lets none of them run.
+fn assert_few(threads: usize) {
+    let processors = thread::available_parallelism().unwrap().get();
+    assert!(threads <= 2 * processors.max(2) + 8, "{threads} threads");
+}
+
 #[test]
 fn callbacks_that_take_their_time_need_few_threads() {
     watched(|| crate::child::run("callbacks::sleeping_callbacks", "", |_| ()));
@@ -44,9 +50,7 @@ fn sleeping_callbacks() {
             most = most.max(callback_threads());
             called.load(Ordering::Relaxed) == TASKS
         });
-        let processors = thread::available_parallelism().unwrap().get();
-        // A few more for moments in which a busy machine lets none of them run.
-        assert!(most <= 2 * processors.max(2) + 8, "{most} threads");
+        assert_few(most);
     });
 }
 
@@ -66,5 +70,49 @@ fn callbacks_may_wait_for_each_other() {
         step("callbacks that wait for each other");
         all.wait();
         assert_eq!(outcome("a task after it", pool.submit(double, 1).unwrap()).unwrap(), 2);
+    });
+}
+
+/// They wait by looking again and again, and so never seem to be blocked for long.
+#[test]
+fn callbacks_may_poll_for_each_other() {
+    const CALLBACKS: usize = 12;
+    watched(|| {
+        let pool = pool(1);
+        let arrived = Arc::new(AtomicUsize::new(0));
+        for number in 0..CALLBACKS as u64 {
+            let arrived = arrived.clone();
+            pool.submit(double, number).unwrap().add_done_callback(move |_| {
+                arrived.fetch_add(1, Ordering::Relaxed);
+                while arrived.load(Ordering::Relaxed) < CALLBACKS {
+                    thread::sleep(Duration::from_micros(100));
+                }
+            });
+        }
+        until("all callbacks have met", || arrived.load(Ordering::Relaxed) == CALLBACKS);
+    });
+}
+
+#[test]
+fn large_results_without_callbacks_need_few_threads() {
+    watched(|| crate::child::run("callbacks::large_results", "", |_| ()));
+}
+
+/// In a process of its own, whose threads are counted.
+#[test]
+fn large_results() {
+    const TASKS: usize = 200;
+    if crate::child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        let pool = pool(2);
+        let futures: Vec<_> = (0..TASKS).map(|_| pool.submit(|()| vec![1_u8; 1 << 20], ()).unwrap()).collect();
+        let mut most = 0;
+        until("all results are there", || {
+            most = most.max(callback_threads());
+            futures.iter().all(|future| future.is_done())
+        });
+        assert_few(most);
     });
 }
