@@ -54,6 +54,7 @@ mod dispatch;
 mod entry;
 #[cfg(target_os = "linux")]
 mod events;
+#[cfg(target_os = "linux")]
 mod executor;
 #[cfg(target_os = "linux")]
 mod exit_words;
