@@ -3,15 +3,16 @@
 //!
 //! One is enough as long as none of that code blocks. If it does, another is started, so that a callback may wait for
 //! whatever it likes, a task of the same pool included: so one takes no more with it than the one task whose callbacks it runs.
+//! There are `MOST` at the most: of more callbacks that all wait for each other, the last never begins.
 //!
 //! A thread that only waits for a processor is not blocked, and another would not help. A few that block are replaced at once;
 //! more only if all stand still, since code that blocks for a while, and then goes on, needs no more threads than that.
 
 use crate::batch::{Batch, WaitingBatch};
 use crate::pool::{Pool, break_batch};
-use crate::system;
+use crate::system::is_blocked;
 use executor_core::task::guarded;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::process::Pid;
 use rustix::thread::gettid;
 use std::cell::Cell;
@@ -106,7 +107,7 @@ impl Couriers {
         }
     }
 
-    /// Sees to a batch that has waited too long; gives the time until the next look is due.
+    /// Sees to a batch that has waited too long, and returns the time until the next look is due.
     pub(crate) fn look_after(&self, pool: &Arc<Pool>) -> Option<Duration> {
         let mut state = self.state.lock();
         let waits = state.batches.front().map(|waiting| waiting.since.elapsed());
@@ -114,12 +115,18 @@ impl Couriers {
         if waits? >= PATIENCE {
             if state.idle > 0 {
                 self.work.notify_one();
-            } else if state.wants_another() {
-                // If there is no thread to be had, the batch waits for one that gets free.
-                let _ = start(pool, &mut state);
+            } else if state.may_start() {
+                let threads = state.threads.clone();
+                // The kernel is asked about each of them, meanwhile others may hand batches over.
+                let running =
+                    MutexGuard::unlocked(&mut state, || threads.iter().filter(|thread| !is_blocked(**thread)).count());
+                if state.wants_another(running) {
+                    // If there is no thread to be had, the batch waits for one that gets free.
+                    let _ = start(pool, &mut state);
+                }
             }
         }
-        Some(PATIENCE)
+        Some(if state.are_few() { PATIENCE } else { STANDSTILL / 2 })
     }
 
     /// Lets the threads end once there is nothing left to do.
@@ -181,15 +188,24 @@ impl State {
         Some(part)
     }
 
-    /// Whether another thread would help: some are blocked, and processors are free; or all have long been at what they took.
-    fn wants_another(&mut self) -> bool {
-        if self.started > self.threads.len() {
-            // One is about to begin.
+    /// Whether there may be another thread: there are not too many, and none is about to begin.
+    fn may_start(&self) -> bool {
+        self.started < MOST && self.started == self.threads.len()
+    }
+
+    /// Whether others are started as soon as these are blocked.
+    fn are_few(&self) -> bool {
+        self.started < FEW * num_cpus::get().max(FEW)
+    }
+
+    /// Whether another thread would help, when so many run: some are blocked, and processors are free; or all have long been at
+    /// what they took.
+    fn wants_another(&mut self, running: usize) -> bool {
+        if self.batches.is_empty() || self.idle > 0 {
             return false;
         }
-        let processors = num_cpus::get();
-        let running = self.threads.iter().filter(|thread| !system::is_blocked(**thread)).count();
-        if running < processors && self.started < FEW * processors.max(FEW) {
+        let has_free_processor = running < num_cpus::get();
+        if has_free_processor && self.are_few() {
             return true;
         }
         let now = Instant::now();
@@ -199,12 +215,12 @@ impl State {
             return false;
         }
         // One that waits by looking again and again runs, too, now and then.
-        let patience = if running < processors { STANDSTILL } else { LONG_STANDSTILL };
+        let patience = if has_free_processor { STANDSTILL } else { LONG_STANDSTILL };
         let stands_still = now.duration_since(since) >= patience;
         if stands_still {
             self.standstill = None;
         }
-        stands_still && self.started < MOST
+        stands_still
     }
 }
 

@@ -4,8 +4,8 @@ use crate::bytes::{Bytes, MIB};
 use crate::child;
 use crate::processes;
 use crate::support::{
-    Gate, LONG, Pass, Scratch, append, assert_works, double, hear_interrupts, outcome, own_pid, pool, quiet,
-    read_lines, until,
+    Gate, LONG, Pass, Scratch, append, assert_works, double, hear_interrupts, note_untested, outcome, own_pid, pool,
+    quiet, read_lines, until,
 };
 use crate::system_calls;
 use crate::watchdog::{step, watched};
@@ -30,11 +30,6 @@ const NOT_ASKED: i32 = 78;
 
 /// A user who has no other processes.
 const NOBODY: u32 = 54_322;
-
-/// Says, for whoever looks, that something could not be tested here.
-fn note_untested(why: &str) {
-    let _ = writeln!(io::stderr(), "not tested: {why}");
-}
 
 /// Runs this program with the marker. Its `main` would list the tests, and do no more.
 fn run_marked(change: impl FnOnce(&mut Command)) -> Output {

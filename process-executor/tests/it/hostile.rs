@@ -48,6 +48,12 @@ fn closing_program() {
         let buffer = process_executor::SharedBuffer::build(MIB, |_| ()).unwrap();
         outcome("a large task", pool.submit(|bytes: Bytes| bytes, Bytes::pattern(MIB)).unwrap()).unwrap();
         assert_works(&pool);
+        // A descriptor that a thread is just using, as the supervisor does while it starts a worker, is nobody's to close.
+        let both = Gate::new();
+        let starts: Vec<_> = (0..2).map(|_| pool.submit(|pass: Pass| pass.go(), both.pass()).unwrap()).collect();
+        both.wait_arrivals(2);
+        both.open();
+        starts.into_iter().for_each(|start| outcome("a worker's first task", start).unwrap());
         let gate = Gate::new();
         let held = (how == "busy").then(|| pool.submit(|pass: Pass| pass.go(), gate.pass()).unwrap());
         if held.is_some() {

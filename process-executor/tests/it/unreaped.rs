@@ -2,7 +2,7 @@
 //! holds them at the very end of their process, where nothing but the debugger lets them go.
 
 use crate::support::{
-    Gate, Pass, SHORT, Scratch, append, double, only_death, outcome, own_pid, quiet, read_lines, until,
+    Gate, Pass, SHORT, Scratch, append, double, note_untested, only_death, outcome, own_pid, quiet, read_lines, until,
 };
 use crate::watchdog::{step, watched};
 use crate::{child, processes};
@@ -61,7 +61,10 @@ fn debugger() {
 fn held_pool() -> Option<(ProcessPoolExecutor, u32, Debugger)> {
     let pool = quiet(1).stop_grace(Duration::ZERO).build().unwrap();
     let pid = outcome("the first task", pool.submit(own_pid, ()).unwrap()).unwrap();
-    let debugger = Debugger::attach(pid)?;
+    let Some(debugger) = Debugger::attach(pid) else {
+        note_untested("a killed worker that does not end: this system lets nobody debug");
+        return None;
+    };
     Some((pool, pid, debugger))
 }
 
