@@ -361,7 +361,8 @@ impl ProcessPoolBuilder {
     }
 
     /// How many workers may end before they are ready, within which time (not counting what the starts themselves take), while no
-    /// other worker is ready. Then the pool is broken for so long: queued tasks end with
+    /// other worker is ready. It is also enough that starts fail for longer than that time and none succeeds. Then the pool is broken
+    /// for so long: queued tasks end with
     /// [`TaskError::Broken`](executor_core::TaskError::Broken), submits are refused with
     /// [`SubmitError::Broken`](executor_core::SubmitError::Broken), both saying how the workers ended. The first task that is
     /// submitted after that time is tried as if nothing had happened.

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | the system refuses for now (no process, no descriptor, no memory) | tried again, ever more slowly; tasks wait a second for that if there is no worker |
 //! | the system refuses for good | with others at work as above, else the pool is broken for a while |
-//! | the worker ended before it was ready | tried again, ever more slowly; if nobody is at work and it happens too often, the pool is broken for a while |
+//! | the worker ended before it was ready | tried again, ever more slowly; if nobody is at work and it happens too often or for too long, the pool is broken for a while |
 //! | somebody else killed it before it was ready | tried again, ever more slowly; tasks wait for that while it may be an accident |
 
 use super::Supervisor;
@@ -23,10 +23,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What came of the last starts.
 #[derive(Debug, Default)]
 pub(super) struct Starts {
-    /// Those that were the worker's own failure: when, on a clock that runs during pauses only, since a start may take long,
-    /// and how.
+    /// The worker's own failures, each with its time and its cause. Times are values of `paused`: a slow start does not make
+    /// failures rarer.
     failures: VecDeque<(Duration, String)>,
-    /// How long it has been paused, all in all.
+    /// The time of the first of its own failures since a worker was last ready.
+    failing_since: Option<Duration>,
+    /// The total length of all pauses.
     paused: Duration,
     pause: Option<Pause>,
     /// Tasks were told that no worker could be started, and none has been since.
@@ -61,21 +63,25 @@ impl Starts {
     /// No worker is started for a while; returns how long, and how long it has been like that.
     fn pause(&mut self) -> (Duration, Duration) {
         let now = Instant::now();
+        let left = self.left().unwrap_or_default();
         let pause = self.pause.get_or_insert(Pause { since: now, length: FIRST_PAUSE, end: None });
         let length = pause.length;
         pause.end = deadline_after(length);
         pause.length = (2 * length).min(LONGEST_PAUSE);
-        self.paused += length;
+        // Workers that fail at the same time share a pause.
+        self.paused += length.saturating_sub(left);
         (length, now - pause.since)
     }
 
-    /// Notes a start that failed; returns whether there were too many.
+    /// Notes a start that failed. Returns whether there were too many, or none has succeeded for too long: pauses grow, so that
+    /// many failures may never fit into a short time.
     fn fail(&mut self, text: String, most: usize, within: Duration) -> bool {
         self.failures.push_back((self.paused, text));
         while self.failures.front().is_some_and(|(when, _)| self.paused - *when > within) {
             self.failures.pop_front();
         }
-        self.failures.len() >= most
+        let since = *self.failing_since.get_or_insert(self.paused);
+        self.failures.len() >= most || self.paused - since > within
     }
 }
 

@@ -117,6 +117,20 @@ fn a_program_that_never_begins_is_started_so_often_and_no_more() {
     });
 }
 
+/// So many failures never fit into so short a time, as the pauses between them grow.
+#[test]
+fn a_program_that_never_begins_is_not_started_for_ever() {
+    watched(|| {
+        let trouble = Trouble::new();
+        let builder = quiet(1).restart_intensity(20, Duration::from_millis(200));
+        let pool = builder.initializer_with(start, trouble.arguments(Start::Exits)).build().unwrap();
+        let waiting = pool.submit(double, 4).unwrap();
+        assert_broken(outcome("a task", waiting), &["exited with code 9", "before it was ready"]);
+        step("the end of a broken pool");
+        drop(pool);
+    });
+}
+
 /// What broke the pool has passed: it is tried again after a while, by itself.
 #[test]
 fn a_pool_is_broken_for_a_while_only() {
