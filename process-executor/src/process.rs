@@ -77,13 +77,17 @@ pub(crate) struct Welcome {
 }
 
 impl Welcome {
-    /// Never blocks.
+    /// Sends the order; never blocks. A worker that has ended is no error here: its end is an event that follows, and says why.
     pub(crate) fn send(&self, link: &Link) -> io::Result<()> {
         let mut files = vec![self.memory.as_fd(), self.settings.file().as_fd()];
         if let Some((inputs, replies)) = &self.channels {
             files.extend([inputs.as_fd(), replies.as_fd()]);
         }
-        Message::Welcome { settings: self.settings.length() }.send(link.socket(), &files)
+        let order = Message::Welcome { settings: self.settings.length() };
+        match order.send(link.socket(), &files) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
+            sent => sent,
+        }
     }
 }
 
@@ -275,5 +279,39 @@ impl Drop for Process {
             // If it is not gone yet, the system reaps it with this process.
             let _ = self.try_reap();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Welcome;
+    use crate::buffer::Buffer;
+    use crate::layout::SIZE;
+    use crate::link::{Event, Link};
+    use crate::system;
+
+    fn welcome() -> Welcome {
+        let memory = system::anonymous_memory("concurrent-futures-test", SIZE).unwrap();
+        Welcome { memory, settings: Buffer::copy_of(b"settings").unwrap(), channels: None }
+    }
+
+    /// That it has ended, and why, is told by its end.
+    #[test]
+    fn a_worker_that_has_ended_may_be_welcomed() {
+        let (ours, theirs) = system::socket_pair().unwrap();
+        let link = Link::new(ours, None);
+        drop(theirs);
+        welcome().send(&link).unwrap();
+        assert_eq!(link.read(), [Event::Ended]);
+    }
+
+    /// It ended with something unread.
+    #[test]
+    fn a_worker_whose_connection_was_reset_may_be_welcomed() {
+        let (ours, theirs) = system::socket_pair().unwrap();
+        let link = Link::new(ours, None);
+        welcome().send(&link).unwrap();
+        drop(theirs);
+        welcome().send(&link).unwrap();
     }
 }

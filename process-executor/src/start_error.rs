@@ -37,7 +37,7 @@ const fn lasting(code: i32, advice: &'static str) -> Meaning {
 }
 
 /// Errors that are not in the table last.
-const MEANINGS: [Meaning; 19] = [
+const MEANINGS: [Meaning; 17] = [
     passing(libc::EAGAIN, "raise the limit on processes and threads (ulimit -u, pids.max), or use fewer workers"),
     passing(libc::ENOMEM, "free memory, or raise the limit on it (ulimit -v, memory.max)"),
     passing(libc::EMFILE, "raise the program's limit on open files (ulimit -n)"),
@@ -47,9 +47,6 @@ const MEANINGS: [Meaning; 19] = [
     passing(libc::ENOSPC, "raise the limit on watched files (fs.epoll.max_user_watches), or free shared memory"),
     passing(libc::EINTR, "try again"),
     passing(libc::ETXTBSY, "somebody is writing to the executable; try again when that is over"),
-    // The worker died before it could be welcomed.
-    passing(libc::EPIPE, "something ends processes of this program as they start"),
-    passing(libc::ECONNRESET, "something ends processes of this program as they start"),
     lasting(libc::ENOENT, "mount /proc, through which a worker finds its executable and the libraries that it needs"),
     lasting(libc::EACCES, "let this user execute the program; is its file system mounted noexec?"),
     lasting(libc::EPERM, "allow the call in the sandbox (seccomp, AppArmor, SELinux) that forbids it"),
