@@ -165,7 +165,7 @@ impl Rounds {
                 seat.lost = true;
             }
         });
-        let _ = rustix::net::shutdown(self.link.socket(), rustix::net::Shutdown::Both);
+        self.link.shut();
         self.pool.break_down(broken);
     }
 
