@@ -461,7 +461,7 @@ impl Dispatch {
     /// Raises the flag of a begun task, or has its worker ended.
     pub(crate) fn ask_to_stop(&mut self, place: &Place, end_worker: bool) {
         if place.get() == QUEUE && end_worker {
-            // It had begun when its holder asked, as far as anybody knew; then its worker died, and it had not.
+            // The stop came while we believed it was running; its worker died before starting it.
             let queued = self.queue.iter_mut().find(|entry| std::ptr::eq(entry.task.place(), place));
             queued.into_iter().for_each(|entry| entry.stopping = true);
         }

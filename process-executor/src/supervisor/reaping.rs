@@ -3,7 +3,7 @@
 
 use super::{END, Supervisor, UNREAPED};
 use crate::events::leave;
-use crate::process::{Process, Signalled};
+use crate::process::Process;
 use crate::watch::HEARTBEAT;
 use executor_core::BrokenExecutor;
 use rustix::event::epoll;
@@ -40,9 +40,12 @@ impl Unreaped {
     /// Reaps those that have ended; gives the time until the next look, if one is due.
     pub(super) fn reap(&mut self) -> Option<Duration> {
         self.0.retain_mut(|process| {
-            // The right to kill it may have come back.
-            let left = process.try_reap().is_none();
-            left && matches!(process.signal(Signal::KILL), Signalled::Sent | Signalled::Gone | Signalled::Refused)
+            let is_left = process.try_reap().is_none();
+            if is_left {
+                // The right to kill it may have come back.
+                let _ = process.signal(Signal::KILL);
+            }
+            is_left
         });
         (!self.0.is_empty()).then_some(HEARTBEAT)
     }
