@@ -38,7 +38,9 @@ macro_rules! kept {
     ($(#[$attribute:meta])* static $name:ident: $type:ty = $start:expr;) => {
         $(#[$attribute])*
         static $name: $crate::local::Kept<$type> = {
-            ::std::thread_local!(static KEY: ::std::cell::RefCell<$type> = ::std::cell::RefCell::new($start));
+            ::std::thread_local! {
+                static KEY: ::std::cell::RefCell<$type> = const { ::std::cell::RefCell::new($start) };
+            }
             $crate::local::Kept::new(&KEY)
         };
     };
@@ -69,6 +71,7 @@ impl<T> Kept<T> {
     /// Runs `f` with the value; `None` if it is gone, or in use by a caller on this thread.
     ///
     /// See the example of [`Kept`].
+    #[inline]
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.0.try_with(|value| value.try_borrow_mut().ok().map(|mut value| f(&mut value))).ok().flatten()
     }
@@ -82,6 +85,7 @@ impl<T> Kept<T> {
     /// WORD.replace("one".to_owned());
     /// assert_eq!(WORD.replace("two".to_owned()), Some("one".to_owned()));
     /// ```
+    #[inline]
     pub fn replace(&self, value: T) -> Option<T> {
         // Whatever is dropped is dropped outside: it may ask for this very value.
         self.with(|kept| std::mem::replace(kept, value))
@@ -91,10 +95,11 @@ impl<T> Kept<T> {
     ///
     /// ```
     /// executor_core::kept! {
-    ///     static WORD: String = "one".to_owned();
+    ///     static WORD: Option<&str> = Some("one");
     /// }
-    /// assert_eq!([WORD.take(), WORD.take()], ["one", ""]);
+    /// assert_eq!([WORD.take(), WORD.take()], [Some("one"), None]);
     /// ```
+    #[inline]
     #[must_use]
     pub fn take(&self) -> T
     where

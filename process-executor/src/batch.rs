@@ -126,6 +126,10 @@ impl Counted {
 }
 
 impl Batch {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: Vec::new(), collected: Vec::new(), husks: Vec::new(), wakers: Vec::new(), prepare: None }
+    }
+
     /// Empties it, keeping its memory for the next use if it is not much.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();

@@ -85,7 +85,7 @@ const MANY: u64 = 32;
 
 executor_core::kept! {
     /// The batch that this thread used last.
-    static SPARE: Batch = Batch::default();
+    static SPARE: Batch = Batch::new();
 }
 
 impl Pool {
