@@ -41,6 +41,17 @@ impl<A, R> Buffers<A, R> {
     pub(crate) fn new() -> Self {
         Self { inputs: Vec::new(), outcomes: Outcomes::new() }
     }
+
+    /// Returns how many bytes are reserved and hold nothing, once the inputs are gone.
+    pub(crate) fn unused(&self) -> usize {
+        self.inputs.capacity().saturating_mul(size_of::<A>()).saturating_add(self.outcomes.unused())
+    }
+
+    /// Frees what is reserved for the next chunk.
+    pub(crate) fn trim(&mut self) {
+        self.inputs = Vec::new();
+        self.outcomes.shrink();
+    }
 }
 
 /// A chunk that ran: as many outcomes as it had inputs, in their order, and how long it took.

@@ -42,7 +42,7 @@ const HELD_PER_WORKER: usize = 4 * 1024 * 1024;
 /// - It goes on after an error: each input has an outcome of its own, also inside a chunk.
 /// - It pulls its input as it is read, with a bounded number in flight. Pulling happens in `next`, in the reading
 ///   thread. While the outcome that comes next in input order takes long, the workers go on with later inputs, whose outcomes
-///   wait: some megabytes for each worker, unless a [`buffer`](MapOptions::buffer) was given.
+///   wait: about four mebibytes for each worker, unless a [`buffer`](MapOptions::buffer) was given.
 /// - What is done is delivered, even if its [time](MapOptions::timeout) is up by then.
 /// - Dropping it cancels the inputs that have not begun, and raises the stop flag of those that run.
 /// - If the executor stops taking tasks midway, the outcomes of what was submitted come first, then one
@@ -145,21 +145,19 @@ where
         // Where nobody can end it, what runs for too long would hold up its chunk.
         let alone = options.chunk_size == Some(1) || options.run_timeout.is_some() && !executor.can_end_tasks();
         let chunk_size = if alone { Some(1) } else { options.chunk_size };
+        let usual = workers.saturating_mul(CHUNKS_PER_WORKER);
         let (room, most) = match options.buffer {
             // So that all workers have a chunk, and one is being handed out.
             Some(inputs) => {
                 (Room::Inputs(inputs), chunk_size.unwrap_or(inputs / workers.saturating_mul(2)).clamp(1, inputs))
             }
-            None => {
-                let most = workers.saturating_mul(CHUNKS_PER_WORKER);
-                (Room::Chunks { most, held: workers.saturating_mul(HELD_PER_WORKER) }, usize::MAX)
-            }
+            None => (Room::Chunks { most: usual, held: workers.saturating_mul(HELD_PER_WORKER) }, usize::MAX),
         };
         let mut map = Self {
             executor,
             f,
             source: Source::Open(inputs),
-            window: Window::new(options.unordered, ChunkSize::new(chunk_size, most)),
+            window: Window::new(options.unordered, usual, ChunkSize::new(chunk_size, most)),
             workers,
             alone,
             room,

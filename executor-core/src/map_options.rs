@@ -52,10 +52,11 @@ impl MapOptions {
     }
 
     /// How many inputs may be in flight: pulled from the input and not yet handed out as an outcome. By default a few
-    /// chunks for each worker; while the outcome that comes next takes long, more, until the outcomes that wait for it take up
-    /// about four mebibytes for each worker. What an outcome holds on the heap counts as it was encoded in another process, and
-    /// as 16 kibibytes on a thread, where nobody can know: give a buffer if yours are much larger. A chunk is never larger than
-    /// the buffer.
+    /// chunks for each worker; while the outcome that comes next takes long, more, until the outcomes that wait for it count
+    /// four mebibytes for each worker. A value counts its own size, but at least eight bytes, so that never more than about half
+    /// a million of them wait for each worker. What a value holds on the heap counts as it was encoded in another process, and
+    /// as 16 kibibytes on a thread, where nobody can know; so does each error. Give a buffer if yours are much larger. A chunk is
+    /// never larger than the buffer.
     ///
     /// # Panics
     ///

@@ -29,6 +29,21 @@ impl<R> Outcomes<R> {
         self.values.len() + self.errors.len()
     }
 
+    /// Returns how many of them are errors.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// Returns how many bytes are reserved for values to come.
+    pub(crate) fn unused(&self) -> usize {
+        (self.values.capacity() - self.values.len()).saturating_mul(size_of::<R>())
+    }
+
+    /// Frees most of what is reserved for values to come.
+    pub(crate) fn shrink(&mut self) {
+        self.values.shrink_to(2 * self.values.len());
+    }
+
     #[inline]
     pub(crate) fn push_value(&mut self, value: R) {
         self.values.push_back(value);

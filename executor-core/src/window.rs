@@ -19,8 +19,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// What an outcome is taken to hold on the heap, if it has a destructor: nobody can know.
+/// What an error, or a value with a destructor, is taken to hold on the heap: nobody can know.
 const HELD_ELSEWHERE: usize = 16 * 1024;
+/// The least that a value counts, so that values without a size have a bound, too.
+const LEAST_HELD: usize = 8;
 
 /// Which inputs a chunk has.
 #[derive(Clone, Copy)]
@@ -39,6 +41,21 @@ struct Finished<A, R> {
     count: usize,
     bytes: usize,
     buffers: Buffers<A, R>,
+}
+
+impl<A, R> Finished<A, R> {
+    /// `encoded` is the length of the encoded outcomes, if they came from another process.
+    fn new(buffers: Buffers<A, R>, encoded: Option<usize>) -> Self {
+        let (count, errors) = (buffers.outcomes.len(), buffers.outcomes.errors());
+        let values = count - errors;
+        let elsewhere =
+            if std::mem::needs_drop::<R>() { encoded.unwrap_or(values.saturating_mul(HELD_ELSEWHERE)) } else { 0 };
+        let bytes = size_of::<(u64, Self)>()
+            .saturating_add(values.saturating_mul(size_of::<R>().max(LEAST_HELD)))
+            .saturating_add(errors.saturating_mul(HELD_ELSEWHERE))
+            .saturating_add(elsewhere);
+        Self { count, bytes, buffers }
+    }
 }
 
 /// The chunks in flight, and the done ones that wait for their turn.
@@ -63,11 +80,13 @@ pub(crate) struct Window<A, R> {
     done: usize,
     /// What the outcomes that wait for their turn take up.
     held: usize,
+    /// So many chunks may keep the buffers of their inputs for the next ones.
+    usual: usize,
     pub(crate) chunk_size: ChunkSize,
 }
 
 impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
-    pub(crate) fn new(unordered: bool, chunk_size: ChunkSize) -> Self {
+    pub(crate) fn new(unordered: bool, usual: usize, chunk_size: ChunkSize) -> Self {
         Self {
             chunks: CompletionSet::new(),
             parts: Parts::new(),
@@ -80,6 +99,7 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
             inputs: 0,
             done: 0,
             held: 0,
+            usual,
             chunk_size,
         }
     }
@@ -168,7 +188,7 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
         self.next += count as u64;
         self.inputs -= count;
         self.done -= count;
-        self.held -= bytes;
+        self.held = self.held.saturating_sub(bytes);
         Some(buffers)
     }
 
@@ -180,12 +200,10 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
         // They were given before it was done.
         self.take_parts();
         self.cuts.remove(&span.first);
-        let finished = match future.result() {
+        let mut finished = match future.result() {
             Ok(Done { buffers, elapsed, bytes }) => {
-                let count = buffers.outcomes.len();
-                self.chunk_size.learn(count, elapsed);
-                let each = size_of::<R>() + if std::mem::needs_drop::<R>() { HELD_ELSEWHERE } else { 0 };
-                Finished { count, bytes: bytes.unwrap_or(count.saturating_mul(each)), buffers }
+                self.chunk_size.learn(buffers.outcomes.len(), elapsed);
+                Finished::new(buffers, bytes)
             }
             Err(error) => {
                 let end = span.first + span.count as u64;
@@ -193,12 +211,23 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
                 failed(span.first..end, &error)
             }
         };
-        self.done += finished.count;
-        self.held += finished.bytes;
         let place = if self.ordered { span.first } else { self.arrivals };
+        if self.len() >= self.usual {
+            if self.is_blocked(place) {
+                finished.buffers.trim();
+            }
+            finished.bytes = finished.bytes.saturating_add(finished.buffers.unused());
+        }
+        self.done += finished.count;
+        self.held = self.held.saturating_add(finished.bytes);
         self.arrivals += 1;
         let index = self.early.partition_point(|&(other, _)| other < place);
         self.early.insert(index, (place, finished));
+    }
+
+    /// Returns whether a chunk that takes this place must wait for one before it that is not done.
+    fn is_blocked(&self, place: u64) -> bool {
+        self.ordered && self.early.front().map_or(place, |&(first, _)| first.min(place)) != self.next
     }
 }
 
@@ -224,5 +253,63 @@ impl<A, R> Window<A, R> {
 fn failed<A, R>(inputs: Range<u64>, error: &TaskError) -> Finished<A, R> {
     let mut buffers = Buffers::new();
     inputs.for_each(|input| buffers.outcomes.push_error(error.for_input(input)));
-    Finished { count: buffers.outcomes.len(), bytes: 0, buffers }
+    Finished::new(buffers, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HELD_ELSEWHERE, LEAST_HELD, Span, Window};
+    use crate::chunk::{Buffers, Done};
+    use crate::chunk_size::ChunkSize;
+    use crate::error::TaskError;
+    use crate::promise::Promise;
+    use std::time::Duration;
+
+    const USUAL: u64 = 4;
+
+    type Input = [u8; 1024];
+
+    /// Makes a window whose first chunk is not done, and puts `count` done ones of one input behind it.
+    fn behind_a_slow_one<R: Send + 'static>(
+        count: u64,
+        outcome: impl Fn() -> Result<R, TaskError>,
+    ) -> (Window<Input, R>, Promise<Done<Input, R>>) {
+        let mut window = Window::new(false, USUAL as usize, ChunkSize::new(Some(1), 1));
+        let (slow, future) = Promise::new();
+        window.push(Span { first: 0, count: 1 }, future);
+        for first in 1..=count {
+            let mut buffers = Buffers::new();
+            buffers.inputs.reserve(1);
+            match outcome() {
+                Ok(value) => buffers.outcomes.push_value(value),
+                Err(error) => buffers.outcomes.push_error(error),
+            }
+            let (promise, future) = Promise::new();
+            window.push(Span { first, count: 1 }, future);
+            assert!(promise.set_result(Done { buffers, elapsed: Duration::ZERO, bytes: None }).is_ok());
+            window.look();
+        }
+        (window, slow)
+    }
+
+    #[test]
+    fn every_outcome_that_waits_counts() {
+        assert!(behind_a_slow_one(100, || Ok(())).0.held() >= 100 * LEAST_HELD);
+        assert!(behind_a_slow_one(100, || Ok(0_u64)).0.held() >= 100 * size_of::<u64>());
+        assert!(behind_a_slow_one(100, || Ok(String::new())).0.held() >= 100 * HELD_ELSEWHERE);
+        assert!(behind_a_slow_one::<()>(100, || Err(TaskError::Taken)).0.held() >= 100 * HELD_ELSEWHERE);
+    }
+
+    #[test]
+    fn chunks_that_wait_give_up_the_buffers_of_their_inputs() {
+        let (mut window, slow) = behind_a_slow_one(100, || Ok(0_u64));
+        let kept = window.early.iter().filter(|(_, finished)| finished.buffers.inputs.capacity() > 0).count();
+        assert!(kept <= USUAL as usize, "{kept} of 100 chunks keep them");
+        let mut buffers = Buffers::new();
+        buffers.outcomes.push_value(0);
+        assert!(slow.set_result(Done { buffers, elapsed: Duration::ZERO, bytes: None }).is_ok());
+        window.look();
+        assert_eq!(std::iter::from_fn(|| window.pop()).count(), 101);
+        assert_eq!((window.held(), window.inputs()), (0, 0), "what is handed out does not count");
+    }
 }

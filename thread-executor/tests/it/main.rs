@@ -22,6 +22,7 @@ mod inside;
 mod limits;
 mod panics;
 mod panics_in_drop;
+mod read_ahead;
 mod room;
 mod stats;
 
