@@ -275,7 +275,7 @@ impl fmt::Display for Expired {
                 write!(
                     f,
                     "map ran longer than its limit of {limit:?}: {delivered} results delivered, {outstanding} inputs \
-                     unfinished{others}"
+                     outstanding{others}"
                 )
             }
         }

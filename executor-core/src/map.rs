@@ -43,7 +43,8 @@ const HELD_PER_WORKER: usize = 4 * 1024 * 1024;
 /// - It pulls its input as it is read, with a bounded number in flight. Pulling happens in `next`, in the reading
 ///   thread. While the outcome that comes next in input order takes long, the workers go on with later inputs, whose outcomes
 ///   wait: about four mebibytes for each worker, unless a [`buffer`](MapOptions::buffer) was given.
-/// - What is done is delivered, even if its [time](MapOptions::timeout) is up by then.
+/// - What is done is delivered, even if its [time](MapOptions::timeout) is up by then; in input order up to the first that is
+///   not done.
 /// - Dropping it cancels the inputs that have not begun, and raises the stop flag of those that run.
 /// - If the executor stops taking tasks midway, the outcomes of what was submitted come first, then one
 ///   [`TaskError::Refused`], then the end: never a result that is short and silent about it.
@@ -327,7 +328,7 @@ where
     /// The time is up, and what is done was delivered: says so, once, and ends.
     fn expire(&mut self) -> Option<Result<R, TaskError>> {
         let limit = self.limit.take()?;
-        let pulled = self.window.unfinished_inputs() + self.held.as_ref().map_or(0, |held| held.inputs.len());
+        let pulled = self.window.inputs() + self.held.as_ref().map_or(0, |held| held.inputs.len());
         let source = std::mem::replace(&mut self.source, Source::Ended(None));
         self.held = None;
         self.window.stop();

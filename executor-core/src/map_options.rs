@@ -72,9 +72,9 @@ impl MapOptions {
     }
 
     /// A limit on the whole iteration, counted from the call of `map_with`. When it passes, no more inputs are pulled. Chunks
-    /// that are done are still delivered, as [`AsCompleted::timeout`](crate::AsCompleted::timeout) gives done futures; then
-    /// comes one [`TaskError::TimedOut`](crate::TaskError::TimedOut) unless that was all, the iteration ends, and what has not
-    /// begun is cancelled.
+    /// that are done are still delivered, as [`AsCompleted::timeout`](crate::AsCompleted::timeout) gives done futures; in input
+    /// order, up to the first that is not done. Then comes one [`TaskError::TimedOut`](crate::TaskError::TimedOut) unless that was all, which counts
+    /// every input that was pulled and not delivered; the iteration ends, and what has not begun is cancelled.
     ///
     /// ```
     /// # use std::time::Duration;

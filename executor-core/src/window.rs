@@ -75,9 +75,8 @@ pub(crate) struct Window<A, R> {
     next: u64,
     /// How many chunks have completed, which is their place if they are not in input order.
     arrivals: u64,
-    /// Inputs whose outcomes were not handed out, and those of them that are done.
+    /// Inputs whose outcomes were not handed out.
     inputs: usize,
-    done: usize,
     /// What the outcomes that wait for their turn take up.
     held: usize,
     /// So many chunks may keep the buffers of their inputs for the next ones.
@@ -97,7 +96,6 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
             next: 0,
             arrivals: 0,
             inputs: 0,
-            done: 0,
             held: 0,
             usual,
             chunk_size,
@@ -117,11 +115,6 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
     /// Chunks that are not handed out.
     pub(crate) fn len(&self) -> usize {
         self.unfinished() + self.early.len()
-    }
-
-    /// Inputs that have no outcome, as far as is known.
-    pub(crate) fn unfinished_inputs(&self) -> usize {
-        self.inputs - self.done
     }
 
     /// How many bytes the outcomes take up that wait for their turn.
@@ -187,7 +180,6 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
         let (_, Finished { count, bytes, buffers }) = self.early.pop_front()?;
         self.next += count as u64;
         self.inputs -= count;
-        self.done -= count;
         self.held = self.held.saturating_sub(bytes);
         Some(buffers)
     }
@@ -218,7 +210,6 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
             }
             finished.bytes = finished.bytes.saturating_add(finished.buffers.unused());
         }
-        self.done += finished.count;
         self.held = self.held.saturating_add(finished.bytes);
         self.arrivals += 1;
         let index = self.early.partition_point(|&(other, _)| other < place);
@@ -240,7 +231,7 @@ impl<A, R> Window<A, R> {
     /// Cancels what has not begun and asks what runs to stop.
     pub(crate) fn stop(&mut self) {
         let parts = self.parts.close();
-        (self.inputs, self.done, self.held) = (0, 0, 0);
+        (self.inputs, self.held) = (0, 0);
         self.early.clear();
         self.listens = false;
         let chunks = std::mem::replace(&mut self.chunks, CompletionSet::new());

@@ -111,12 +111,22 @@ fn limit_spares_what_is_done(subject: &Subject) {
 
 fn limit_counts_right(subject: &Subject) {
     let stage = Stage::workers(subject, 2);
-    for (name, options) in [("in order", MapOptions::new()), ("as completed", MapOptions::new().unordered())] {
+    let (in_order, as_completed) = (MapOptions::new(), MapOptions::new().unordered());
+    // Where the held one stands, and how many others are delivered.
+    let shapes = [
+        ("in order", in_order, 3, 3),
+        ("in order, behind the held one", in_order, 0, 0),
+        ("in order, around the held one", in_order, 1, 1),
+        ("as completed", as_completed, 3, 3),
+        ("as completed, the held one first", as_completed, 0, 3),
+    ];
+    for (name, options, place, delivered) in shapes {
         let text = read_late(|limit| {
             let (free, held) =
                 (stage.gate(&format!("{name} {limit:?} free")), stage.gate(&format!("{name} {limit:?} held")));
             free.open();
-            let inputs = [(free.clone(), 1), (free.clone(), 2), (free.clone(), 3), (held.clone(), 4)];
+            let mut inputs = vec![(free.clone(), 1), (free.clone(), 2), (free.clone(), 3)];
+            inputs.insert(place, (held.clone(), 4));
             let options = options.chunk_size(1).timeout(limit);
             let map = stage.pool().map_with(options, tasks::pass_then, inputs);
             let begun = Instant::now();
@@ -126,9 +136,10 @@ fn limit_counts_right(subject: &Subject) {
             let mut outcomes: Vec<_> = map.collect();
             held.open();
             let expiry = outcomes.pop().expect("at least the expiry").expect_err("one is held");
-            (outcomes.len() == 3).then(|| expiry.to_string())
+            (outcomes.len() == delivered).then(|| expiry.to_string())
         });
-        assert!(text.ends_with("3 results delivered, 1 inputs unfinished"), "{text}");
+        let counts = format!("{delivered} results delivered, {} inputs outstanding", 4 - delivered);
+        assert!(text.ends_with(&counts), "{name}: {text}");
     }
 }
 
