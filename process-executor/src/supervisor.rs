@@ -102,9 +102,9 @@ impl Supervisor {
         if let Err(broken) = guarded("supervisor", || self.supervise()) {
             self.give_last_rites(broken);
         }
-        self.pool.couriers().close();
         self.pool.announce_end();
-        self.reap_the_rest();
+        self.pool.couriers().close();
+        self.see_to_the_rest();
     }
 
     /// Until the pool has ended.

@@ -1,6 +1,6 @@
 //! How the pool ends: shut down, broken, or with its workers ended.
 
-use super::{Pool, Registration, wake_all};
+use super::{Pool, Registration};
 use crate::batch::{Batch, Collected};
 use crate::couriers;
 use crate::dispatch::{Dispatch, Halt, IN_HAND, Wakes};
@@ -243,13 +243,16 @@ impl Pool {
         drop(kept);
     }
 
-    /// Tells those who wait for the end.
+    /// Tells those who wait for the end: threads at once, async waiters by a callback thread, since wakers are anybody's code.
     pub(crate) fn announce_end(&self) {
         self.keep_no_longer();
         // Under the lock, so that nobody is between his look and his sleep.
         drop(self.dispatch.lock());
         self.ended.notify_all();
+        // None comes after these: under this lock, `poll_shutdown` looks first whether the end is there.
         let wakers = std::mem::take(&mut *self.end_wakers.lock());
-        wake_all(wakers);
+        if !wakers.is_empty() {
+            self.couriers.push(self, Batch { wakers, ..Batch::default() });
+        }
     }
 }

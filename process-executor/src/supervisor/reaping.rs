@@ -1,7 +1,7 @@
 //! Processes that were killed and that the system does not let end yet: their tasks are over and their seats free. They
 //! are reaped when they can be, if need be after the pool's end.
 
-use super::{END, Supervisor, UNREAPED};
+use super::{END, Supervisor, UNREAPED, sooner};
 use crate::events::leave;
 use crate::process::Process;
 use crate::watch::HEARTBEAT;
@@ -89,8 +89,20 @@ impl Supervisor {
         }
     }
 
-    /// Waits for processes that are left when the pool has ended. Nobody waits for this thread.
-    pub(super) fn reap_the_rest(&mut self) {
+    /// Sees to what is left when the pool has ended: batches that wait behind a waker that blocks, and processes. Nobody waits
+    /// for this thread.
+    pub(super) fn see_to_the_rest(&mut self) {
+        loop {
+            let mut wait = self.pool.couriers().look_after(&self.pool);
+            sooner(&mut wait, self.unreaped.reap());
+            if wait.is_none() {
+                break;
+            }
+            self.wait(wait);
+        }
+    }
+
+    fn reap_the_rest(&mut self) {
         while let Some(wait) = self.unreaped.reap() {
             self.wait(Some(wait));
         }

@@ -1,11 +1,14 @@
 //! How many threads run callbacks: as many as it takes, and no more.
 
-use crate::support::{double, outcome, pool, until};
+use crate::support::{Gate, Pass, double, outcome, pool, until};
 use crate::watchdog::{step, watched};
-use executor_core::ExecutorExt;
+use executor_core::{AsyncExecutor, ExecutorExt, Shutdown};
 use std::fs;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -90,6 +93,33 @@ fn callbacks_may_poll_for_each_other() {
             });
         }
         until("all callbacks have met", || arrived.load(Ordering::Relaxed) == CALLBACKS);
+    });
+}
+
+/// Notes which thread wakes it.
+struct Named(mpsc::Sender<Option<String>>);
+
+impl Wake for Named {
+    fn wake(self: Arc<Self>) {
+        self.0.send(thread::current().name().map(str::to_owned)).unwrap();
+    }
+}
+
+/// A waker is anybody's code: the thread that watches over the pool, and reaps what is left, runs none.
+#[test]
+fn callback_threads_wake_those_who_await_the_end() {
+    watched(|| {
+        let (pool, gate, (sender, receiver)) = (pool(1), Gate::new(), mpsc::channel());
+        let future = pool.submit(|pass: Pass| pass.go(), gate.pass()).unwrap();
+        let waker = Waker::from(Arc::new(Named(sender)));
+        let mut cx = Context::from_waker(&waker);
+        let mut ending = pin!(pool.shutdown_async(Shutdown::wait()));
+        assert!(ending.as_mut().poll(&mut cx).is_pending());
+        gate.open();
+        step("the waker of a shutdown");
+        assert_eq!(receiver.recv().unwrap().as_deref(), Some("process-pool-callbacks"));
+        assert!(ending.as_mut().poll(&mut cx).is_ready());
+        assert!(future.is_done());
     });
 }
 
