@@ -234,7 +234,7 @@ fn start(pool: &Arc<Pool>, state: &mut State) -> io::Result<()> {
             && let Some(mut batch) = courier.couriers().next(&courier)
         {
             if let Err(broken) = guarded("callbacks", || courier.finish(&mut batch, true)) {
-                break_batch(&mut batch, &broken);
+                break_batch(&courier, &mut batch, &broken);
                 courier.break_down(broken);
             }
         }

@@ -210,14 +210,19 @@ impl Dispatch {
 
     /// A large task is in a buffer now.
     pub(crate) fn end_preparing(&mut self, entry: Entry, wakes: &mut Wakes) {
-        wakes.supervisor |= self.closed;
-        let is_over = self.leave_preparing(&entry);
-        self.requeue_prepared(entry, is_over, wakes);
+        self.give_up_preparing(entry, wakes);
         self.deal(wakes);
     }
 
+    /// Puts a task that was taken out to be prepared back as it is.
+    pub(crate) fn give_up_preparing(&mut self, entry: Entry, wakes: &mut Wakes) {
+        let is_over = self.leave_preparing(&entry, wakes);
+        self.requeue_prepared(entry, is_over, wakes);
+    }
+
     /// The task that was taken out to be prepared is here again; true: it was recalled meanwhile, or is to be cancelled.
-    fn leave_preparing(&mut self, entry: &Entry) -> bool {
+    fn leave_preparing(&mut self, entry: &Entry, wakes: &mut Wakes) -> bool {
+        wakes.supervisor |= self.closed;
         self.preparing = false;
         let place = entry.task.place();
         if std::mem::take(&mut self.cancels_prepared) && place.get() == PREPARING {
@@ -240,8 +245,7 @@ impl Dispatch {
     /// There was no buffer to be had for a large task. If others are in flight, it waits until one of them is over; else it
     /// is given back.
     pub(crate) fn put_off_preparing(&mut self, entry: Entry, wakes: &mut Wakes) -> Option<Entry> {
-        wakes.supervisor |= self.closed;
-        let is_over = self.leave_preparing(&entry);
+        let is_over = self.leave_preparing(&entry, wakes);
         if is_over || self.has_work_in_flight() {
             self.requeue_prepared(entry, is_over, wakes);
             return None;

@@ -20,9 +20,10 @@ use crate::supervisor;
 use crate::watch::Watch;
 use executor_core::assist::Enlisted;
 use executor_core::fork::Origin;
-use executor_core::remote::{Cause, Place};
+use executor_core::remote::{self, Cause};
 use executor_core::task::{Left, Owner, TaskOwner};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
+use faults::Place;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use results::{Fetcher, break_batch};
 use rustix::process::Signal;
@@ -183,8 +184,12 @@ impl Pool {
     }
 
     /// Puts a large task into a buffer, with no lock held, and deals it; gives the next that is to be prepared.
-    fn prepare(&self, mut entry: Entry) -> Option<Entry> {
-        let Err(error) = entry.payload.make_wieldy() else {
+    fn prepare(&self, entry: Entry) -> Option<Entry> {
+        let mut unprepared = Unprepared { pool: self, entry: Some(entry) };
+        self.may_panic_at(Place::Preparation);
+        let made = unprepared.entry.as_mut()?.payload.make_wieldy();
+        let entry = unprepared.entry.take()?;
+        let Err(error) = made else {
             return self.locked(self.dispatch.lock(), |dispatch, wakes| dispatch.end_preparing(entry, wakes)).1;
         };
         let mut batch = Batch::default();
@@ -201,6 +206,11 @@ impl Pool {
             self.couriers.push(self, batch);
         }
         next
+    }
+
+    /// Puts a large task back that was not prepared.
+    fn put_back_unprepared(&self, entry: Entry) {
+        self.with_dispatch(|dispatch, wakes| dispatch.give_up_preparing(entry, wakes));
     }
 
     /// Wakes whom it concerns; gives a large task that is to be prepared.
@@ -256,18 +266,32 @@ impl TaskOwner for Pool {
         wakers
     }
 
-    fn recall(&self, place: &Place) -> bool {
+    fn recall(&self, place: &remote::Place) -> bool {
         self.dispatch.lock().recall(place)
     }
 
-    fn has_begun(&self, place: &Place) -> bool {
+    fn has_begun(&self, place: &remote::Place) -> bool {
         self.dispatch.lock().has_begun(place)
     }
 
-    fn ask_to_stop(&self, place: &Place, end_worker: bool) {
+    fn ask_to_stop(&self, place: &remote::Place, end_worker: bool) {
         self.dispatch.lock().ask_to_stop(place, end_worker);
         if end_worker {
             self.call_supervisor();
+        }
+    }
+}
+
+/// A large task that is out of the queue until it is prepared. A panic puts it back, or the pool would never end.
+struct Unprepared<'a> {
+    pool: &'a Pool,
+    entry: Option<Entry>,
+}
+
+impl Drop for Unprepared<'_> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.pool.put_back_unprepared(entry);
         }
     }
 }

@@ -7,6 +7,8 @@ use super::Pool;
 pub(crate) enum Place {
     Supervisor,
     Callbacks,
+    /// Where a large task is put into a buffer.
+    Preparation,
     Porter,
 }
 
@@ -103,6 +105,42 @@ mod tests {
         receiver.recv_timeout(LIMIT).expect("it is called back");
         let Ok(Err(TaskError::Broken(..))) = future.result_timeout(LIMIT) else { panic!("it is not over") };
         assert_broken(executor, "callbacks");
+    }
+
+    /// A large task that waits for another, and that a thread for callbacks is to put into a buffer when it is dealt at last.
+    fn break_at_large_task(place: Place) {
+        let executor = builder().build().unwrap();
+        let running = executor.submit(for_ever, ()).unwrap();
+        // More than its worker is given ahead.
+        let queued: Vec<_> = (0..100).map(|_| executor.submit(for_ever, ()).unwrap()).collect();
+        while !running.is_running() {
+            std::thread::yield_now();
+        }
+        let future = executor.submit(|bytes: Vec<u8>| bytes.len(), vec![1; 1 << 20]).unwrap();
+        panic_at(&executor, place);
+        for future in queued {
+            assert!(future.cancel());
+        }
+        running.stop();
+        let start = Instant::now();
+        // Whoever waits for it may prepare it.
+        while !future.is_done() {
+            assert!(start.elapsed() < LIMIT, "it is not over");
+            std::thread::yield_now();
+        }
+        let outcome = future.result();
+        assert!(matches!(outcome, Err(TaskError::Broken(..))), "{outcome:?}");
+        assert_broken(executor, "callbacks");
+    }
+
+    #[test]
+    fn a_panic_before_a_large_task_is_prepared_breaks_the_pool() {
+        break_at_large_task(Place::Callbacks);
+    }
+
+    #[test]
+    fn a_panic_while_a_large_task_is_prepared_breaks_the_pool() {
+        break_at_large_task(Place::Preparation);
     }
 
     #[test]

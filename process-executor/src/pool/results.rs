@@ -54,10 +54,10 @@ impl Pool {
     /// whose end runs callbacks or wakers are left to one.
     pub(crate) fn finish(self: &Arc<Self>, batch: &mut Batch, courier: bool) {
         let mut held = Held { pool: self, tasks: batch.collected.len() + batch.husks.len() };
-        self.see_to_what_the_supervisor_left(batch);
         if courier {
             self.may_panic_at(Place::Callbacks);
         }
+        self.see_to_what_the_supervisor_left(batch);
         let mut rests: Vec<(Vec<Entry>, Counted)> = Vec::new();
         let mut left = Batch::default();
         let mut complete = 0;
@@ -268,8 +268,13 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Ends the tasks of a batch that was not finished.
-pub(crate) fn break_batch(batch: &mut Batch, broken: &BrokenExecutor) {
+/// Ends the tasks of a batch that was not finished, and wakes whom it was to wake. A task that was to be prepared goes back to
+/// the queue, where the breaking of the pool finds it.
+pub(crate) fn break_batch(pool: &Pool, batch: &mut Batch, broken: &BrokenExecutor) {
+    wake_all(std::mem::take(&mut batch.wakers));
+    if let Some(entry) = batch.prepare.take() {
+        pool.put_back_unprepared(entry);
+    }
     let collected = batch.collected.drain(..).map(|collected| collected.entry);
     for entry in collected.chain(batch.husks.drain(..)) {
         let _ = contain(|| end_all_items(entry.into_parts().0, || Cause::Broken(broken.clone())));
