@@ -8,6 +8,7 @@
 
 use crate::error::BrokenExecutor;
 use crate::info::TaskId;
+use std::fmt;
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -148,19 +149,36 @@ fn wiped_word() -> Option<&'static AtomicU32> {
 }
 
 /// A static that a fork has anew: its locks may be held, and its threads be awaited, by nobody who is left.
-pub(crate) struct PerProcess<T: 'static> {
+///
+/// ```
+/// use executor_core::fork::PerProcess;
+/// use std::sync::Mutex;
+///
+/// static NAMES: PerProcess<Mutex<Vec<&str>>> = PerProcess::new(Mutex::default);
+///
+/// // A fork of this process starts with an empty list, also if another thread holds the lock right now.
+/// NAMES.get().lock().unwrap().push("first");
+/// assert_eq!(*NAMES.get().lock().unwrap(), ["first"]);
+/// ```
+pub struct PerProcess<T: 'static> {
     current: AtomicPtr<(Origin, T)>,
     make: fn() -> T,
 }
 
 impl<T: Send + Sync> PerProcess<T> {
-    pub(crate) const fn new(make: fn() -> T) -> Self {
+    /// Returns a static whose value `make` builds, once in each process that asks for it. The value is never dropped.
+    ///
+    /// See the example of [`PerProcess`].
+    #[must_use]
+    pub const fn new(make: fn() -> T) -> Self {
         Self { current: AtomicPtr::new(ptr::null_mut()), make }
     }
 
     /// Returns this process's own.
+    ///
+    /// See the example of [`PerProcess`].
     #[inline]
-    pub(crate) fn get(&self) -> &'static T {
+    pub fn get(&self) -> &'static T {
         // ORDERING: Acquire, with the exchange of `renew`: the value is seen whole.
         let current = self.current.load(Ordering::Acquire);
         // SAFETY: null, or a value that was leaked below.
@@ -198,5 +216,11 @@ impl<T: Send + Sync> PerProcess<T> {
                 }
             }
         }
+    }
+}
+
+impl<T> fmt::Debug for PerProcess<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PerProcess").finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@
 
 use crate::events::leave;
 use crate::system;
+use executor_core::fork::PerProcess;
 use parking_lot::Mutex;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::collections::VecDeque;
@@ -82,7 +83,7 @@ struct Waste {
     socket: Option<OwnedFd>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Closing {
     waste: VecDeque<Waste>,
     /// None of them is idle: one that finds nothing to close ends.
@@ -93,11 +94,11 @@ struct Closing {
     last: Option<Instant>,
 }
 
-/// One for the process: what blocks does so whichever pool it is of.
-static CLOSING: Mutex<Closing> = Mutex::new(Closing { waste: VecDeque::new(), threads: 0, open: 0, last: None });
+/// One for the process: what blocks does so whichever pool it is of. A fork starts without threads, and with a lock of its own.
+static CLOSING: PerProcess<Mutex<Closing>> = PerProcess::new(Mutex::default);
 
 fn close_elsewhere(waste: Waste) {
-    let mut closing = CLOSING.lock();
+    let mut closing = CLOSING.get().lock();
     closing.waste.push_back(waste);
     closing.open += 1;
     closing.last = Some(Instant::now());
@@ -111,14 +112,14 @@ fn close_elsewhere(waste: Waste) {
 /// Whether a child that is started now could get copies of what is about to be closed. A close that blocks takes the descriptor
 /// away before it does.
 pub(crate) fn is_closing() -> bool {
-    let closing = CLOSING.lock();
+    let closing = CLOSING.get().lock();
     closing.open > 0 && closing.last.is_some_and(|last| last.elapsed() < LONGEST)
 }
 
 fn close_all() {
     while let Some(Waste { copies, socket }) = next() {
         drop(copies);
-        CLOSING.lock().open -= 1;
+        CLOSING.get().lock().open -= 1;
         if let Some(socket) = &socket {
             system::empty(socket);
         }
@@ -126,7 +127,7 @@ fn close_all() {
 }
 
 fn next() -> Option<Waste> {
-    let mut closing = CLOSING.lock();
+    let mut closing = CLOSING.get().lock();
     let waste = closing.waste.pop_front();
     closing.threads -= usize::from(waste.is_none());
     waste
@@ -160,7 +161,7 @@ mod tests {
             drop(UntrustedFile::new(socket.into()));
             peers.push(peer);
         }
-        assert!(CLOSING.lock().threads <= MOST_THREADS);
+        assert!(CLOSING.get().lock().threads <= MOST_THREADS);
         // Now they are read, and all are closed.
         for mut peer in peers {
             std::io::copy(&mut (&mut peer).take(u64::MAX), &mut std::io::sink()).unwrap();
