@@ -3,9 +3,11 @@
 //! Whoever reads the worker's socket only checks it; it is mapped by the thread that decodes the reply.
 
 use crate::buffer::Buffer;
+use crate::events::leave;
 use crate::system;
 use crate::untrusted_file::UntrustedFile;
 use parking_lot::Mutex;
+use rustix::fd::OwnedFd;
 use rustix::process::{Resource, getrlimit};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -35,8 +37,8 @@ struct Arrival {
 #[derive(Debug)]
 pub(crate) struct Arrived {
     length: u64,
-    /// Checked; until it is mapped.
-    file: Mutex<Option<UntrustedFile>>,
+    /// Checked, so that its close does not block; until it is mapped.
+    file: Mutex<Option<OwnedFd>>,
     mapped: OnceLock<Result<Arc<Buffer>, String>>,
 }
 
@@ -53,6 +55,8 @@ impl Arrivals {
     /// Takes memory in, if there is room. The error: it is not what a worker hands over.
     pub(crate) fn add(&mut self, id: u64, file: UntrustedFile, length: u64) -> Result<(), system::Unfit> {
         system::check_sealed(&file, length)?;
+        // It is memory: whoever drops it closes it at once.
+        let file = file.into_trusted();
         if let Some(known) = self.known.get_mut(&id) {
             known.replies += 1;
             return Ok(());
@@ -87,7 +91,7 @@ impl Arrivals {
     /// Leaves the numbers of what was not read alone.
     pub(crate) fn leave(&self) {
         for arrival in self.known.values() {
-            arrival.memory.file.lock().iter_mut().for_each(UntrustedFile::leave);
+            arrival.memory.file.lock().take().into_iter().for_each(leave);
         }
     }
 
@@ -110,14 +114,14 @@ impl Arrivals {
 }
 
 impl Arrived {
-    fn new(file: UntrustedFile, length: u64) -> Self {
-        Self { length, file: Mutex::new(Some(file)), mapped: OnceLock::new() }
+    fn new(file: Option<OwnedFd>, length: u64) -> Self {
+        Self { length, file: Mutex::new(file), mapped: OnceLock::new() }
     }
 
     /// Returns the memory, mapped.
     pub(crate) fn read(&self, id: u64) -> Result<Arc<Buffer>, String> {
         let map = || {
-            let file = self.file.lock().take().and_then(UntrustedFile::into_trusted).ok_or("it is read already")?;
+            let file = self.file.lock().take().ok_or("it is read already")?;
             Buffer::map(id, file, self.length).map(Arc::new).map_err(|error| error.to_string())
         };
         self.mapped.get_or_init(map).clone()
@@ -129,7 +133,7 @@ mod tests {
     use super::Arrivals;
     use crate::buffer::Buffer;
     use crate::system::Unfit;
-    use crate::untrusted_file::UntrustedFile;
+    use crate::untrusted_file::{UntrustedFile, handed_on};
 
     fn add(arrivals: &mut Arrivals, id: u64, length: usize, said: u64) -> Result<(), Unfit> {
         let made = Buffer::copy_of(&vec![7; length]).unwrap();
@@ -154,5 +158,21 @@ mod tests {
         }
         assert!(arrivals.find(3).is_ok() && arrivals.find(4).is_err());
         assert_eq!(add(&mut arrivals, 5, 1, 2), Err(Unfit::OtherLength));
+    }
+
+    /// No thread is started to close memory that was checked: known already, never read, or left behind.
+    #[test]
+    fn checked_memory_is_closed_where_it_is_dropped() {
+        let mut arrivals = Arrivals::default();
+        for id in [1, 1, 2, 3] {
+            assert_eq!(add(&mut arrivals, id, 1, 1), Ok(()));
+        }
+        drop(arrivals.release(&[1]));
+        drop(arrivals.release(&[1, 2]));
+        drop(arrivals);
+        assert_eq!(handed_on(), 0);
+        // What fails the check is closed elsewhere.
+        assert_eq!(add(&mut Arrivals::default(), 4, 1, 2), Err(Unfit::OtherLength));
+        assert_eq!(handed_on(), 1);
     }
 }

@@ -97,7 +97,20 @@ struct Closing {
 /// One for the process: what blocks does so whichever pool it is of. A fork starts without threads, and with a lock of its own.
 static CLOSING: PerProcess<Mutex<Closing>> = PerProcess::new(Mutex::default);
 
+#[cfg(test)]
+executor_core::local! {
+    static HANDED_ON: std::cell::Cell<usize> = std::cell::Cell::new(0);
+}
+
+/// How often this thread has left a close to another.
+#[cfg(test)]
+pub(crate) fn handed_on() -> usize {
+    HANDED_ON.get()
+}
+
 fn close_elsewhere(waste: Waste) {
+    #[cfg(test)]
+    HANDED_ON.set(HANDED_ON.get() + 1);
     let mut closing = CLOSING.get().lock();
     closing.waste.push_back(waste);
     closing.open += 1;
