@@ -5,6 +5,7 @@
 use crate::cell::CellRef;
 use crate::deadline::deadline_after;
 use crate::error::{Expired, TaskError};
+use crate::expiry::{self, Ending};
 use crate::fork::PerProcess;
 use crate::header::Header;
 use crate::info::TaskId;
@@ -13,7 +14,6 @@ use crate::state::STOP;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -126,12 +126,13 @@ fn tick() {
     let clock = CLOCK.get();
     let mut limits = clock.limits.lock();
     loop {
-        let now = Instant::now();
-        match limits.by_time.first_key_value().map(|(&(time, _), _)| time) {
-            Some(time) if time <= now => {
-                let due = limits.take_due(now);
-                MutexGuard::unlocked(&mut limits, || ring(due));
-            }
+        let due = limits.take_due(Instant::now());
+        let look_again = MutexGuard::unlocked(&mut limits, || {
+            ring(due);
+            expiry::attend()
+        });
+        let next = limits.by_time.first_key_value().map(|(&(time, _), _)| time);
+        match next.into_iter().chain(look_again).min() {
             Some(time) => {
                 clock.changed.wait_until(&mut limits, time);
             }
@@ -158,45 +159,27 @@ impl Limits {
     }
 }
 
-/// Claims the tasks whose time is up, and ends their futures. Where that runs user code, a destructor, a callback or a
-/// waker, it must not hold up the limits of others: those of one moment get a thread of their own.
+/// Claims the tasks whose time is up, and sees that their futures end.
 fn ring(due: Vec<(Kind, Alarm)>) {
-    let mut slow = Vec::new();
     for (kind, alarm) in due {
         // What becomes of one is nothing to the others.
-        let _ = guarded("task-limits", || ring_one(kind, alarm, &mut slow));
-    }
-    if !slow.is_empty() {
-        fail_elsewhere(slow);
+        let _ = guarded("task-limits", || ring_one(kind, alarm));
     }
 }
 
-fn ring_one(kind: Kind, Alarm { cell, limit }: Alarm, slow: &mut Vec<(CellRef, TaskError)>) {
+fn ring_one(kind: Kind, Alarm { cell, limit }: Alarm) {
     let header = cell.header();
     let expired = match kind {
         Kind::Queue if header.claim_expired() => Expired::in_queue(header.info(), limit),
         Kind::Run if header.claim_running(STOP) => Expired::while_running(header.info(), limit),
-        _ => return,
+        // Its owners may have left meanwhile: then its result goes with this reference.
+        _ => return expiry::add(Ending::Release(cell)),
     };
     let error = TaskError::TimedOut(expired);
-    if kind == Kind::Run && !header.has_listeners() { cell.fail(error) } else { slow.push((cell, error)) }
-}
-
-fn fail_elsewhere(expired: Vec<(CellRef, TaskError)>) {
-    // Shared, so that it survives a thread that would not start.
-    let parcel = Arc::new(Mutex::new(expired));
-    let fail = {
-        let parcel = parcel.clone();
-        move || fail_all(std::mem::take(&mut *parcel.lock()))
-    };
-    if thread::Builder::new().name("task-expired".to_owned()).spawn(fail).is_err() {
-        let expired = std::mem::take(&mut *parcel.lock());
-        fail_all(expired);
-    }
-}
-
-fn fail_all(expired: Vec<(CellRef, TaskError)>) {
-    for (cell, error) in expired {
-        let _ = guarded("task-expired", || cell.fail(error));
+    // A task that has not begun still has its argument, whose destructor is user code.
+    if kind == Kind::Run && !header.has_listeners() {
+        cell.fail(error);
+    } else {
+        expiry::add(Ending::Fail(cell, error));
     }
 }

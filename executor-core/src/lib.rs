@@ -35,6 +35,7 @@ mod cell;
 mod clock;
 mod current;
 mod deadline;
+mod expiry;
 pub mod fork;
 mod header;
 mod observer;

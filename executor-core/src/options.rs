@@ -66,6 +66,10 @@ impl TaskOptions {
     /// How long the task may wait in the queue, counted from its submission. When the limit passes before the task has
     /// begun, it never runs and the future resolves with [`TaskError::TimedOut`](crate::TaskError::TimedOut).
     ///
+    /// Then its argument is dropped and its callbacks run on a thread named `task-expired`. A process has at most 64 of these.
+    /// While destructors or callbacks block all of them, or the system gives no thread, further tasks whose queue limits pass
+    /// do not run, and their futures resolve later.
+    ///
     /// ```
     /// # use std::time::Duration;
     /// let options = executor_core::TaskOptions::new().queue_timeout(Duration::from_millis(200));

@@ -302,3 +302,63 @@ fn many_limits_at_once() {
         gate.open();
     });
 }
+
+/// In a process of its own: it uses up the threads that expired tasks have.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_expires_has_so_many_threads() {
+    watched(|| crate::child::run("limits::child_whose_destructors_block", "", |_| ()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn child_whose_destructors_block() {
+    use crate::support::{threads_named, until};
+    const MOST: usize = 64;
+    const TASKS: usize = 3 * MOST;
+    struct GoOnDrop(crate::support::Pass);
+    impl Drop for GoOnDrop {
+        fn drop(&mut self) {
+            self.0.go();
+        }
+    }
+    if crate::child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        let pool = pool(2);
+        let (task, destructor) = (occupy(&pool, 1), Gate::new());
+        let ran = Counter::default();
+        // The other worker is free for tasks with run limits.
+        let fill = occupy(&pool, 1);
+        let blocked: Vec<_> = (1..=TASKS)
+            .map(|number| {
+                // Each expires at a moment of its own.
+                let limit = Duration::from_micros(number as u64 * 500);
+                let (value, ran) = (GoOnDrop(destructor.pass()), ran.clone());
+                let future = pool.spawn_with(TaskOptions::new().queue_timeout(limit), move || drop(value)).unwrap();
+                future.add_done_callback(move |outcome| {
+                    assert!(outcome.as_ref().is_err_and(|error| error.is_timed_out()));
+                    ran.add();
+                });
+                future
+            })
+            .collect();
+        destructor.wait_arrivals(MOST);
+        until("all have left the queue", || pool.stats().queued == 0);
+        fill.open();
+        for _ in 0..10 {
+            let limited = pool.spawn_with(TaskOptions::new().run_timeout(SHORT), until_stopped).unwrap();
+            step("a run limit while destructors block");
+            assert!(limited.result().unwrap_err().is_timed_out());
+            assert_eq!(threads_named("task-expired"), MOST);
+        }
+        assert_eq!(ran.get(), 0);
+        destructor.open();
+        step("all callbacks");
+        assert!(as_completed(blocked).all(|future| future.result().unwrap_err().is_timed_out()));
+        assert_eq!(ran.get(), TASKS);
+        until("idle threads have ended", || threads_named("task-expired") == 0);
+        task.open();
+    });
+}

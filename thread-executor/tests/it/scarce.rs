@@ -6,14 +6,16 @@
 #![cfg(target_os = "linux")]
 
 use crate::child;
-use crate::support::{Counter, Gate, Pass, until};
+use crate::support::{Counter, Gate, Pass, occupy, thread_name, until};
 use crate::watchdog::{step, watched};
-use executor_core::{Executor, Shutdown, SubmitError};
+use executor_core::{Executor, Shutdown, SubmitError, TaskOptions, is_stop_requested};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 use std::{env, fs, process, ptr, thread};
 use thread_executor::ThreadPoolExecutor;
 
@@ -234,5 +236,47 @@ fn d57_a_stack_that_is_too_large() {
         assert_eq!((stats.workers, stats.queued), (0, 0));
         pool.shutdown(Shutdown::wait());
         assert!(matches!(pool.spawn(|| ()), Err(SubmitError::ShutDown)));
+    });
+}
+
+#[test]
+fn limits_without_a_thread_for_callbacks() {
+    watched(|| run_limited("scarce::child_without_a_thread_for_callbacks"));
+}
+
+/// A callback of a future that a limit has ended waits for a thread. Other limits do not wait for it.
+#[test]
+fn child_without_a_thread_for_callbacks() {
+    const SHORT: Duration = Duration::from_millis(1);
+    if !is_child() {
+        return;
+    }
+    watched(|| {
+        let pool = ThreadPoolExecutor::builder().workers(1).build().unwrap();
+        // As long as a limit is set, the clock has its thread.
+        let far = TaskOptions::new().queue_timeout(Duration::from_secs(3600));
+        let gate = occupy(&pool, 1);
+        let far = pool.spawn_with(far, || ()).unwrap();
+        let mut occupied = Occupied::all();
+        let expired = pool.spawn_with(TaskOptions::new().queue_timeout(SHORT), || ()).unwrap();
+        let (done, wait_done) = channel();
+        expired.add_done_callback(move |outcome| done.send((outcome.is_err(), thread_name())).unwrap());
+        until("the limit has passed", || pool.stats().queued == 1);
+        gate.open();
+        far.result().unwrap();
+        let until_stopped = || {
+            while !is_stop_requested() {
+                thread::yield_now();
+            }
+        };
+        for _ in 0..5 {
+            let limited = pool.spawn_with(TaskOptions::new().run_timeout(SHORT), until_stopped).unwrap();
+            step("a run limit while a callback has no thread");
+            assert!(limited.result().unwrap_err().is_timed_out());
+        }
+        assert!(wait_done.try_recv().is_err() && !expired.is_done());
+        occupied.free(1);
+        step("the callback, once there is a thread");
+        assert_eq!(wait_done.recv().unwrap(), (true, "task-expired".to_owned()));
     });
 }
