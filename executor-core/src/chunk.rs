@@ -14,6 +14,7 @@ use crate::remote::{ChunkWork, RemoteWork, SingleWork};
 use crate::task::{InlineWorker, Task};
 use crate::window::{ChunkFuture, Span};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The inputs of a chunk, and an empty buffer for its outcomes.
@@ -79,6 +80,7 @@ impl<A: Portable, R: Portable> Work<Done<A, R>> for Chunk<A, R> {
         let mut inputs_left = inputs.drain(..);
         let task = current::task();
         let info = |done: usize| task.info().for_input(first + done as u64);
+        let hint = current::worker_of(task).and_then(InlineWorker::idle_hint).unwrap_or(&NOBODY_IDLE);
         let mut sharing = Sharing::new(f, &parts, task, begun);
         // One catch serves until an item panics; the items after it get another.
         while let Err(caught) = catch(|| {
@@ -89,7 +91,8 @@ impl<A: Portable, R: Portable> Work<Done<A, R>> for Chunk<A, R> {
                     continue;
                 }
                 outcomes.push_value(f(input));
-                if let Some(sharing) = &mut sharing
+                if hint.load(Ordering::Relaxed) > 0
+                    && let Some(sharing) = &mut sharing
                     && sharing.is_due()
                 {
                     sharing.share(&mut inputs_left, outcomes.len(), first);
@@ -106,6 +109,9 @@ impl<A: Portable, R: Portable> Work<Done<A, R>> for Chunk<A, R> {
         Done { buffers, elapsed, bytes: None }
     }
 }
+
+/// The hint where nothing is shared.
+static NOBODY_IDLE: AtomicUsize = AtomicUsize::new(0);
 
 /// How a chunk that runs in a pool's worker gives inputs away that it has not begun.
 struct Sharing<'a, A, R> {

@@ -7,6 +7,7 @@ use crate::task::{Ended, Owner, Task};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicUsize;
 
 /// A worker thread of a pool, as a future that is awaited on this thread knows it.
 ///
@@ -36,8 +37,15 @@ pub trait InlineWorker {
     /// Runs an awaited task, which this thread has just begun.
     fn run_inline(&self, task: Claimed<'_>);
 
-    /// Returns how many workers of the pool have nothing to do and nothing to come, or could be started. Asked after each
-    /// input of a chunk of `map`, which shares the rest with them if it takes long. By default none: nothing is shared.
+    /// Returns a word that is 0 while no worker of the pool could have nothing to do. It is looked at after each input of a
+    /// chunk of `map`, and only if it is not 0 is [`idle_workers`](Self::idle_workers) asked. By default there is none, and
+    /// nothing is shared.
+    fn idle_hint(&self) -> Option<&AtomicUsize> {
+        None
+    }
+
+    /// Returns how many workers of the pool have nothing to do and nothing to come, or could be started: a chunk of `map`
+    /// shares its rest with them if it takes long.
     fn idle_workers(&self) -> usize {
         0
     }

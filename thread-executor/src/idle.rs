@@ -12,6 +12,7 @@
 //! The list is last in, first out: warm workers work, cold ones may retire.
 
 use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering};
+use crossbeam_utils::CachePadded;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,6 +21,9 @@ pub(crate) struct Idle {
     sleepers: Mutex<Vec<Arc<Bed>>>,
     /// The length of the list, for a look without the lock.
     asleep: AtomicUsize,
+    /// How many sleep or were not started, for a look by every worker after every input of a chunk: on a line that changes
+    /// rarely. A hint, which no model needs to see.
+    free: CachePadded<std::sync::atomic::AtomicUsize>,
     /// One worker at a time looks for work before it sleeps; more would only burn processors.
     looking: AtomicUsize,
 }
@@ -58,8 +62,20 @@ impl Bed {
 }
 
 impl Idle {
-    pub(crate) fn new() -> Self {
-        Self { sleepers: Mutex::new(Vec::new()), asleep: AtomicUsize::new(0), looking: AtomicUsize::new(0) }
+    /// Of a pool whose workers were not started.
+    pub(crate) fn new(workers: usize) -> Self {
+        let free = CachePadded::new(workers.into());
+        Self { sleepers: Mutex::new(Vec::new()), asleep: AtomicUsize::new(0), free, looking: AtomicUsize::new(0) }
+    }
+
+    /// How many sleep or were not started: a hint.
+    pub(crate) fn free(&self) -> &std::sync::atomic::AtomicUsize {
+        &self.free
+    }
+
+    /// So many workers were alive, and so many are now.
+    pub(crate) fn note_alive(&self, before: usize, now: usize) {
+        self.free.fetch_add(before.wrapping_sub(now), Ordering::Relaxed);
     }
 
     /// Enters the list.
@@ -69,6 +85,7 @@ impl Idle {
         // ORDERING: SeqCst, with the load in `asleep`: a push that counts on a worker that is looking, and does not wake
         // this one, has the looking worker see it here (rule 3).
         self.asleep.store(sleepers.len(), Ordering::SeqCst);
+        self.free.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Leaves the list; false if somebody has taken the worker off it, to wake it.
@@ -79,6 +96,7 @@ impl Idle {
         };
         sleepers.remove(place);
         self.asleep.store(sleepers.len(), Ordering::SeqCst);
+        self.free.fetch_sub(1, Ordering::Relaxed);
         true
     }
 
@@ -97,6 +115,7 @@ impl Idle {
         };
         match bed {
             Some(bed) => {
+                self.free.fetch_sub(1, Ordering::Relaxed);
                 bed.wake();
                 true
             }

@@ -65,7 +65,7 @@ impl Pool {
         Arc::new(Self {
             queue: TaskQueue::new(),
             seats: (0..workers).map(|_| CachePadded::new(WorkerCounters::new())).collect(),
-            idle: Idle::new(),
+            idle: Idle::new(workers),
             crew: Mutex::new(crew),
             alive: AtomicUsize::new(0),
             ended: Condvar::new(),
@@ -183,6 +183,12 @@ impl Pool {
         self.idle.is_somebody_looking() || self.idle.wake_one()
     }
 
+    /// So many workers take tasks now. Under the lock of the crew.
+    fn set_alive(&self, workers: usize) {
+        let before = self.alive.swap(workers, Ordering::Relaxed);
+        self.idle.note_alive(before, workers);
+    }
+
     /// Whether there may be more workers than there are.
     pub(crate) fn may_grow(&self) -> bool {
         self.alive.load(Ordering::Relaxed) < self.seats.len()
@@ -248,7 +254,7 @@ impl Pool {
             Ok(thread) => {
                 crew.threads.push(thread);
                 crew.alive += 1;
-                self.alive.store(crew.at_work(), Ordering::Relaxed);
+                self.set_alive(crew.at_work());
                 Ok(())
             }
             Err(error) => {
@@ -263,9 +269,9 @@ impl Pool {
         let mut crew = self.crew.lock();
         // ORDERING: the push that comes after this announcement finds nobody to wake, and then looks at `alive` under
         // the lock held here. One that came before it makes the announcement fail.
-        self.alive.store(crew.at_work() - 1, Ordering::Relaxed);
+        self.set_alive(crew.at_work() - 1);
         if self.queue.announce_sleep() == Err(Awake::Tasks) {
-            self.alive.store(crew.at_work(), Ordering::Relaxed);
+            self.set_alive(crew.at_work());
             return false;
         }
         crew.retiring += 1;
@@ -281,7 +287,7 @@ impl Pool {
         // While the hook ran there may have been no seat for a worker that a push wanted.
         let wanted = retired && !self.queue.is_empty();
         let started = if wanted { self.start_worker(&mut crew) } else { Ok(()) };
-        self.alive.store(crew.at_work(), Ordering::Relaxed);
+        self.set_alive(crew.at_work());
         let last = crew.alive == 0;
         let wakers = if last { std::mem::take(&mut crew.wakers) } else { Vec::new() };
         drop(crew);
@@ -454,8 +460,7 @@ impl Pool {
 
     /// Workers that have nothing to do and nothing to come, or could be started.
     pub(crate) fn idle_workers(&self) -> usize {
-        let unstarted = self.seats.len().saturating_sub(self.alive.load(Ordering::Relaxed));
-        let idle = self.idle.asleep() + unstarted;
+        let idle = self.idle.free().load(Ordering::Relaxed);
         if idle > 0 && self.queue.is_empty() { idle } else { 0 }
     }
 

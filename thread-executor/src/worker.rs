@@ -12,6 +12,7 @@ use executor_core::task::{
 use executor_core::{Admission, BrokenExecutor};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// After so many tasks a worker looks whether the pool lacks a worker: one whose thread could not be started when it was
 /// wanted. Rare enough to cost nothing beside the tasks.
@@ -201,6 +202,10 @@ impl InlineWorker for Context<'_> {
             let context = Context { pool: self.pool, seat: self.seat, stack };
             with_worker(&context, || task.run(&end));
         });
+    }
+
+    fn idle_hint(&self) -> Option<&AtomicUsize> {
+        Some(self.pool.idle().free())
     }
 
     fn idle_workers(&self) -> usize {

@@ -154,8 +154,11 @@ impl<'a> Running<'a> {
 
     /// Whether the rest of the chunk goes back to the parent: other workers have nothing to do, and it takes long.
     fn gives_rest_back(&self) -> bool {
+        if !self.replies.are_rests_wanted() {
+            return false;
+        }
         let Some(mut pace) = self.pace.get() else { return false };
-        let is_due = pace.is_due(|| self.replies.are_rests_wanted());
+        let is_due = pace.is_due(|| true);
         self.pace.set(Some(pace));
         is_due
     }
