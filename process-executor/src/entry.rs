@@ -3,6 +3,7 @@
 use crate::buffer::Buffer;
 use crate::layout::BLOCK;
 use executor_core::Death;
+use executor_core::remote::Cause;
 use executor_core::task::Task;
 use std::fmt;
 use std::io;
@@ -30,6 +31,8 @@ pub(crate) struct Entry {
 struct Extra {
     deaths: Vec<Death>,
     attachments: Vec<Arc<Buffer>>,
+    /// Its worker may run on, and begin what is left of it: nothing of it may run elsewhere.
+    forsaken: Option<Cause>,
 }
 
 /// An input.
@@ -98,7 +101,7 @@ impl Payload {
 
 impl Entry {
     pub(crate) fn new(task: Task, payload: Payload, function: u32, attachments: Vec<Arc<Buffer>>) -> Self {
-        let extra = (!attachments.is_empty()).then(|| Box::new(Extra { deaths: Vec::new(), attachments }));
+        let extra = (!attachments.is_empty()).then(|| Box::new(Extra { attachments, ..Extra::default() }));
         Self { task, payload, extra, function, begun: false, timed: false, stopping: false, suspicions: 0 }
     }
 
@@ -144,6 +147,11 @@ impl Entry {
         deaths.len()
     }
 
+    /// Notes that its worker was given up and may run on: whatever is left of it ends for this cause.
+    pub(crate) fn forsake(&mut self, cause: Cause) {
+        self.extra.get_or_insert_default().forsaken = Some(cause);
+    }
+
     /// Whether a worker died of it.
     pub(crate) fn has_deaths(&self) -> bool {
         self.extra.as_ref().is_some_and(|extra| !extra.deaths.is_empty())
@@ -169,6 +177,11 @@ pub(crate) struct Parts {
 impl Parts {
     pub(crate) fn payload(&self) -> &Payload {
         &self.payload
+    }
+
+    /// Why all that is left of it ends, if nothing of it may run elsewhere.
+    pub(crate) fn forsaken(&self) -> Option<&Cause> {
+        self.extra.as_ref()?.forsaken.as_ref()
     }
 
     pub(crate) fn with_task(self, task: Task) -> Entry {

@@ -319,20 +319,22 @@ impl<'e> Driver<'e> {
     /// A worker dies.
     fn bury(&mut self, script: &mut Unstructured<'_>) {
         let index = below(script, WORKERS);
-        let ending = match take::<u8>(script) {
-            1 => Some(Ending::TimedOut(Duration::ZERO, take(script))),
-            2 => Some(Ending::Stopped),
-            3 => Some(Ending::Ordered),
+        let kind = take::<u8>(script);
+        let ending = match kind {
+            1 | 4 => Some(Ending::TimedOut(Duration::ZERO, take(script))),
+            2 | 5 => Some(Ending::Stopped),
+            3 | 6 => Some(Ending::Ordered),
             _ => None,
         };
+        let may_run_on = matches!(kind, 4..=7);
         if self.workers[index].take().is_some() {
-            let batch = self.salvage(index, ending.as_ref());
+            let batch = self.salvage(index, ending.as_ref(), may_run_on);
             self.batches.push_back(batch);
         }
     }
 
-    fn salvage(&self, index: usize, ending: Option<&Ending>) -> Batch {
-        let loss = Loss { expected: false, ending, remains: Remains::Nothing, may_run_on: false };
+    fn salvage(&self, index: usize, ending: Option<&Ending>, may_run_on: bool) -> Batch {
+        let loss = Loss { expected: false, ending, remains: Remains::Nothing, may_run_on };
         self.pool().salvage(index, &loss, &|phase| Death::new(index, 0, "ended", format!("{phase:?}")))
     }
 
@@ -357,7 +359,7 @@ impl<'e> Driver<'e> {
         let broken = BrokenExecutor::new("the end", TimedOut::after(Duration::ZERO));
         self.pool().break_down(broken.clone());
         for index in 0..WORKERS {
-            let batch = self.salvage(index, None);
+            let batch = self.salvage(index, None, false);
             self.batches.push_back(batch);
         }
         // Each item of a chunk ends by itself.

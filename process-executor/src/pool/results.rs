@@ -298,7 +298,12 @@ fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Ve
         None => task.finish(reply, cause),
         Some(beside) => finish_with(pool, *beside, task, reply, cause),
     };
-    what_is_left(rest?, parts, |rest, input| {
+    let rest = rest?;
+    if let Some(cause) = parts.forsaken() {
+        end_all_items(rest.task, || cause.clone());
+        return None;
+    }
+    what_is_left(rest, parts, |rest, input| {
         let idle = if has_replied { pool.dispatch.lock().count_idle() } else { 0 };
         if idle > 0 { rest.share(input, elapsed, idle) } else { Vec::new() }
     })

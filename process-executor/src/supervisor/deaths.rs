@@ -127,7 +127,7 @@ pub(crate) struct Loss<'a> {
     pub(crate) expected: bool,
     pub(crate) ending: Option<&'a Ending>,
     pub(crate) remains: Remains,
-    /// Its task may still be running: it runs nowhere else.
+    /// Its task may still be running, and go on to the next item of its chunk: nothing of it runs anywhere else.
     pub(crate) may_run_on: bool,
 }
 
@@ -209,7 +209,14 @@ impl Pool {
                     batch.collected.push(collected);
                     continue;
                 }
-                collected.cause = Some(Box::new(cause_of(&mut collected, loss, death(phase))));
+                let cause = cause_of(&mut collected, loss, death(phase));
+                if loss.may_run_on {
+                    collected.entry.forsake(match cause {
+                        Cause::Stopped(_) => cause.clone(),
+                        _ => Cause::Died(vec![death(phase)]),
+                    });
+                }
+                collected.cause = Some(Box::new(cause));
                 collected.counted(&batch.bytes).add_to(&mut dispatch.stats);
                 batch.collected.push(collected);
             }
@@ -234,9 +241,9 @@ impl Dispatch {
 /// Why the task that was running is over.
 fn cause_of(collected: &mut Collected, loss: &Loss<'_>, death: Death) -> Cause {
     match loss.ending {
+        Some(Ending::TimedOut(limit, items)) if collected.items == *items => Cause::TimedOut(*limit, loss.remains),
         // Another item of its chunk was running by then: that one ran in vain, and runs again.
-        Some(Ending::TimedOut(_, items)) if collected.items != *items => Cause::Retry,
-        Some(Ending::TimedOut(limit, _)) => Cause::TimedOut(*limit, loss.remains),
+        Some(Ending::TimedOut(..)) if !loss.may_run_on => Cause::Retry,
         Some(Ending::Stopped) => Cause::Stopped(loss.remains),
         Some(Ending::Ordered) => {
             collected.entry.add_death(death);

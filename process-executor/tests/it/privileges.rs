@@ -3,7 +3,7 @@
 use crate::support::{Gate, Pass, double, note_untested, quiet, read_lines, until};
 use crate::watchdog::{step, watched};
 use crate::{child, processes};
-use executor_core::{ExecutorExt, Stop, TaskOptions};
+use executor_core::{ExecutorExt, MapOptions, Stop, TaskError, TaskOptions};
 use std::time::Duration;
 
 /// The user and group nobody.
@@ -67,6 +67,57 @@ fn program() {
         assert_eq!(pool.submit(own_user, ()).unwrap().result().unwrap(), NOBODY);
     }
     drop(pool);
+}
+
+/// Notes that it begins. The first waits.
+fn item((number, pass): (u32, Pass)) -> u32 {
+    match number {
+        0 => pass.go(),
+        _ => pass.arrive(),
+    }
+    number
+}
+
+/// A program that was started as root, and a chunk whose first item is over its limit in a worker that is stopped: that one
+/// cannot be killed, and would begin the next item if it were continued.
+#[test]
+fn program_with_a_chunk() {
+    let Some(argument) = child::argument() else { return };
+    let gate = Pass::at(&argument);
+    let arrived = format!("{argument}/arrived");
+    let pool = quiet(1).build().unwrap();
+    let options = MapOptions::new().chunk_size(4).run_timeout(Duration::from_secs(5));
+    let mut outcomes = pool.map_with(options, item, (0..4).map(|number| (number, gate.clone())));
+    until("the first item has begun", || read_lines(&arrived).len() == 1);
+    let pid: u32 = read_lines(&arrived)[0].parse().unwrap();
+    processes::stop(pid);
+    become_nobody();
+    step("the items of a worker that cannot be killed");
+    let error = outcomes.next().unwrap().unwrap_err();
+    assert!(error.is_timed_out(), "{error}");
+    for outcome in outcomes {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, TaskError::WorkerDied(_)), "{error}");
+        assert!(error.to_string().contains(&format!("(pid {pid})")), "{error}");
+    }
+    assert_eq!(read_lines(&arrived).len(), 1, "an item runs elsewhere, which its first worker may still begin");
+    assert_eq!(pool.submit(own_user, ()).unwrap().result().unwrap(), NOBODY);
+}
+
+/// Nothing runs twice.
+#[test]
+fn what_is_left_of_a_chunk_runs_nowhere_else() {
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can drop privileges.
+        return;
+    }
+    watched(|| {
+        let gate = Gate::new();
+        child::run("privileges::program_with_a_chunk", &gate.pass().path(), |_| {});
+        for pid in gate.arrivals() {
+            until("no worker is left", || !processes::is_alive(pid));
+        }
+    });
 }
 
 /// All end, and none of those that are left is dealt a task.
