@@ -66,6 +66,7 @@ mod completion;
 mod into_stream;
 mod member;
 mod wait;
+mod wake_thread;
 
 mod async_executor;
 mod executor;

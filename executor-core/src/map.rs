@@ -18,7 +18,9 @@ use crate::options::TaskOptions;
 use crate::panic::{contain, contain_with_text};
 use crate::submit_error::SubmitError;
 use crate::task::Task;
+use crate::wake_thread::block_until;
 use crate::window::{ChunkFuture, Span, Window};
+use crate::worker::before_blocking;
 use futures::Stream;
 use std::any::Any;
 use std::fmt;
@@ -171,7 +173,7 @@ where
             delivered: 0,
             location,
         };
-        map.fill(Admission::Wait);
+        map.fill(map.admission());
         map
     }
 
@@ -190,6 +192,11 @@ where
                 if free < size && window.len() > 0 && handing_out > 0 { 0 } else { free.min(size) }
             }
         }
+    }
+
+    /// Returns what a full queue does to a reader that blocks. One that has a limit must be able to wait for room until then.
+    fn admission(&self) -> Admission {
+        if self.limit.is_some() { Admission::Await } else { Admission::Wait }
     }
 
     /// Pulls and submits chunks while the buffer has room. False: the executor's queue has none.
@@ -289,9 +296,7 @@ where
             // What is done is delivered, whatever the time; and what takes its place is submitted first.
             let expired = self.has_expired();
             self.window.look();
-            if !expired {
-                self.fill(Admission::Wait);
-            }
+            let room = expired || self.fill(self.admission());
             self.current = self.window.pop();
             if let Some(outcome) = self.hand_out() {
                 return Some(outcome);
@@ -299,9 +304,30 @@ where
             if self.is_exhausted() {
                 return self.end();
             }
-            if !self.window.wait(self.limit.as_ref().map(|limit| limit.deadline)) && self.has_expired() {
+            if !self.wait(room) && self.has_expired() {
                 return self.expire();
             }
+        }
+    }
+
+    /// Waits until another chunk is done or, without `room` in the executor's queue, there may be some; false if the limit
+    /// passes first, or there is nothing to wait for.
+    fn wait(&mut self, room: bool) -> bool {
+        let limit = self.limit.as_ref().map(|limit| limit.deadline);
+        if room {
+            return self.window.wait(limit);
+        }
+        before_blocking();
+        block_until(limit.flatten(), |cx| self.poll_change(cx, room))
+    }
+
+    /// Ready as soon as another look is worth it: a chunk is done, nothing is in flight or, without `room`, there may be some.
+    fn poll_change(&mut self, cx: &mut Context<'_>, room: bool) -> Poll<()> {
+        match self.window.poll_wait(cx) {
+            Poll::Ready(true) => Poll::Ready(()),
+            Poll::Ready(false) if room => Poll::Ready(()),
+            Poll::Pending if room => Poll::Pending,
+            _ => self.executor.poll_room(cx),
         }
     }
 
@@ -408,10 +434,8 @@ where
             if expired {
                 return Poll::Ready(map.expire());
             }
-            match map.window.poll_wait(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(false) if !room && map.executor.poll_room(cx).is_pending() => return Poll::Pending,
-                Poll::Ready(_) => {}
+            if map.poll_change(cx, room).is_pending() {
+                return Poll::Pending;
             }
         }
     }

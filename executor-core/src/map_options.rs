@@ -71,7 +71,8 @@ impl MapOptions {
         Self { buffer: Some(inputs), ..self }
     }
 
-    /// A limit on the whole iteration, counted from the call of `map_with`. When it passes, no more inputs are pulled. Chunks
+    /// A limit on the whole iteration, counted from the call of `map_with`, which then does not wait for room in a bounded queue:
+    /// the iteration does, until the limit. When it passes, no more inputs are pulled. Chunks
     /// that are done are still delivered, as [`AsCompleted::timeout`](crate::AsCompleted::timeout) gives done futures; in input
     /// order, up to the first that is not done. Then comes one [`TaskError::TimedOut`](crate::TaskError::TimedOut) unless that was all, which counts
     /// every input that was pulled and not delivered; the iteration ends, and what has not begun is cancelled.

@@ -3,9 +3,10 @@
 use std::sync::Barrier;
 use std::thread;
 
-use executor_core::{Executor, ExecutorExt, Shutdown, SubmitError, TaskOptions, TrySubmitError};
+use executor_core::{Executor, ExecutorExt, MapOptions, Shutdown, SubmitError, TaskOptions, TrySubmitError};
+use futures::executor::block_on;
 
-use super::support::{SHORT, assert_timed_out};
+use super::support::{LONG, SHORT, assert_timed_out};
 use crate::case::{Case, Needs};
 use crate::stage::Stage;
 use crate::subject::{Config, Subject};
@@ -24,6 +25,8 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("room.for_many_submitters", &["E6", "H48"], BOUNDED, for_many_submitters),
     Case::new("room.shutdown_needs_none", &["S15", "H28", "H30"], BOUNDED, shutdown_needs_none),
     Case::new("room.map_with_a_small_queue", &["H47"], BOUNDED, map_with_a_small_queue),
+    Case::new("room.map_with_a_limit", &["M6", "M7", "H47"], BOUNDED, map_with_a_limit),
+    Case::new("room.map_with_a_limit_goes_on", &["H47"], BOUNDED, map_with_a_limit_goes_on),
     Case::new("room.zero_is_refused", &[], BOUNDED, zero_is_refused),
 ];
 
@@ -170,6 +173,48 @@ fn map_with_a_small_queue(subject: &Subject) {
     let stage = bounded(subject, 1);
     let sum: u64 = stage.pool().map(tasks::double, 0..500).map(Result::unwrap).sum();
     assert_eq!(sum, 249_500);
+}
+
+/// The limit of a map holds, too, while it waits for room: with an item of its own in the queue, or none.
+fn map_with_a_limit(subject: &Subject) {
+    let stage = bounded(subject, 1);
+    let occupied = stage.occupy();
+    let options = MapOptions::new().timeout(SHORT).chunk_size(1);
+    let expire = || {
+        step("a map with a limit while there is no room");
+        let mut map = stage.pool().map_with(options, tasks::double, [1, 2, 3]);
+        assert_timed_out(map.next().expect("the expiry is an item"));
+        assert!(map.next().is_none(), "and the last one");
+        step("a stream with a limit while there is no room");
+        let map = stage.pool().map_with(options, tasks::double, [1, 2, 3]);
+        let outcomes: Vec<_> = block_on(futures::StreamExt::collect(map));
+        assert_eq!(outcomes.len(), 1);
+        outcomes.into_iter().for_each(assert_timed_out);
+    };
+    expire();
+    let queued = stage.pool().submit(tasks::double, 1).expect("the map's item left its room");
+    expire();
+    occupied.release();
+    assert_eq!(queued.result().unwrap(), 2);
+}
+
+fn map_with_a_limit_goes_on(subject: &Subject) {
+    let stage = bounded(subject, 1);
+    let (occupied, ready) = (stage.occupy(), Barrier::new(2));
+    let queued = stage.pool().submit(tasks::double, 1).unwrap();
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let options = MapOptions::new().timeout(LONG).chunk_size(1);
+            let map = stage.pool().map_with(options, tasks::double, 0..500);
+            ready.wait();
+            map.map(Result::unwrap).sum::<u64>()
+        });
+        ready.wait();
+        occupied.release();
+        step("a map that waits for room until there is some");
+        assert_eq!(reading.join().unwrap(), 249_500);
+    });
+    assert_eq!(queued.result().unwrap(), 2);
 }
 
 fn zero_is_refused(subject: &Subject) {
