@@ -146,6 +146,16 @@ impl Batch {
         self.collected.push(collected);
     }
 
+    /// Takes out the tasks whose end runs code that users attached, and wakers.
+    pub(crate) fn split_off_callbacks(&mut self) -> Self {
+        let mut callbacks = Self { wakers: std::mem::take(&mut self.wakers), ..Self::new() };
+        for collected in self.collected.extract_if(.., |collected| collected.entry.task.has_listeners()) {
+            callbacks.adopt(collected, &self.bytes);
+        }
+        callbacks.husks = self.husks.extract_if(.., |husk| husk.task.has_listeners()).collect();
+        callbacks
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.collected.is_empty() && self.husks.is_empty() && self.wakers.is_empty() && self.prepare.is_none()
     }

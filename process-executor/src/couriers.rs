@@ -2,7 +2,7 @@
 //! and what takes too long for the supervisor.
 //!
 //! One is enough as long as none of that code blocks. If it does, another is started, so that a callback may wait for
-//! whatever it likes, a task of the same pool included: so one takes no more with it than the one task whose callbacks it runs.
+//! whatever it likes, a task of the same pool included: so one takes no tasks with it beyond the first that has callbacks.
 //! There are `MOST` at the most: of more callbacks that all wait for each other, the last never begins.
 //!
 //! A thread that only waits for a processor is not blocked, and another would not help. A few that block are replaced at once;
@@ -32,7 +32,7 @@ const FEW: usize = 2;
 const STANDSTILL: Duration = Duration::from_millis(50);
 /// The same while they keep all processors busy: code that computes for long is to end some day.
 const LONG_STANDSTILL: Duration = Duration::from_secs(5);
-/// The most threads of a pool, blocked ones included; what is left then waits until one of them goes on.
+/// The most threads of a group, blocked ones included; what is left then waits until one of them goes on.
 const MOST: usize = 256;
 
 executor_core::local! {
@@ -40,8 +40,23 @@ executor_core::local! {
     static POOL: Cell<*const Pool> = Cell::new(std::ptr::null());
 }
 
+/// Two groups of threads, so that what runs no callback never waits behind callbacks.
 #[derive(Debug, Default)]
 pub(crate) struct Couriers {
+    callbacks: Group,
+    /// For tasks without callbacks: results nobody fetched, the ends of tasks that were lost, and what is left of chunks.
+    results: Group,
+}
+
+/// Which of the two a thread belongs to.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Callbacks,
+    Results,
+}
+
+#[derive(Debug, Default)]
+struct Group {
     state: Mutex<State>,
     work: Condvar,
 }
@@ -88,13 +103,55 @@ pub(crate) fn as_courier_of(pool: &Pool, run: impl FnOnce()) {
 }
 
 impl Couriers {
-    /// Starts the first thread, without which there is no pool.
+    fn group(&self, kind: Kind) -> &Group {
+        match kind {
+            Kind::Callbacks => &self.callbacks,
+            Kind::Results => &self.results,
+        }
+    }
+
+    /// Starts the first threads, without which there is no pool.
     pub(crate) fn open(&self, pool: &Arc<Pool>) -> io::Result<()> {
-        start(pool, &mut self.state.lock())
+        [Kind::Callbacks, Kind::Results].into_iter().try_for_each(|kind| {
+            let mut state = self.group(kind).state.lock();
+            start(pool, kind, &mut state)
+        })
     }
 
     /// Hands a batch over. If all threads are busy, the supervisor looks after it.
-    pub(crate) fn push(&self, pool: &Pool, batch: Batch) {
+    pub(crate) fn push(&self, pool: &Pool, mut batch: Batch) {
+        let callbacks = batch.split_off_callbacks();
+        for (group, batch) in [(&self.results, batch), (&self.callbacks, callbacks)] {
+            if !batch.is_empty() {
+                group.push(pool, batch);
+            }
+        }
+    }
+
+    /// Sees to batches that have waited too long, and returns the time until the next look is due.
+    pub(crate) fn look_after(&self, pool: &Arc<Pool>) -> Option<Duration> {
+        let looks = [Kind::Results, Kind::Callbacks].map(|kind| self.group(kind).look_after(pool, kind));
+        looks.into_iter().flatten().min()
+    }
+
+    /// Lets the threads end once there is nothing left to do.
+    pub(crate) fn close(&self) {
+        for group in [&self.results, &self.callbacks] {
+            group.state.lock().closed = true;
+            group.work.notify_all();
+        }
+    }
+
+    /// What waits for a thread, for drivers that have none.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn take(&self) -> Option<Batch> {
+        let take = |group: &Group| group.state.lock().batches.pop_front();
+        take(&self.results).or_else(|| take(&self.callbacks)).map(|mut waiting| waiting.batch.take_rest())
+    }
+}
+
+impl Group {
+    fn push(&self, pool: &Pool, batch: Batch) {
         let mut state = self.state.lock();
         state.batches.push_back(Waiting { since: Instant::now(), batch: WaitingBatch::new(batch) });
         // One that was woken for another batch counts as idle until it has taken that.
@@ -107,8 +164,7 @@ impl Couriers {
         }
     }
 
-    /// Sees to a batch that has waited too long, and returns the time until the next look is due.
-    pub(crate) fn look_after(&self, pool: &Arc<Pool>) -> Option<Duration> {
+    fn look_after(&self, pool: &Arc<Pool>, kind: Kind) -> Option<Duration> {
         let mut state = self.state.lock();
         let waits = state.batches.front().map(|waiting| waiting.since.elapsed());
         state.is_watched = waits.is_some();
@@ -122,23 +178,11 @@ impl Couriers {
                     MutexGuard::unlocked(&mut state, || threads.iter().filter(|thread| !is_blocked(**thread)).count());
                 if state.wants_another(running) {
                     // If there is no thread to be had, the batch waits for one that gets free.
-                    let _ = start(pool, &mut state);
+                    let _ = start(pool, kind, &mut state);
                 }
             }
         }
         Some(if state.are_few() { PATIENCE } else { STANDSTILL / 2 })
-    }
-
-    /// Lets the threads end once there is nothing left to do.
-    pub(crate) fn close(&self) {
-        self.state.lock().closed = true;
-        self.work.notify_all();
-    }
-
-    /// What waits for a thread, for drivers that have none.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn take(&self) -> Option<Batch> {
-        self.state.lock().batches.pop_front().map(|mut waiting| waiting.batch.take_rest())
     }
 
     fn next(&self, pool: &Pool) -> Option<Batch> {
@@ -224,14 +268,14 @@ impl State {
     }
 }
 
-fn start(pool: &Arc<Pool>, state: &mut State) -> io::Result<()> {
+fn start(pool: &Arc<Pool>, kind: Kind, state: &mut State) -> io::Result<()> {
     let courier = pool.clone();
     let run = move || {
         POOL.set(Arc::as_ptr(&courier));
-        courier.couriers().state.lock().threads.push(gettid());
+        courier.couriers().group(kind).state.lock().threads.push(gettid());
         // A callback may fork, and its copy return: that has nothing to do here.
         while courier.is_here()
-            && let Some(mut batch) = courier.couriers().next(&courier)
+            && let Some(mut batch) = courier.couriers().group(kind).next(&courier)
         {
             if let Err(broken) = guarded("callbacks", || courier.finish(&mut batch, true)) {
                 break_batch(&courier, &mut batch, &broken);
@@ -239,8 +283,11 @@ fn start(pool: &Arc<Pool>, state: &mut State) -> io::Result<()> {
             }
         }
     };
-    let name = "process-pool-callbacks".to_owned();
-    std::thread::Builder::new().name(name).spawn(run)?;
+    let name = match kind {
+        Kind::Callbacks => "process-pool-callbacks",
+        Kind::Results => "process-pool-results",
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
     state.started += 1;
     Ok(())
 }

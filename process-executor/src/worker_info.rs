@@ -21,7 +21,7 @@ pub enum WorkerState {
     Stopping,
 }
 
-/// A worker process at one moment, as [`ProcessPoolExecutor::workers`](crate::ProcessPoolExecutor::workers) lists it.
+/// A worker process at one moment, as [`ProcessPoolExecutor::worker_infos`](crate::ProcessPoolExecutor::worker_infos) lists it.
 ///
 /// ```
 /// use executor_core::ExecutorExt;
