@@ -9,7 +9,6 @@ use crate::untrusted_file::UntrustedFile;
 use executor_core::fork::{Origin, PerProcess};
 use parking_lot::Mutex;
 use rustix::fd::OwnedFd;
-use rustix::process::{Resource, getrlimit};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -43,7 +42,7 @@ static BUDGET: PerProcess<Mutex<Budget>> = PerProcess::new(|| Mutex::new(Budget:
 impl Budget {
     /// Half of the descriptors that this process may have, and half of the machine's memory.
     fn of_this_process() -> Self {
-        let allowed = getrlimit(Resource::Nofile).current;
+        let allowed = system::limit_of(libc::RLIMIT_NOFILE);
         let most_files = allowed.and_then(|allowed| usize::try_from(allowed / 2).ok()).unwrap_or(usize::MAX);
         let most_bytes = system::physical_memory().map_or(u64::MAX, |all| all / 2);
         Self { workers: 0, files: 0, bytes: 0, most_files, most_bytes }

@@ -116,11 +116,25 @@ pub(crate) fn growing_memory(name: &str) -> io::Result<OwnedFd> {
     beyond_standard(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
 }
 
+/// How the C library names what is limited.
+#[cfg(target_env = "gnu")]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+type Resource = libc::c_int;
+
+/// Returns what this process may have of something; `None`: as much as it likes, or the system does not say. Not by rustix, which
+/// panics where a sandbox refuses the call.
+pub(crate) fn limit_of(resource: Resource) -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the call fills the value that it is given, or leaves it.
+    let is_told = unsafe { libc::getrlimit(resource, &raw mut limit) } == 0;
+    (is_told && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
 /// Refuses a length beyond the limit on the size of files, which holds for memory behind a descriptor as well. The kernel's own
 /// refusal is a signal, SIGXFSZ, which ends whoever does not ignore it.
 pub(crate) fn check_file_size(length: usize) -> io::Result<()> {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
-    match limit.filter(|limit| length as u64 > *limit) {
+    match limit_of(libc::RLIMIT_FSIZE).filter(|limit| length as u64 > *limit) {
         None => Ok(()),
         Some(limit) => {
             let text = format!(

@@ -40,7 +40,7 @@ const fn with(name: &'static str, number: libc::c_long, argument: (u32, libc::c_
 }
 
 /// All that a pool of processes uses and a program with threads does not use anyway.
-const CALLS: [Call; 27] = [
+const CALLS: [Call; 28] = [
     call("memfd_create", libc::SYS_memfd_create, Named),
     call("ftruncate", libc::SYS_ftruncate, Named),
     with("fcntl(F_ADD_SEALS)", libc::SYS_fcntl, (1, libc::F_ADD_SEALS), Named),
@@ -68,6 +68,7 @@ const CALLS: [Call; 27] = [
     with("prctl(PR_SET_PDEATHSIG)", libc::SYS_prctl, (0, libc::PR_SET_PDEATHSIG), GoesOn),
     with("ioctl(FIONREAD)", libc::SYS_ioctl, (1, libc::FIONREAD as libc::c_int), GoesOn),
     call("sysinfo", libc::SYS_sysinfo, GoesOn),
+    call("prlimit64", libc::SYS_prlimit64, GoesOn),
 ];
 
 /// Has the kernel refuse a call to this thread, and to all threads and processes that it starts.
