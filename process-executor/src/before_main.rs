@@ -143,7 +143,7 @@ fn take_over_if_worker(prepare: impl FnOnce()) {
 fn refusal() -> Option<Refusal> {
     if is_privileged() {
         Some(Refusal::Privileged)
-    } else if !is_main_thread() || !system::is_socket(rustix::stdio::stdin()) {
+    } else if !is_main_thread() || !system::is_stream_of_a_pool(rustix::stdio::stdin()) {
         Some(Refusal::NotAsked)
     } else {
         None

@@ -259,10 +259,10 @@ fn pair_of(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((beyond_standard(one)?, beyond_standard(other)?))
 }
 
-/// Whether a descriptor is a socket.
-pub(crate) fn is_socket(file: BorrowedFd<'_>) -> bool {
-    rustix::fs::fstat(file)
-        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Socket)
+/// Whether a descriptor is a socket of the kind that a pool has with its workers.
+pub(crate) fn is_stream_of_a_pool(file: BorrowedFd<'_>) -> bool {
+    rustix::net::sockopt::socket_type(file) == Ok(SocketType::STREAM)
+        && rustix::net::sockopt::socket_domain(file) == Ok(AddressFamily::UNIX)
 }
 
 /// Whether a descriptor is a socket that keeps messages apart.

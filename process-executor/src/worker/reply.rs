@@ -14,6 +14,7 @@ use executor_core::CodecPhase;
 use executor_core::fork::Origin;
 use executor_core::remote::{Output, VALUE, write_codec_error};
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -46,7 +47,10 @@ pub(super) struct Replies<'a> {
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What is said of a result that nothing can hold.
-const NO_MEMORY: &str = "no memory for so large a result";
+fn write_no_memory(error: &io::Error, bytes: &mut Vec<u8>) {
+    let text = format!("no memory for so large a result: {error}");
+    write_codec_error(CodecPhase::EncodeResult, &text, &mut Output::new(bytes));
+}
 
 impl<'a> Replies<'a> {
     pub(super) fn new(shared: &'a Shared, connection: &'a Connection) -> Self {
@@ -115,10 +119,10 @@ impl<'a> Replies<'a> {
     }
 
     /// Leaves word that there is no memory for the reply.
-    pub(super) fn leave_refusal(&self, slot: &Slot) {
-        let mut error = Vec::new();
-        write_codec_error(CodecPhase::EncodeResult, NO_MEMORY, &mut Output::new(&mut error));
-        self.leave(slot, &error);
+    pub(super) fn leave_refusal(&self, slot: &Slot, error: &io::Error) {
+        let mut bytes = Vec::new();
+        write_no_memory(error, &mut bytes);
+        self.leave(slot, &bytes);
     }
 
     /// Says in the slot that the reply of a call comes as a message, and gives what that is to contain: bytes, or the number of
@@ -141,12 +145,12 @@ impl<'a> Replies<'a> {
                 self.send_buffer(&buffer);
                 (Vec::new(), Some(buffer.id()))
             }
-            Err(_) => {
+            Err(error) => {
                 messages.begin_encoding();
-                let mut error = Vec::new();
-                write_codec_error(CodecPhase::EncodeResult, NO_MEMORY, &mut Output::new(&mut error));
-                slot.write(&error[..1]);
-                (error, None)
+                let mut bytes = Vec::new();
+                write_no_memory(&error, &mut bytes);
+                slot.write(&bytes[..1]);
+                (bytes, None)
             }
         }
     }

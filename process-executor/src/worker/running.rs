@@ -135,7 +135,7 @@ impl<'a> Running<'a> {
         };
         match buffer {
             Ok(buffer) => self.replies.leave_buffer(self.slot, &buffer),
-            Err(_) => self.replies.leave_refusal(self.slot),
+            Err(error) => self.replies.leave_refusal(self.slot, &error),
         }
     }
 

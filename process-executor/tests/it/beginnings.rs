@@ -62,6 +62,12 @@ fn a_process_with_the_marker_never_comes_to_main() {
     watched(|| {
         step("one without a socket");
         assert_refused(&run_marked(|_| ()), NOT_ASKED, MARKER);
+        step("one with a socket that no pool has");
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let other = run_marked(|command| {
+            command.stdin(OwnedFd::from(socket));
+        });
+        assert_refused(&other, NOT_ASKED, MARKER);
         step("one whose standard input is closed");
         let closed = run_marked(|command| {
             let mut by_shell = Command::new("sh");

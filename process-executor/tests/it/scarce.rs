@@ -219,6 +219,21 @@ fn no_room_for_the_memory_of_a_worker() {
     watched(|| child::run("scarce::no_room_program", "1", |_| ()));
 }
 
+/// A task that limits its own process: what it cannot return says why.
+#[test]
+fn a_result_beyond_the_limit_on_file_size() {
+    fn limited(_: ()) -> Bytes {
+        limit(Resource::Fsize, 100_000);
+        Bytes::pattern(5 * MIB)
+    }
+    watched(|| {
+        let error = outcome("a large result", pool(1).submit(limited, ()).unwrap()).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, TaskError::Codec(_)), "{text}");
+        assert!(text.contains("RLIMIT_FSIZE") && text.contains("100000 bytes"), "{text}");
+    });
+}
+
 #[test]
 fn no_room_program() {
     if child::argument().is_none() {
