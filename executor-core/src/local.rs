@@ -1,7 +1,7 @@
 //! Thread-local values that may be asked for at any time: also while their thread ends and destroys them, and in exit handlers,
 //! where the library may be used as anywhere else.
 //!
-//! Those without a destructor ([`local!`](crate::local)) are never gone. Those with one ([`kept!`](crate::kept)) can only be
+//! Those without a destructor ([`local!`](crate::local!)) are never gone. Those with one ([`kept!`](crate::kept!)) can only be
 //! reached through [`Kept`], which says so.
 
 use std::cell::RefCell;
