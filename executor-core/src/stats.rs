@@ -1,7 +1,8 @@
 //! What a pool is doing, in numbers.
 
 /// A look at a pool's counters, read one after the other while the pool goes on: `queued` and `running` are differences of
-/// readings that are a moment apart. Once the pool is quiet, all are exact.
+/// readings that are a moment apart. Once the pool is quiet, all are exact. A chunk of
+/// `map` counts as one task, and as one more for each part of it that was given to another worker.
 ///
 /// ```
 /// let stats = executor_core::Stats::default();
