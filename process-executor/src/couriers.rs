@@ -112,10 +112,12 @@ impl Couriers {
 
     /// Starts the first threads, without which there is no pool.
     pub(crate) fn open(&self, pool: &Arc<Pool>) -> io::Result<()> {
-        [Kind::Callbacks, Kind::Results].into_iter().try_for_each(|kind| {
+        let started = [Kind::Callbacks, Kind::Results].into_iter().try_for_each(|kind| {
             let mut state = self.group(kind).state.lock();
             start(pool, kind, &mut state)
-        })
+        });
+        // One that was started alone would wait for ever, and keep the pool.
+        started.inspect_err(|_| self.close())
     }
 
     /// Hands a batch over. If all threads are busy, the supervisor looks after it.
