@@ -69,7 +69,7 @@ impl<E: Executor + ?Sized> AsyncExecutor for E {
     async fn submit_task_async(&self, task: Task) -> Result<(), Rejected> {
         let mut task = task;
         loop {
-            match self.submit_task(task, Admission::Await) {
+            match self.submit_task(task, Admission::Async) {
                 Err(Rejected { task: back, reason: Rejection::Full }) => task = back,
                 settled => return settled,
             }

@@ -60,12 +60,12 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
 pub enum Admission {
     /// Block until there is room. A worker of the executor itself is let in over the limit, since it may be the one
     /// that has to make the room.
-    Wait,
+    Block,
     /// Hand the task back.
     Try,
     /// Hand the task back, for a submitter that then awaits [`poll_room`](Executor::poll_room). A worker of the executor
-    /// itself is let in over the limit, as for `Wait`: it may block on what awaits the room.
-    Await,
+    /// itself is let in over the limit, as for `Block`: it may block on what awaits the room.
+    Async,
 }
 
 /// A task that was not taken, and why.
@@ -76,7 +76,7 @@ pub enum Admission {
 /// let executor = SerialExecutor::new();
 /// executor.shutdown(Shutdown::wait());
 /// let (task, _future) = Task::from_closure(|| 1);
-/// let rejected = executor.submit_task(task, Admission::Wait).unwrap_err();
+/// let rejected = executor.submit_task(task, Admission::Block).unwrap_err();
 /// assert!(matches!(rejected.reason, Rejection::Refused(SubmitError::ShutDown)));
 /// ```
 #[derive(Debug)]
@@ -136,7 +136,7 @@ pub trait Executor: Send + Sync {
     /// ```
     /// # use executor_core::{Admission, Executor, SerialExecutor, task::Task};
     /// let (task, future) = Task::from_closure(|| 6 * 7);
-    /// SerialExecutor::new().submit_task(task, Admission::Wait).unwrap();
+    /// SerialExecutor::new().submit_task(task, Admission::Block).unwrap();
     /// assert_eq!(future.result()?, 42);
     /// # Ok::<(), executor_core::TaskError>(())
     /// ```
@@ -238,7 +238,7 @@ pub trait ExecutorExt: Executor {
     #[track_caller]
     fn submit<A: Portable, R: Portable>(&self, f: fn(A) -> R, args: A) -> Result<Future<R>, SubmitError> {
         let (task, future) = Task::from_work(Call { f, args }, None, Location::caller());
-        self.submit_task(task, Admission::Wait).map_err(refusal)?;
+        self.submit_task(task, Admission::Block).map_err(refusal)?;
         Ok(future)
     }
 
@@ -263,7 +263,7 @@ pub trait ExecutorExt: Executor {
         args: A,
     ) -> Result<Future<R>, SubmitError> {
         let (task, future) = Task::from_work(Call { f, args }, Some(options), Location::caller());
-        self.submit_task(task, Admission::Wait).map_err(refusal)?;
+        self.submit_task(task, Admission::Block).map_err(refusal)?;
         Ok(future)
     }
 

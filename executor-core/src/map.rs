@@ -196,7 +196,7 @@ where
 
     /// Returns what a full queue does to a reader that blocks. One that has a limit must be able to wait for room until then.
     fn admission(&self) -> Admission {
-        if self.limit.is_some() { Admission::Await } else { Admission::Wait }
+        if self.limit.is_some() { Admission::Async } else { Admission::Block }
     }
 
     /// Pulls and submits chunks while the buffer has room. False: the executor's queue has none.
@@ -423,7 +423,7 @@ where
             }
             let expired = map.poll_expired(cx);
             map.window.look();
-            let room = expired || map.fill(Admission::Await);
+            let room = expired || map.fill(Admission::Async);
             map.current = map.window.pop();
             if map.current.is_some() {
                 continue;

@@ -255,7 +255,7 @@ impl Task {
         F: FnOnce() -> R + Send + 'static,
     {
         let (task, future) = Self::from_work(Closure(f), options, Location::caller());
-        executor.submit_task(task, Admission::Wait).map_err(refusal)?;
+        executor.submit_task(task, Admission::Block).map_err(refusal)?;
         Ok(future)
     }
 

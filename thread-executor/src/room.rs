@@ -38,7 +38,7 @@ impl Room {
 
     /// Takes a permit. `own_worker` is let in over the limit: it may be the one that has to make the room.
     pub(crate) fn acquire(&self, admission: Admission, own_worker: bool) -> Result<(), NoRoom> {
-        if admission == Admission::Wait {
+        if admission == Admission::Block {
             before_blocking();
         }
         let mut state = self.state.lock();
@@ -50,7 +50,7 @@ impl Room {
                 state.used += 1;
                 return Ok(());
             }
-            if admission != Admission::Wait {
+            if admission != Admission::Block {
                 return Err(NoRoom::Full);
             }
             self.freed.wait(&mut state);

@@ -214,7 +214,7 @@ impl InlineWorker for Context<'_> {
 
     fn share(&self, task: Task) -> Result<(), Task> {
         // A worker is let in over the queue's bound.
-        self.pool.submit(task, Admission::Wait).map_err(|rejected| rejected.task)
+        self.pool.submit(task, Admission::Block).map_err(|rejected| rejected.task)
     }
 
     fn run_aftermath(&self, run: &mut dyn FnMut()) {

@@ -48,7 +48,7 @@ impl Pool {
             return Err(Rejected { task, reason: Rejection::Refused(error) });
         }
         // Whether the task is let in must be known before it is packed if it may have to be handed back.
-        let entered = self.settings.queue_capacity.is_some() || admission != Admission::Wait;
+        let entered = self.settings.queue_capacity.is_some() || admission != Admission::Block;
         if entered && let Err(reason) = self.enter(admission) {
             return Err(Rejected { task, reason });
         }
@@ -81,7 +81,7 @@ impl Pool {
 
     /// Takes room in the queue, and announces a task.
     fn enter(&self, admission: Admission) -> Result<(), Rejection> {
-        if admission == Admission::Wait {
+        if admission == Admission::Block {
             before_blocking();
         }
         let mut dispatch = self.dispatch.lock();
@@ -94,7 +94,7 @@ impl Pool {
                 dispatch.entering += 1;
                 return Ok(());
             }
-            if admission != Admission::Wait {
+            if admission != Admission::Block {
                 return Err(Rejection::Full);
             }
             self.room_freed.wait(&mut dispatch);

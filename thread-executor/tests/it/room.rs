@@ -59,7 +59,7 @@ fn a_full_queue_hands_the_task_back() {
         assert!(!future.is_done());
         gate.open();
         queued.result().unwrap();
-        pool.submit_task(rejected.task, Admission::Wait).unwrap();
+        pool.submit_task(rejected.task, Admission::Block).unwrap();
         assert_eq!(future.result().unwrap(), 6);
     });
 }
