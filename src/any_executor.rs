@@ -104,8 +104,8 @@ impl Executor for AnyExecutor {
         self.inner().submit_task(task, admission)
     }
 
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.inner().poll_room(cx)
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.inner().poll_ready(cx)
     }
 
     fn workers(&self) -> usize {

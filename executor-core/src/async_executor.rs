@@ -73,7 +73,7 @@ impl<E: Executor + ?Sized> AsyncExecutor for E {
                 Err(Rejected { task: back, reason: Rejection::Full }) => task = back,
                 settled => return settled,
             }
-            poll_fn(|cx| self.poll_room(cx)).await;
+            poll_fn(|cx| self.poll_ready(cx)).await;
         }
     }
 

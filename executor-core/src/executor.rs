@@ -63,7 +63,7 @@ pub enum Admission {
     Block,
     /// Hand the task back.
     Try,
-    /// Hand the task back, for a submitter that then awaits [`poll_room`](Executor::poll_room). A worker of the executor
+    /// Hand the task back, for a submitter that then awaits [`poll_ready`](Executor::poll_ready). A worker of the executor
     /// itself is let in over the limit, as for `Block`: it may block on what awaits the room.
     Async,
 }
@@ -147,9 +147,9 @@ pub trait Executor: Send + Sync {
     /// ```
     /// # use executor_core::{Executor, SerialExecutor};
     /// # use std::task::{Context, Waker};
-    /// assert!(SerialExecutor::new().poll_room(&mut Context::from_waker(Waker::noop())).is_ready());
+    /// assert!(SerialExecutor::new().poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
     /// ```
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// How many tasks it runs at once.
     ///
@@ -370,8 +370,8 @@ macro_rules! forward {
                 (**self).submit_task(task, admission)
             }
 
-            fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-                (**self).poll_room(cx)
+            fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+                (**self).poll_ready(cx)
             }
 
             fn workers(&self) -> usize {

@@ -327,7 +327,7 @@ where
             Poll::Ready(true) => Poll::Ready(()),
             Poll::Ready(false) if room => Poll::Ready(()),
             Poll::Pending if room => Poll::Pending,
-            _ => self.executor.poll_room(cx),
+            _ => self.executor.poll_ready(cx),
         }
     }
 

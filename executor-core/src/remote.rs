@@ -70,7 +70,7 @@
 //!         Ok(())
 //!     }
 //!     // All else is as for an executor without a queue.
-//! #   fn poll_room(&self, _cx: &mut Context<'_>) -> Poll<()> { Poll::Ready(()) }
+//! #   fn poll_ready(&self, _cx: &mut Context<'_>) -> Poll<()> { Poll::Ready(()) }
 //! #   fn workers(&self) -> usize { 1 }
 //! #   fn shutdown(&self, _how: Shutdown) {}
 //! #   fn shutdown_timeout(&self, _limit: Duration) -> Result<(), TimedOut> { Ok(()) }

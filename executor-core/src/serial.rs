@@ -56,7 +56,7 @@ impl Executor for SerialExecutor {
         Ok(())
     }
 
-    fn poll_room(&self, _cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_ready(&self, _cx: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }
 

@@ -255,8 +255,8 @@ impl Executor for ProcessPoolExecutor {
         self.pool.submit(Arc::as_ptr(&self.owner), task, admission)
     }
 
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.pool.poll_room(cx)
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.pool.poll_ready(cx)
     }
 
     fn workers(&self) -> usize {

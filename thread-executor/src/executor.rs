@@ -195,8 +195,8 @@ impl Executor for ThreadPoolExecutor {
         self.pool.submit(task, admission)
     }
 
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.pool.poll_room(cx)
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.pool.poll_ready(cx)
     }
 
     fn workers(&self) -> usize {

@@ -208,7 +208,7 @@ impl Pool {
         self.ledger.release_room();
     }
 
-    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
         let room = self.ledger.room.as_ref().filter(|_| self.is_here());
         room.map_or(Poll::Ready(()), |room| room.poll(cx))
     }

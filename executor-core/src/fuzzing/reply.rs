@@ -106,7 +106,7 @@ impl Executor for Elsewhere {
         Ok(())
     }
 
-    fn poll_room(&self, _cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_ready(&self, _cx: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }
 

@@ -83,8 +83,8 @@ impl Executor for Handle {
         self.pool.submit(&raw const *self.owner, task, admission)
     }
 
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.pool.poll_room(cx)
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.pool.poll_ready(cx)
     }
 
     fn workers(&self) -> usize {

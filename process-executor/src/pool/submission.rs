@@ -227,7 +227,7 @@ impl Pool {
         None
     }
 
-    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
         if !self.is_here() {
             return Poll::Ready(());
         }

@@ -170,7 +170,7 @@ fn a_waker_of_the_pool_that_panics() {
         let bad = Waker::from(Arc::new(PanickingWaker(woken.clone())));
         let good = Waker::from(Arc::new(Counting(other.clone())));
         for waker in [&bad, &good] {
-            assert!(pool.poll_room(&mut Context::from_waker(waker)).is_pending());
+            assert!(pool.poll_ready(&mut Context::from_waker(waker)).is_pending());
         }
         gate.open();
         queued.result().unwrap();

@@ -90,8 +90,8 @@ impl Executor for Pool {
         Ok(())
     }
 
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.executor().poll_room(cx)
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.executor().poll_ready(cx)
     }
 
     fn workers(&self) -> usize {
