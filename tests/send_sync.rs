@@ -3,7 +3,7 @@
 //! Auto traits are part of the API: a field added deep inside can take one away without a word. Here that is an error.
 
 use concurrent_futures::queue::TaskQueue;
-use concurrent_futures::task::{Ended, Left, QueueClock, Task};
+use concurrent_futures::task::{Dequeued, Ended, QueueClock, Task};
 use concurrent_futures::{
     AsCompleted, BrokenExecutor, BuildError, CancelOnDrop, DoneAndNotDone, ExecutorSpec, Expired, FirstError, Future,
     Map, MapOptions, Panic, Promise, ReturnWhen, Scope, ScopedFuture, SerialExecutor, SharedFuture, Shutdown, Stats,
@@ -122,7 +122,7 @@ fn options_and_figures() {
         WorkerCount => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
         Stats => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
         Ended => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
-        Left => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
+        Dequeued => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
         Stop => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
         TaskId => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
         TaskInfo => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;

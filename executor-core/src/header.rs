@@ -14,7 +14,7 @@ use crate::state::{
     PHASE, QUIET, REFERENCE, RUNNING, STOP, TIMED, phase,
 };
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, yield_now};
-use crate::task::{Ended, Left, Owner};
+use crate::task::{Dequeued, Ended, Owner};
 use crate::{clock, fork};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -213,7 +213,7 @@ impl Header {
     }
 
     /// Claims a queued task and tells its executor, whose wakers for freed room are woken once that is over.
-    fn claim_queued(&self, flags: usize, how: Left) -> bool {
+    fn claim_queued(&self, flags: usize, how: Dequeued) -> bool {
         let Some(before) = self.claim(flags | LEAVING) else {
             return false;
         };
@@ -221,7 +221,7 @@ impl Header {
             let owner = self.owner.load(Ordering::Relaxed);
             // SAFETY: OWNED was acquired with the claim. Until LEAVING is cleared, whoever takes the task off the
             // owner's queue waits, and the owner outlives what its queue holds (`Task::set_owner`).
-            let wakers = contain_with_text(|| unsafe { &*owner }.task_left(how)).unwrap_or_default();
+            let wakers = contain_with_text(|| unsafe { &*owner }.task_dequeued(how)).unwrap_or_default();
             // ORDERING: Release: the owner may be freed by whoever sees the bit gone.
             self.state.fetch_and(!LEAVING, Ordering::Release);
             for waker in wakers {
@@ -238,7 +238,7 @@ impl Header {
     pub(crate) unsafe fn cancel(cell: NonNull<Header>) -> bool {
         // SAFETY: by contract.
         let header = unsafe { cell.as_ref() };
-        if !header.claim_queued(CANCELLED, Left::Cancelled) {
+        if !header.claim_queued(CANCELLED, Dequeued::Cancelled) {
             return header.load() & CANCELLED != 0;
         }
         clock::forget(header);
@@ -249,7 +249,7 @@ impl Header {
 
     /// Claims a task that has waited in the queue for too long.
     pub(crate) fn claim_expired(&self) -> bool {
-        self.claim_queued(0, Left::Expired)
+        self.claim_queued(0, Dequeued::Expired)
     }
 
     /// Claims a task that its executor gives up. One that was away needs nobody's consent then.

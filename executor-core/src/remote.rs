@@ -15,7 +15,7 @@
 //!
 //! ```
 //! use executor_core::remote::{Cause, Job, Output, Phase, Progress, Reply};
-//! use executor_core::task::{Left, Owner, Task, TaskOwner};
+//! use executor_core::task::{Dequeued, Owner, Task, TaskOwner};
 //! use executor_core::{Admission, Executor, ExecutorExt, Rejected, Shutdown, TimedOut};
 //! use std::sync::{Arc, atomic::AtomicU32};
 //! use std::task::{Context, Poll, Waker};
@@ -37,7 +37,7 @@
 //! struct NoQueue;
 //!
 //! impl TaskOwner for NoQueue {
-//!     fn task_left(&self, _how: Left) -> Vec<Waker> {
+//!     fn task_dequeued(&self, _how: Dequeued) -> Vec<Waker> {
 //!         Vec::new()
 //!     }
 //! }

@@ -56,12 +56,12 @@ pub enum Ended {
 /// How a queued task left its queue without an executor's doing.
 ///
 /// ```
-/// use executor_core::task::Left;
+/// use executor_core::task::Dequeued;
 ///
-/// assert_ne!(Left::Cancelled, Left::Expired);
+/// assert_ne!(Dequeued::Cancelled, Dequeued::Expired);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
+pub enum Dequeued {
     /// Its future was cancelled.
     Cancelled,
     /// It waited longer than its queue limit.
@@ -71,7 +71,7 @@ pub enum Left {
 /// An executor as its queued tasks know it.
 ///
 /// ```
-/// use executor_core::task::{Left, TaskOwner};
+/// use executor_core::task::{Dequeued, TaskOwner};
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 ///
 /// /// Counts the tasks that left its queue.
@@ -81,12 +81,12 @@ pub enum Left {
 /// }
 ///
 /// impl TaskOwner for Pool {
-///     fn task_left(&self, _how: Left) -> Vec<std::task::Waker> {
+///     fn task_dequeued(&self, _how: Dequeued) -> Vec<std::task::Waker> {
 ///         self.left.fetch_add(1, Ordering::Relaxed);
 ///         Vec::new()
 ///     }
 /// }
-/// assert!(Pool::default().task_left(Left::Cancelled).is_empty());
+/// assert!(Pool::default().task_dequeued(Dequeued::Cancelled).is_empty());
 /// ```
 pub trait TaskOwner: Send + Sync {
     /// A queued task was cancelled or expired; its place in the queue is free although the queue still holds its husk.
@@ -95,7 +95,7 @@ pub trait TaskOwner: Send + Sync {
     /// freed room are returned, and woken by the caller once the owner is no longer needed.
     ///
     /// See the example of the trait.
-    fn task_left(&self, how: Left) -> Vec<Waker>;
+    fn task_dequeued(&self, how: Dequeued) -> Vec<Waker>;
 
     /// A task that is away ([`Task::set_remote_owner`]) is about to be cancelled or to expire. True: it has not begun and
     /// never will; what is left of it, wherever it is, is to be dropped.
@@ -128,16 +128,16 @@ pub trait TaskOwner: Send + Sync {
 /// A [`TaskOwner`] at an address of its own, by which tasks know it.
 ///
 /// ```
-/// use executor_core::task::{Left, Owner, TaskOwner};
+/// use executor_core::task::{Dequeued, Owner, TaskOwner};
 ///
 /// struct Pool;
 /// impl TaskOwner for Pool {
-///     fn task_left(&self, _how: Left) -> Vec<std::task::Waker> {
+///     fn task_dequeued(&self, _how: Dequeued) -> Vec<std::task::Waker> {
 ///         Vec::new()
 ///     }
 /// }
 /// let owner = Owner::new(std::sync::Arc::new(Pool));
-/// assert!(owner.task_left(Left::Cancelled).is_empty());
+/// assert!(owner.task_dequeued(Dequeued::Cancelled).is_empty());
 /// ```
 pub struct Owner {
     owner: Arc<dyn TaskOwner>,
@@ -149,10 +149,10 @@ impl Owner {
     /// Gives `owner` an address.
     ///
     /// ```
-    /// # use executor_core::task::{Left, Owner, TaskOwner};
+    /// # use executor_core::task::{Dequeued, Owner, TaskOwner};
     /// # struct Pool;
     /// # impl TaskOwner for Pool {
-    /// #     fn task_left(&self, _how: Left) -> Vec<std::task::Waker> { Vec::new() }
+    /// #     fn task_dequeued(&self, _how: Dequeued) -> Vec<std::task::Waker> { Vec::new() }
     /// # }
     /// let owner = Box::new(Owner::new(std::sync::Arc::new(Pool)));
     /// # drop(owner);
@@ -165,16 +165,16 @@ impl Owner {
     /// Passes the message on.
     ///
     /// ```
-    /// # use executor_core::task::{Left, Owner, TaskOwner};
+    /// # use executor_core::task::{Dequeued, Owner, TaskOwner};
     /// # struct Pool;
     /// # impl TaskOwner for Pool {
-    /// #     fn task_left(&self, _how: Left) -> Vec<std::task::Waker> { Vec::new() }
+    /// #     fn task_dequeued(&self, _how: Dequeued) -> Vec<std::task::Waker> { Vec::new() }
     /// # }
-    /// assert!(Owner::new(std::sync::Arc::new(Pool)).task_left(Left::Expired).is_empty());
+    /// assert!(Owner::new(std::sync::Arc::new(Pool)).task_dequeued(Dequeued::Expired).is_empty());
     /// ```
     #[must_use = "the wakers have to be woken"]
-    pub fn task_left(&self, how: Left) -> Vec<Waker> {
-        self.owner.task_left(how)
+    pub fn task_dequeued(&self, how: Dequeued) -> Vec<Waker> {
+        self.owner.task_dequeued(how)
     }
 
     pub(crate) fn recall(&self, place: &Place) -> bool {
@@ -295,11 +295,11 @@ impl Task {
     /// owner on behalf of the task any more.
     ///
     /// ```
-    /// use executor_core::task::{Left, Owner, Task, TaskOwner};
+    /// use executor_core::task::{Dequeued, Owner, Task, TaskOwner};
     ///
     /// struct Pool;
     /// impl TaskOwner for Pool {
-    ///     fn task_left(&self, _how: Left) -> Vec<std::task::Waker> {
+    ///     fn task_dequeued(&self, _how: Dequeued) -> Vec<std::task::Waker> {
     ///         Vec::new()
     ///     }
     /// }

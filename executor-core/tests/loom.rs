@@ -7,7 +7,7 @@
 #[path = "loom/queue.rs"]
 mod queue;
 
-use executor_core::task::{Claimed, InlineWorker, Left, Owner, Task, TaskOwner, with_worker};
+use executor_core::task::{Claimed, Dequeued, InlineWorker, Owner, Task, TaskOwner, with_worker};
 use executor_core::{Future, Promise, ReturnWhen, TaskError, as_completed, wait};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -119,8 +119,8 @@ fn cancel_against_start_is_exact() {
 fn cancel_against_cancel_runs_callbacks_once_and_tells_the_owner_once() {
     struct Pool(AtomicUsize);
     impl TaskOwner for Pool {
-        fn task_left(&self, how: Left) -> Vec<Waker> {
-            assert_eq!(how, Left::Cancelled);
+        fn task_dequeued(&self, how: Dequeued) -> Vec<Waker> {
+            assert_eq!(how, Dequeued::Cancelled);
             self.0.fetch_add(1, Ordering::SeqCst);
             Vec::new()
         }
@@ -157,7 +157,7 @@ fn cancel_against_cancel_runs_callbacks_once_and_tells_the_owner_once() {
 fn the_owner_outlives_a_cancel_in_another_thread() {
     struct Pool(AtomicUsize);
     impl TaskOwner for Pool {
-        fn task_left(&self, _how: Left) -> Vec<Waker> {
+        fn task_dequeued(&self, _how: Dequeued) -> Vec<Waker> {
             self.0.fetch_add(1, Ordering::SeqCst);
             Vec::new()
         }
@@ -386,7 +386,7 @@ fn a_waiting_worker_and_another_run_the_task_once() {
     }
     struct Pool;
     impl TaskOwner for Pool {
-        fn task_left(&self, _how: Left) -> Vec<Waker> {
+        fn task_dequeued(&self, _how: Dequeued) -> Vec<Waker> {
             Vec::new()
         }
     }
@@ -426,8 +426,8 @@ impl Elsewhere {
 }
 
 impl TaskOwner for Elsewhere {
-    fn task_left(&self, how: Left) -> Vec<Waker> {
-        assert_eq!((how, self.0.load(Ordering::SeqCst)), (Left::Cancelled, RECALLED));
+    fn task_dequeued(&self, how: Dequeued) -> Vec<Waker> {
+        assert_eq!((how, self.0.load(Ordering::SeqCst)), (Dequeued::Cancelled, RECALLED));
         Vec::new()
     }
 

@@ -21,7 +21,7 @@ use crate::watch::Watch;
 use executor_core::assist::Enlisted;
 use executor_core::fork::Origin;
 use executor_core::remote::{self, Cause};
-use executor_core::task::{Left, Owner, TaskOwner};
+use executor_core::task::{Dequeued, Owner, TaskOwner};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use faults::Place;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -247,11 +247,11 @@ impl Pool {
 }
 
 impl TaskOwner for Pool {
-    fn task_left(&self, how: Left) -> Vec<Waker> {
+    fn task_dequeued(&self, how: Dequeued) -> Vec<Waker> {
         let mut dispatch = self.dispatch.lock();
         match how {
-            Left::Cancelled => dispatch.stats.cancelled += 1,
-            Left::Expired => dispatch.stats.failed += 1,
+            Dequeued::Cancelled => dispatch.stats.cancelled += 1,
+            Dequeued::Expired => dispatch.stats.failed += 1,
         }
         let wakers = if dispatch.room.is_free() { std::mem::take(&mut dispatch.room.wakers) } else { Vec::new() };
         let closed = dispatch.closed;

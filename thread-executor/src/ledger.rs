@@ -2,7 +2,7 @@
 
 use crate::counters::Counters;
 use crate::room::Room;
-use executor_core::task::{Left, TaskOwner};
+use executor_core::task::{Dequeued, TaskOwner};
 use std::task::Waker;
 
 /// The pool as its queued tasks know it.
@@ -26,10 +26,10 @@ impl Ledger {
 }
 
 impl TaskOwner for Ledger {
-    fn task_left(&self, how: Left) -> Vec<Waker> {
+    fn task_dequeued(&self, how: Dequeued) -> Vec<Waker> {
         match how {
-            Left::Cancelled => self.counters.add_cancelled(),
-            Left::Expired => self.counters.add_expired(),
+            Dequeued::Cancelled => self.counters.add_cancelled(),
+            Dequeued::Expired => self.counters.add_expired(),
         }
         self.room.as_ref().map_or_else(Vec::new, Room::release)
     }

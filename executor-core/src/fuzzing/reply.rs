@@ -11,7 +11,7 @@ use crate::remote::{
     CallWork, Cause, ChunkWork, Descriptor, Initializer, Job, Phase, Progress, Remains, Reply, Rest, skip_items,
 };
 use crate::shutdown::Shutdown;
-use crate::task::{Left, Owner, Task, TaskOwner};
+use crate::task::{Dequeued, Owner, Task, TaskOwner};
 use crate::{Death, TaskError};
 use arbitrary::Unstructured;
 use parking_lot::Mutex;
@@ -126,7 +126,7 @@ impl Executor for Elsewhere {
 }
 
 impl TaskOwner for Elsewhere {
-    fn task_left(&self, _how: Left) -> Vec<Waker> {
+    fn task_dequeued(&self, _how: Dequeued) -> Vec<Waker> {
         Vec::new()
     }
 }
