@@ -1,11 +1,11 @@
-//! Tasks that are AWAY: their executor runs them where it cannot be seen from here when one begins, in another process.
+//! Tasks that are REMOTE: their executor runs them where it cannot be seen from here when one begins, in another process.
 //!
 //! Only the executor can tell whether such a task has begun, and only it can take one back. So whoever wants the task to
 //! leave PENDING from outside (a cancel, a queue limit) asks the owner first, holding LEAVING meanwhile: the owner lives
-//! as long as it holds the task, and before it lets go of the task it waits for LEAVING to clear (`arrive`).
+//! as long as it holds the task, and before it lets go of the task it waits for LEAVING to clear (`reclaim`).
 
 use crate::header::Header;
-use crate::state::{AWAY, COMPLETING, LEAVING, OWNED, PENDING, RUNNING, phase};
+use crate::state::{COMPLETING, LEAVING, OWNED, PENDING, REMOTE, RUNNING, phase};
 use crate::sync::{Ordering, hint, yield_now};
 use crate::task::Owner;
 
@@ -14,13 +14,13 @@ impl Header {
     pub(crate) fn set_remote_owner(&self, owner: *const Owner) -> bool {
         // ORDERING: as in `set_owner`.
         self.owner.store(owner.cast_mut(), Ordering::Relaxed);
-        phase(self.state.fetch_or(OWNED | AWAY, Ordering::Release)) == PENDING
+        phase(self.state.fetch_or(OWNED | REMOTE, Ordering::Release)) == PENDING
     }
 
-    /// Takes LEAVING, and with it the right to use the owner; `None` if the task is not AWAY and pending any more.
+    /// Takes LEAVING, and with it the right to use the owner; `None` if the task is not REMOTE and pending any more.
     fn begin_asking(&self) -> Option<&Owner> {
         let mut seen = self.load();
-        while phase(seen) == PENDING && seen & AWAY != 0 {
+        while phase(seen) == PENDING && seen & REMOTE != 0 {
             if seen & LEAVING != 0 {
                 hint::spin_loop();
                 yield_now();
@@ -28,7 +28,7 @@ impl Header {
                 continue;
             }
             match self.state.compare_exchange_weak(seen, seen | LEAVING, Ordering::Acquire, Ordering::Acquire) {
-                // SAFETY: AWAY and LEAVING: the executor holds the task and waits for LEAVING before it lets go of it;
+                // SAFETY: REMOTE and LEAVING: the executor holds the task and waits for LEAVING before it lets go of it;
                 // its owner lives until then (`Task::set_remote_owner`).
                 Ok(_) => return Some(unsafe { &*self.owner.load(Ordering::Relaxed) }),
                 Err(now) => seen = now,
@@ -42,8 +42,8 @@ impl Header {
         self.state.fetch_and(!LEAVING, Ordering::Release);
     }
 
-    /// As `claim`, for a task that is AWAY: the owner must take it back first.
-    pub(crate) fn claim_away(&self, flags: usize) -> Option<usize> {
+    /// As `claim`, for a task that is REMOTE: the owner must take it back first.
+    pub(crate) fn claim_remote(&self, flags: usize) -> Option<usize> {
         let owner = self.begin_asking()?;
         if !owner.recall(&self.place) {
             self.end_asking();
@@ -61,25 +61,25 @@ impl Header {
         }
     }
 
-    /// Whether a task that is AWAY has begun, as its owner knows.
-    pub(crate) fn has_begun_away(&self) -> bool {
+    /// Whether a task that is REMOTE has begun, as its owner knows.
+    pub(crate) fn has_begun_remotely(&self) -> bool {
         let Some(owner) = self.begin_asking() else { return false };
         let begun = owner.has_begun(&self.place);
         self.end_asking();
         begun
     }
 
-    /// Tells the owner of a running task that is AWAY what its holder wants.
-    pub(crate) fn ask_to_stop_away(&self, end_worker: bool) {
+    /// Tells the owner of a running task that is REMOTE what its holder wants.
+    pub(crate) fn ask_to_stop_remotely(&self, end_worker: bool) {
         if let Some(owner) = self.begin_asking() {
             owner.ask_to_stop(&self.place, end_worker);
             self.end_asking();
         }
     }
 
-    /// The task has come back to be ended by its executor: AWAY becomes RUNNING. False: it was cancelled or expired
+    /// The task has come back to be ended by its executor: REMOTE becomes RUNNING. False: it was cancelled or expired
     /// meanwhile. Either way nobody uses the owner on behalf of the task any more.
-    pub(crate) fn arrive(&self) -> bool {
+    pub(crate) fn reclaim(&self) -> bool {
         let mut seen = self.load();
         loop {
             if seen & LEAVING != 0 {
@@ -91,8 +91,12 @@ impl Header {
             if phase(seen) != PENDING {
                 return false;
             }
-            match self.state.compare_exchange_weak(seen, (seen & !AWAY) | RUNNING, Ordering::AcqRel, Ordering::Acquire)
-            {
+            match self.state.compare_exchange_weak(
+                seen,
+                (seen & !REMOTE) | RUNNING,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
             }

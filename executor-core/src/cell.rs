@@ -25,7 +25,7 @@ use crate::options::TaskOptions;
 use crate::panic::{catch, contain};
 use crate::remote::RemoteWork;
 use crate::state::{
-    AWAY, CALLBACKS, COMPLETING, DONE, DRAINING, LISTENING, OBSERVED, PARKED, PHASE, REFERENCE, TIMED, phase,
+    CALLBACKS, COMPLETING, DONE, DRAINING, LISTENING, OBSERVED, PARKED, PHASE, REFERENCE, REMOTE, TIMED, phase,
     references,
 };
 use crate::sync::{Ordering, UnsafeCell, parking};
@@ -201,8 +201,8 @@ impl CellRef {
     ///
     /// # Safety
     /// `T` is the type of the cell's result.
-    pub(crate) unsafe fn end_away<T>(self, outcome: Outcome<T>) {
-        if !self.header().arrive() {
+    pub(crate) unsafe fn end_remote<T>(self, outcome: Outcome<T>) {
+        if !self.header().reclaim() {
             return;
         }
         clock::forget(self.header());
@@ -344,7 +344,7 @@ unsafe fn run<T, W: Work<T>>(pointer: NonNull<Header>, on_end: &dyn Fn(Ended), r
 unsafe fn fail<T, W>(pointer: NonNull<Header>, error: TaskError, release: bool) {
     // SAFETY: by contract.
     let cell = unsafe { pointer.cast::<Cell<T, W>>().as_ref() };
-    if cell.core.header.load() & AWAY == 0 {
+    if cell.core.header.load() & REMOTE == 0 {
         // SAFETY: the phase left PENDING by the caller's doing. A clock that ended a run finds the work taken already.
         let work = cell.work.with_mut(|work| unsafe { (*work).take() });
         contain(|| drop(work));

@@ -189,7 +189,7 @@ enum Limit {
         limit: Duration,
     },
     /// In another process, which was ended.
-    RunAway {
+    RunRemote {
         info: TaskInfo,
         limit: Duration,
         remains: Remains,
@@ -211,7 +211,7 @@ impl Expired {
     }
 
     pub(crate) fn with_its_worker(info: TaskInfo, limit: Duration, remains: Remains) -> Self {
-        Self(Box::new(Limit::RunAway { info, limit, remains }))
+        Self(Box::new(Limit::RunRemote { info, limit, remains }))
     }
 
     pub(crate) fn during_map(limit: Duration, delivered: u64, outstanding: u64) -> Self {
@@ -233,7 +233,7 @@ impl Expired {
         match *self.0 {
             Limit::Queue { limit, .. }
             | Limit::Run { limit, .. }
-            | Limit::RunAway { limit, .. }
+            | Limit::RunRemote { limit, .. }
             | Limit::Map { limit, .. } => limit,
         }
     }
@@ -241,7 +241,7 @@ impl Expired {
     fn for_input(&self, input: u64) -> Self {
         let mut limit = self.0.clone();
         match &mut *limit {
-            Limit::Queue { info, .. } | Limit::Run { info, .. } | Limit::RunAway { info, .. } => {
+            Limit::Queue { info, .. } | Limit::Run { info, .. } | Limit::RunRemote { info, .. } => {
                 *info = info.for_input(input)
             }
             Limit::Map { .. } => {}
@@ -251,7 +251,7 @@ impl Expired {
 
     fn info(&self) -> Option<&TaskInfo> {
         match &*self.0 {
-            Limit::Queue { info, .. } | Limit::Run { info, .. } | Limit::RunAway { info, .. } => Some(info),
+            Limit::Queue { info, .. } | Limit::Run { info, .. } | Limit::RunRemote { info, .. } => Some(info),
             Limit::Map { .. } => None,
         }
     }
@@ -267,7 +267,7 @@ impl fmt::Display for Expired {
                 f,
                 "{info}, ran longer than its limit of {limit:?}; it was asked to stop (see is_stop_requested)"
             ),
-            Limit::RunAway { info, limit, remains } => {
+            Limit::RunRemote { info, limit, remains } => {
                 write!(f, "{info}, ran longer than its limit of {limit:?}; its worker was ended{remains}")
             }
             Limit::Map { limit, delivered, outstanding } => {

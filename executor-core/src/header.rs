@@ -10,8 +10,8 @@ use crate::options::TaskOptions;
 use crate::panic::{contain, contain_with_text};
 use crate::remote::{Place, RemoteWork};
 use crate::state::{
-    AWAY, CALLBACKS, CANCELLED, COMPLETING, DONE, DRAINING, LEAVING, LISTENING, OBSERVED, OWNED, PARKED, PENDING,
-    PHASE, QUIET, REFERENCE, RUNNING, STOP, TIMED, phase,
+    CALLBACKS, CANCELLED, COMPLETING, DONE, DRAINING, LEAVING, LISTENING, OBSERVED, OWNED, PARKED, PENDING, PHASE,
+    QUIET, REFERENCE, REMOTE, RUNNING, STOP, TIMED, phase,
 };
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, yield_now};
 use crate::task::{Dequeued, Ended, Owner};
@@ -43,7 +43,7 @@ pub(crate) struct Header {
     options: Option<Box<TaskOptions>>,
     /// The executor whose queue holds the task.
     pub(crate) owner: AtomicPtr<Owner>,
-    /// Where that executor has it, if it is AWAY.
+    /// Where that executor has it, if it is REMOTE.
     pub(crate) place: Place,
     observer: UnsafeCell<Observer>,
 }
@@ -141,7 +141,7 @@ impl Header {
     pub(crate) fn end_left_behind(&self) {
         let mut seen = self.load();
         loop {
-            let next = (seen | DONE) & !(AWAY | LEAVING | CALLBACKS | DRAINING | PARKED | LISTENING);
+            let next = (seen | DONE) & !(REMOTE | LEAVING | CALLBACKS | DRAINING | PARKED | LISTENING);
             // ORDERING: Release publishes the outcome to whoever sees DONE.
             match self.state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return,
@@ -199,8 +199,8 @@ impl Header {
     pub(crate) fn claim(&self, flags: usize) -> Option<usize> {
         let mut seen = self.state.load(Ordering::Relaxed);
         while phase(seen) == PENDING {
-            if seen & AWAY != 0 {
-                return self.claim_away(flags);
+            if seen & REMOTE != 0 {
+                return self.claim_remote(flags);
             }
             let leaving = if seen & OWNED == 0 { 0 } else { flags & LEAVING };
             let next = seen | COMPLETING | (flags & !LEAVING) | leaving;
@@ -254,7 +254,7 @@ impl Header {
 
     /// Claims a task that its executor gives up. One that was away needs nobody's consent then.
     pub(crate) fn claim_by_executor(&self) -> bool {
-        if self.load() & AWAY == 0 { self.claim(0).is_some() } else { self.arrive() && self.claim_running(0) }
+        if self.load() & REMOTE == 0 { self.claim(0).is_some() } else { self.reclaim() && self.claim_running(0) }
     }
 
     /// RUNNING to COMPLETING, for a task with a run limit: the runner and the clock both try, one wins.
@@ -276,8 +276,8 @@ impl Header {
     pub(crate) fn request_stop(&self, end_worker: bool) -> usize {
         // ORDERING: Release, with the Acquire of `is_stop_requested`: what the stopper did before is seen by the task.
         let before = self.state.fetch_or(STOP, Ordering::Release);
-        if before & AWAY != 0 {
-            self.ask_to_stop_away(end_worker);
+        if before & REMOTE != 0 {
+            self.ask_to_stop_remotely(end_worker);
         }
         before
     }
@@ -285,7 +285,7 @@ impl Header {
     /// Whether the task has begun and is not over.
     pub(crate) fn is_running(&self) -> bool {
         let seen = self.load();
-        phase(seen) == RUNNING || (phase(seen) == PENDING && seen & AWAY != 0 && self.has_begun_away())
+        phase(seen) == RUNNING || (phase(seen) == PENDING && seen & REMOTE != 0 && self.has_begun_remotely())
     }
 
     #[inline]

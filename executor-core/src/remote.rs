@@ -440,7 +440,7 @@ impl Task {
     pub fn pack(&self, bytes: &mut Output<'_>) -> Result<Function, Cause> {
         let cell = self.cell();
         let remote = cell.header().vtable.remote.expect("the task is portable");
-        // SAFETY: a live cell of the vtable's types; AWAY makes its work ours.
+        // SAFETY: a live cell of the vtable's types; REMOTE makes its work ours.
         unsafe { (remote.pack)(cell.pointer(), bytes) }.map_err(|(phase, text)| Cause::Codec(phase, text))
     }
 
@@ -491,7 +491,7 @@ impl Task {
     /// See the example of [the module](self).
     pub fn finish(self, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
         let header = self.cell().header();
-        // A task of which a part has run is not pending any more for its owner, but AWAY until it is over.
+        // A task of which a part has run is not pending any more for its owner, but REMOTE until it is over.
         if !header.is_pending() || header.vtable.remote.is_none() {
             return None;
         }

@@ -11,12 +11,12 @@
 //!
 //! | field of the cell | owner |
 //! | --- | --- |
-//! | `work` | AWAY: the holder of the `Task`; else PENDING: nobody; after it: the thread whose transition left PENDING |
+//! | `work` | REMOTE: the holder of the `Task`; else PENDING: nobody; after it: the thread whose transition left PENDING |
 //! | `outcome` | RUNNING: the runner (only after claiming COMPLETING if TIMED); COMPLETING: the claimer; DONE: shared reads, and the one handle that takes it |
 //! | `observer` | OBSERVED clear: the unique handle; OBSERVED set: nobody; the transition to DONE that clears it: the completer |
 //! | callback list | any thread pushes; the completer, or the holder of DRAINING, pops |
 //! | `owner` | written by the executor that takes the task, before OWNED; read by whoever saw OWNED |
-//! | `place` | the executor that took an AWAY task, under its own lock |
+//! | `place` | the executor that took an REMOTE task, under its own lock |
 //! | `next` (queue link) | whoever holds the queue's reference |
 //!
 //! Only DONE is "done" to the outside: callbacks that were registered before completion have then run.
@@ -55,8 +55,8 @@ pub(crate) const OWNED: usize = 1 << 10;
 
 /// The executor runs its tasks where it cannot be seen from here when one begins: to leave PENDING from outside needs
 /// the consent of the owner, which is asked under LEAVING. `work` belongs to whoever holds the `Task`, whatever the phase.
-/// Set with OWNED; cleared by the executor when the task comes back (`arrive`).
-pub(crate) const AWAY: usize = 1 << 11;
+/// Set with OWNED; cleared by the executor when the task comes back (`reclaim`).
+pub(crate) const REMOTE: usize = 1 << 11;
 
 /// Some thread sleeps on this very word, and on bells that others ring (`listening.rs`); the transition to DONE wakes it.
 pub(crate) const LISTENING: usize = 1 << 12;

@@ -49,7 +49,7 @@ unsafe fn finish<R: Portable>(cell: CellRef, reply: Reply<'_>, cause: Cause) -> 
     }
     let outcome = read::<R>(&cell, reply, cause, || cell.header().info())?;
     // SAFETY: the types are the cell's, by contract.
-    unsafe { cell.end_away(outcome) };
+    unsafe { cell.end_remote(outcome) };
     None
 }
 
@@ -62,7 +62,7 @@ pub(super) fn read<R: Portable>(
 ) -> Option<Outcome<R>> {
     match cause {
         Cause::Replied if !reply.attached && cell.is_unwanted() => {
-            cell.header().arrive();
+            cell.header().reclaim();
             None
         }
         Cause::Replied => Some(frame::read_outcome(reply.bytes, info)),

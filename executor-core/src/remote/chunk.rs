@@ -127,8 +127,8 @@ unsafe fn split<A: Portable, R: Portable>(cell: NonNull<Header>, kept: usize) ->
     let part = Chunk { count, ..Chunk::new(chunk.f, span.first, Buffers::new(), chunk.parts.clone()) };
     let (task, future) = Task::from_work(part, header.options().cloned(), header.location());
     // SAFETY: the owner lives as long as the executor has tasks, of which the chunk is one, and the part will be.
-    let is_away = unsafe { task.set_remote_owner(header.owner.load(Ordering::Relaxed)) };
-    debug_assert!(is_away, "nobody can have cancelled it");
+    let is_remote = unsafe { task.set_remote_owner(header.owner.load(Ordering::Relaxed)) };
+    debug_assert!(is_remote, "nobody can have cancelled it");
     task.place().set(header.place.get());
     chunk.parts.give(vec![(span, future)]);
     Some(task)
@@ -143,7 +143,7 @@ unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, caus
     if !chunk.buffers.inputs.is_empty() {
         // It was never packed: no item has begun, and all end for one reason.
         // SAFETY: the types are the cell's; the inputs are dropped with it.
-        unsafe { cell.end_away::<Done<A, R>>(Err(cause.into_error(info))) };
+        unsafe { cell.end_remote::<Done<A, R>>(Err(cause.into_error(info))) };
         return None;
     }
     let before = chunk.buffers.outcomes.len();
@@ -175,7 +175,7 @@ unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, caus
     // SAFETY: as above; all that was borrowed from the work is gone.
     let chunk = unsafe { CellRef::take_work::<Done<A, R>, Chunk<A, R>>(cell.pointer()) }?;
     // SAFETY: the types are the cell's.
-    unsafe { cell.end_away(Ok(Done { buffers: chunk.buffers, elapsed: chunk.elapsed, bytes: Some(chunk.bytes) })) };
+    unsafe { cell.end_remote(Ok(Done { buffers: chunk.buffers, elapsed: chunk.elapsed, bytes: Some(chunk.bytes) })) };
     None
 }
 

@@ -45,7 +45,7 @@ unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, caus
     let Single(chunk) = unsafe { CellRef::take_work::<Done<A, R>, Single<A, R>>(cell.pointer()) }?;
     // SAFETY: the types are the cell's.
     unsafe {
-        cell.end_away(Ok(Done { buffers: chunk.buffers, elapsed: reply.elapsed, bytes: Some(reply.bytes.len()) }))
+        cell.end_remote(Ok(Done { buffers: chunk.buffers, elapsed: reply.elapsed, bytes: Some(reply.bytes.len()) }))
     };
     None
 }
