@@ -45,7 +45,7 @@ impl Header {
     /// As `claim`, for a task that is REMOTE: the owner must take it back first.
     pub(crate) fn claim_remote(&self, flags: usize) -> Option<usize> {
         let owner = self.begin_asking()?;
-        if !owner.recall(&self.place) {
+        if !owner.revoke(&self.token) {
             self.end_asking();
             return None;
         }
@@ -64,7 +64,7 @@ impl Header {
     /// Whether a task that is REMOTE has begun, as its owner knows.
     pub(crate) fn has_begun_remotely(&self) -> bool {
         let Some(owner) = self.begin_asking() else { return false };
-        let begun = owner.has_begun(&self.place);
+        let begun = owner.has_begun(&self.token);
         self.end_asking();
         begun
     }
@@ -72,7 +72,7 @@ impl Header {
     /// Tells the owner of a running task that is REMOTE what its holder wants.
     pub(crate) fn ask_to_stop_remotely(&self, end_worker: bool) {
         if let Some(owner) = self.begin_asking() {
-            owner.ask_to_stop(&self.place, end_worker);
+            owner.ask_to_stop(&self.token, end_worker);
             self.end_asking();
         }
     }

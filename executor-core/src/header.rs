@@ -8,7 +8,7 @@ use crate::info::{TaskId, TaskInfo};
 use crate::observer::Observer;
 use crate::options::TaskOptions;
 use crate::panic::{contain, contain_with_text};
-use crate::remote::{Place, RemoteWork};
+use crate::remote::{RemoteWork, Token};
 use crate::state::{
     CALLBACKS, CANCELLED, COMPLETING, DONE, DRAINING, LEAVING, LISTENING, OBSERVED, OWNED, PARKED, PENDING, PHASE,
     QUIET, REFERENCE, REMOTE, RUNNING, STOP, TIMED, phase,
@@ -44,7 +44,7 @@ pub(crate) struct Header {
     /// The executor whose queue holds the task.
     pub(crate) owner: AtomicPtr<Owner>,
     /// Where that executor has it, if it is REMOTE.
-    pub(crate) place: Place,
+    pub(crate) token: Token,
     observer: UnsafeCell<Observer>,
 }
 
@@ -76,7 +76,7 @@ impl Header {
             location,
             options: options.map(Box::new),
             owner: AtomicPtr::new(ptr::null_mut()),
-            place: Place::new(),
+            token: Token::new(),
             observer: UnsafeCell::new(Observer::None),
         }
     }

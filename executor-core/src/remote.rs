@@ -284,9 +284,9 @@ impl Cause {
 ///
 /// See the example of [the module](self).
 #[derive(Debug)]
-pub struct Place(AtomicU64);
+pub struct Token(AtomicU64);
 
-impl Place {
+impl Token {
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(0))
     }
@@ -421,8 +421,8 @@ impl Task {
     ///
     /// See the example of [the module](self).
     #[must_use]
-    pub fn place(&self) -> &Place {
-        &self.cell().header().place
+    pub fn token(&self) -> &Token {
+        &self.cell().header().token
     }
 
     /// Appends the encoding of the input to `bytes` and drops the input; user code, whose panics are caught. To be called

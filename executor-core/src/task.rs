@@ -13,7 +13,7 @@ use crate::header::{Header, Link};
 use crate::info::TaskInfo;
 use crate::options::TaskOptions;
 pub use crate::own_thread::guarded;
-use crate::remote::Place;
+use crate::remote::Token;
 use crate::submit_error::SubmitError;
 pub use crate::worker::{Claimed, InlineWorker, before_blocking, contain, is_worker_of, look, with_worker};
 use std::fmt;
@@ -104,24 +104,24 @@ pub trait TaskOwner: Send + Sync {
     /// By default no task of this executor is ever away.
     ///
     /// See the example of the trait.
-    fn recall(&self, place: &Place) -> bool {
-        let _ = place;
+    fn revoke(&self, token: &Token) -> bool {
+        let _ = token;
         false
     }
 
     /// Whether a task that is away has begun.
     ///
     /// See the example of the trait.
-    fn has_begun(&self, place: &Place) -> bool {
-        let _ = place;
+    fn has_begun(&self, token: &Token) -> bool {
+        let _ = token;
         false
     }
 
     /// The holder of a begun task wants it to stop: by its flag, or, with `end_worker`, by ending the worker that runs it.
     ///
     /// See the example of the trait.
-    fn ask_to_stop(&self, place: &Place, end_worker: bool) {
-        let _ = (place, end_worker);
+    fn ask_to_stop(&self, token: &Token, end_worker: bool) {
+        let _ = (token, end_worker);
     }
 }
 
@@ -177,16 +177,16 @@ impl Owner {
         self.owner.task_dequeued(how)
     }
 
-    pub(crate) fn recall(&self, place: &Place) -> bool {
-        self.owner.recall(place)
+    pub(crate) fn revoke(&self, token: &Token) -> bool {
+        self.owner.revoke(token)
     }
 
-    pub(crate) fn has_begun(&self, place: &Place) -> bool {
-        self.owner.has_begun(place)
+    pub(crate) fn has_begun(&self, token: &Token) -> bool {
+        self.owner.has_begun(token)
     }
 
-    pub(crate) fn ask_to_stop(&self, place: &Place, end_worker: bool) {
-        self.owner.ask_to_stop(place, end_worker);
+    pub(crate) fn ask_to_stop(&self, token: &Token, end_worker: bool) {
+        self.owner.ask_to_stop(token, end_worker);
     }
 }
 

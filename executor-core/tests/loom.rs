@@ -431,11 +431,11 @@ impl TaskOwner for Elsewhere {
         Vec::new()
     }
 
-    fn recall(&self, _place: &executor_core::remote::Place) -> bool {
+    fn revoke(&self, _token: &executor_core::remote::Token) -> bool {
         self.take(RECALLED)
     }
 
-    fn has_begun(&self, _place: &executor_core::remote::Place) -> bool {
+    fn has_begun(&self, _token: &executor_core::remote::Token) -> bool {
         self.0.load(Ordering::SeqCst) == BEGUN
     }
 }

@@ -21,7 +21,7 @@ use crate::porter::Porter;
 use crate::room::Room;
 use crate::seat::{Seat, SeatState};
 use crate::watch::Watch;
-use executor_core::remote::Place;
+use executor_core::remote::Token;
 use executor_core::{BrokenExecutor, Stats};
 pub(crate) use lending::TRY_AGAIN;
 use std::collections::VecDeque;
@@ -139,7 +139,7 @@ impl Dispatch {
     /// Takes a task in; its room is taken already.
     pub(crate) fn push(&mut self, entry: Entry, wakes: &mut Wakes) {
         self.stats.queued += 1;
-        entry.task.place().set(QUEUE);
+        entry.task.token().set(QUEUE);
         if !self.has_no_backlog() {
             // Nobody could take those before it when it was last looked, and whoever makes room deals.
             self.queue.push_back(entry);
@@ -173,7 +173,7 @@ impl Dispatch {
         while !self.preparing
             && let Some(entry) = self.queue.pop_front()
         {
-            if entry.task.place().get() == RECALLED {
+            if entry.task.token().get() == RECALLED {
                 self.recalled -= 1;
                 self.husk(entry);
                 // The end may wait for that.
@@ -183,7 +183,7 @@ impl Dispatch {
             if entry.stopping || (entry.begun && entry.task.is_stop_requested()) {
                 self.note_unqueued(&entry);
                 self.stats.cancelled += 1;
-                entry.task.place().set(IN_HAND);
+                entry.task.token().set(IN_HAND);
                 self.husk(entry);
                 wakes.room_freed = true;
                 wakes.supervisor = true;
@@ -192,8 +192,8 @@ impl Dispatch {
             match self.choose(&entry) {
                 Some(_) if entry.payload.is_unwieldy() => {
                     self.preparing = true;
-                    if entry.task.place().get() == QUEUE {
-                        entry.task.place().set(PREPARING);
+                    if entry.task.token().get() == QUEUE {
+                        entry.task.token().set(PREPARING);
                     }
                     wakes.prepare = Some(entry);
                 }
@@ -224,7 +224,7 @@ impl Dispatch {
     fn leave_preparing(&mut self, entry: &Entry, wakes: &mut Wakes) -> bool {
         wakes.supervisor |= self.closed;
         self.preparing = false;
-        let place = entry.task.place();
+        let place = entry.task.token();
         if std::mem::take(&mut self.cancels_prepared) && place.get() == PREPARING {
             place.set(LOOSE);
         }
@@ -253,7 +253,7 @@ impl Dispatch {
         self.note_unqueued(&entry);
         wakes.room_freed = true;
         self.stats.failed += 1;
-        entry.task.place().set(IN_HAND);
+        entry.task.token().set(IN_HAND);
         self.deal(wakes);
         Some(entry)
     }
@@ -363,7 +363,7 @@ impl Dispatch {
 
     /// Puts a task that was dealt at the front of the queue.
     pub(crate) fn put_back(&mut self, entry: Entry) {
-        entry.task.place().set(if entry.begun { RESTING } else { QUEUE });
+        entry.task.token().set(if entry.begun { RESTING } else { QUEUE });
         self.queue.push_front(entry);
     }
 
@@ -371,7 +371,7 @@ impl Dispatch {
     pub(crate) fn drop_recalled(&mut self) {
         if self.recalled > 0 && self.recalled == self.queue.len() {
             self.recalled = 0;
-            debug_assert!(self.queue.iter().all(|entry| entry.task.place().get() == RECALLED), "none is lost");
+            debug_assert!(self.queue.iter().all(|entry| entry.task.token().get() == RECALLED), "none is lost");
             self.husks.extend(std::mem::take(&mut self.queue));
         }
     }
@@ -433,7 +433,7 @@ impl Dispatch {
     }
 
     /// A task is about to be cancelled or to expire.
-    pub(crate) fn recall(&mut self, place: &Place) -> bool {
+    pub(crate) fn recall(&mut self, place: &Token) -> bool {
         let recalled = match place.get() {
             whereabouts @ (QUEUE | LOOSE | PREPARING | 0) => {
                 self.recalled += usize::from(whereabouts == QUEUE);
@@ -453,7 +453,7 @@ impl Dispatch {
         recalled
     }
 
-    pub(crate) fn has_begun(&self, place: &Place) -> bool {
+    pub(crate) fn has_begun(&self, place: &Token) -> bool {
         let place = place.get();
         if place & IN_LANE == 0 {
             return matches!(place, IN_HAND | RESTING);
@@ -463,10 +463,10 @@ impl Dispatch {
     }
 
     /// Raises the flag of a begun task, or has its worker ended.
-    pub(crate) fn ask_to_stop(&mut self, place: &Place, end_worker: bool) {
+    pub(crate) fn ask_to_stop(&mut self, place: &Token, end_worker: bool) {
         if place.get() == QUEUE && end_worker {
             // The stop came while we believed it was running; its worker died before starting it.
-            let queued = self.queue.iter_mut().find(|entry| std::ptr::eq(entry.task.place(), place));
+            let queued = self.queue.iter_mut().find(|entry| std::ptr::eq(entry.task.token(), place));
             queued.into_iter().for_each(|entry| entry.stopping = true);
         }
         let place = place.get();
@@ -532,10 +532,10 @@ impl Dispatch {
     pub(crate) fn take_back_queue(&mut self) -> Vec<Entry> {
         let mut taken = Vec::new();
         for entry in std::mem::take(&mut self.queue) {
-            match entry.task.place().get() {
+            match entry.task.token().get() {
                 RECALLED => self.husks.push(entry),
                 QUEUE => {
-                    entry.task.place().set(LOOSE);
+                    entry.task.token().set(LOOSE);
                     taken.push(entry);
                 }
                 _ => taken.push(entry),

@@ -57,7 +57,7 @@ struct InFlight {
 impl InFlight {
     /// Whether it was recalled: its worker passes it by.
     fn is_husk(&self) -> bool {
-        self.entry.task.place().get() == crate::dispatch::RECALLED
+        self.entry.task.token().get() == crate::dispatch::RECALLED
     }
 
     /// Whether it has not begun, and may.
@@ -196,7 +196,7 @@ impl Lane {
             slot.stop.store(1, Ordering::Relaxed);
         }
         let cost = functions.get(entry.function).estimate;
-        entry.task.place().set(place | number);
+        entry.task.token().set(place | number);
         self.in_flight[index(number)] = Some(InFlight { began: entry.begun, entry, block, cost, asked_to_stop });
         self.next += 1;
         self.load += u64::from(cost);
@@ -262,7 +262,7 @@ impl Lane {
         self.load = self.load.saturating_sub(u64::from(in_flight.cost));
         self.free_blocks.extend(in_flight.block);
         let is_husk = in_flight.is_husk();
-        in_flight.entry.task.place().set(crate::dispatch::IN_HAND);
+        in_flight.entry.task.token().set(crate::dispatch::IN_HAND);
         self.clear(number, &in_flight);
         Some(if is_husk { Taken::Husk(in_flight.entry) } else { Taken::Task(in_flight) })
     }

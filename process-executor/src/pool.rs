@@ -266,16 +266,16 @@ impl TaskOwner for Pool {
         wakers
     }
 
-    fn recall(&self, place: &remote::Place) -> bool {
-        self.dispatch.lock().recall(place)
+    fn revoke(&self, token: &remote::Token) -> bool {
+        self.dispatch.lock().recall(token)
     }
 
-    fn has_begun(&self, place: &remote::Place) -> bool {
-        self.dispatch.lock().has_begun(place)
+    fn has_begun(&self, token: &remote::Token) -> bool {
+        self.dispatch.lock().has_begun(token)
     }
 
-    fn ask_to_stop(&self, place: &remote::Place, end_worker: bool) {
-        self.dispatch.lock().ask_to_stop(place, end_worker);
+    fn ask_to_stop(&self, token: &remote::Token, end_worker: bool) {
+        self.dispatch.lock().ask_to_stop(token, end_worker);
         if end_worker {
             self.call_supervisor();
         }

@@ -287,7 +287,7 @@ impl Dispatch {
         seat.lane.expect_one();
         seat.dealt += 1;
         seat.idle_since = None;
-        entry.task.place().set(IN_HAND);
+        entry.task.token().set(IN_HAND);
         self.note_unqueued(&entry);
         self.entering += 1;
         wakes.room_freed = true;

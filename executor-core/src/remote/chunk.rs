@@ -129,7 +129,7 @@ unsafe fn split<A: Portable, R: Portable>(cell: NonNull<Header>, kept: usize) ->
     // SAFETY: the owner lives as long as the executor has tasks, of which the chunk is one, and the part will be.
     let is_remote = unsafe { task.set_remote_owner(header.owner.load(Ordering::Relaxed)) };
     debug_assert!(is_remote, "nobody can have cancelled it");
-    task.place().set(header.place.get());
+    task.token().set(header.token.get());
     chunk.parts.give(vec![(span, future)]);
     Some(task)
 }

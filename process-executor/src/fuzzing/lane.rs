@@ -155,7 +155,7 @@ impl<'e> Driver<'e> {
     /// What waits has room in the queue, and nothing else has.
     fn check_books(&self) {
         self.pool().with_dispatch(|dispatch, _| {
-            let queue = dispatch.queue.iter().filter(|entry| !entry.begun && entry.task.place().get() != RECALLED);
+            let queue = dispatch.queue.iter().filter(|entry| !entry.begun && entry.task.token().get() != RECALLED);
             let lanes = dispatch.seats.iter().flatten().map(|seat| seat.lane.count_waiting());
             let waiting = queue.count() + lanes.sum::<usize>();
             assert_eq!((dispatch.room.used, dispatch.stats.queued), (waiting, waiting), "room taken, tasks queued");

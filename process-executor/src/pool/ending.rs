@@ -67,7 +67,7 @@ impl Pool {
                     }
                 };
                 dispatch.note_unqueued(&entry);
-                entry.task.place().set(IN_HAND);
+                entry.task.token().set(IN_HAND);
                 let collected = Collected::without_reply(entry, cause);
                 collected.counted(&[]).add_to(&mut dispatch.stats);
                 batch.collected.push(collected);

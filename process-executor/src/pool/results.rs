@@ -375,7 +375,7 @@ pub(super) fn end_all_items(mut task: Task, mut cause: impl FnMut() -> Cause) {
 fn drop_husk(entry: Entry) {
     let stopped = entry.begun || entry.stopping;
     let (task, _) = entry.into_parts();
-    if task.place().get() == LOOSE {
+    if task.token().get() == LOOSE {
         let _ = task.cancel();
     } else if stopped && task.is_pending() {
         end_all_items(task, || Cause::Stopped(Remains::Nothing));

@@ -165,7 +165,7 @@ impl Pool {
                 }
             };
             let mut entry = Entry::new(task, payload, number, attachments);
-            if entry.task.place().get() != 0 {
+            if entry.task.token().get() != 0 {
                 // Cancelled while it was packed.
                 return dispatch.husk(entry);
             }
@@ -201,9 +201,9 @@ impl Pool {
     fn fail_unpushed(&self, task: Task, cause: Cause, before: impl FnOnce(&mut Dispatch)) {
         self.with_dispatch(|dispatch, wakes| {
             before(dispatch);
-            if task.place().get() == 0 {
+            if task.token().get() == 0 {
                 dispatch.leave_room(wakes);
-                task.place().set(IN_HAND);
+                task.token().set(IN_HAND);
                 dispatch.stats.failed += 1;
             }
             wakes.supervisor |= dispatch.closed;
