@@ -50,7 +50,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/src/fuzzing/worker.rs", "a worker's code, and writes anywhere into shared memory"),
     ("process-executor/src/carrier.rs", "what is being packed and unpacked, by pointers into the stack of who does"),
     ("process-executor/src/constructors.rs", "runs constructors of the executable, by the loader's table of them"),
-    ("process-executor/src/function.rs", "a descriptor found at an offset of the executable"),
+    ("process-executor/src/function.rs", "a trampoline found at an offset of the executable"),
     ("process-executor/src/image.rs", "the program headers of the running executable"),
     ("process-executor/src/lane.rs", "copies in and out of memory that a worker shares"),
     ("process-executor/src/layout.rs", "what lies where in memory that a worker shares"),

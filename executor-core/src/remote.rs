@@ -3,12 +3,12 @@
 //!
 //! ```text
 //!  parent                                        ║ worker
-//!  Task ── pack ──► function + input bytes ──────║──► Descriptor::run(code, Job { input, .. })
+//!  Task ── pack ──► function + input bytes ──────║──► Trampoline::run(code, Job { input, .. })
 //!    ▲                                           ║      decode, call, encode
 //!  finish(Reply, Cause) ◄── reply bytes ◄────────║──◄ reply
 //! ```
 //! A portable task is a plain function and a value that serde carries. The function is named by two addresses of the
-//! executable both processes run: its own, and that of a [`Descriptor`] made for its types, which knows how to decode the
+//! executable both processes run: its own, and that of a [`Trampoline`] made for its types, which knows how to decode the
 //! argument, call the function and encode the result. What comes back is data only.
 //!
 //! An executor whose worker is the submitting thread itself:
@@ -61,9 +61,9 @@
 //!         let output = Output::new(&mut reply);
 //!         let mut job =
 //!             Job { input: &input, output, stop: &stop, timed: false, worker: "here", progress: &mut items };
-//!         assert!(function.descriptor.is_genuine());
-//!         // SAFETY: descriptor and function come from one task.
-//!         unsafe { function.descriptor.run(function.code, &mut job) };
+//!         assert!(function.trampoline.is_genuine());
+//!         // SAFETY: trampoline and function come from one task.
+//!         unsafe { function.trampoline.run(function.code, &mut job) };
 //!         drop(job);
 //!         // and the reply comes back.
 //!         task.finish(Reply { bytes: &reply, items: items.0, ..Reply::NONE }, Cause::Replied);
@@ -120,7 +120,7 @@ pub(crate) use call::CallWork;
 pub(crate) use chunk::ChunkWork;
 pub(crate) use single::SingleWork;
 
-/// First word of every [`Descriptor`].
+/// First word of every [`Trampoline`].
 const MAGIC: u64 = 0x6578_6563_5f64_6573;
 
 /// The worker's side of all functions of one type, a static of the executable.
@@ -130,13 +130,13 @@ const MAGIC: u64 = 0x6578_6563_5f64_6573;
 ///
 /// See the example of [the module](self).
 #[repr(C)]
-pub struct Descriptor {
+pub struct Trampoline {
     magic: u64,
     types: fn() -> (&'static str, &'static str),
     run: unsafe fn(*const (), &mut Job<'_>),
 }
 
-impl Descriptor {
+impl Trampoline {
     pub(crate) const fn new(
         types: fn() -> (&'static str, &'static str),
         run: unsafe fn(*const (), &mut Job<'_>),
@@ -144,7 +144,7 @@ impl Descriptor {
         Self { magic: MAGIC, types, run }
     }
 
-    /// Whether this is a descriptor at all. Only then may anything else be asked of it.
+    /// Whether this is a trampoline at all. Only then may anything else be asked of it.
     ///
     /// See the example of [the module](self).
     #[must_use]
@@ -168,7 +168,7 @@ impl Descriptor {
     /// types' serde code become part of the reply.
     ///
     /// # Safety
-    /// The descriptor is genuine, and `code` is the address of a function of its types.
+    /// The trampoline is genuine, and `code` is the address of a function of its types.
     ///
     /// See the example of [the module](self).
     pub unsafe fn run(&self, code: *const (), job: &mut Job<'_>) {
@@ -177,9 +177,9 @@ impl Descriptor {
     }
 }
 
-impl fmt::Debug for Descriptor {
+impl fmt::Debug for Trampoline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Descriptor").finish_non_exhaustive()
+        f.debug_struct("Trampoline").finish_non_exhaustive()
     }
 }
 
@@ -189,7 +189,7 @@ impl fmt::Debug for Descriptor {
 #[derive(Clone, Copy, Debug)]
 pub struct Function {
     /// How to call it.
-    pub descriptor: &'static Descriptor,
+    pub trampoline: &'static Trampoline,
     /// What to call.
     pub code: *const (),
 }

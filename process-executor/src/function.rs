@@ -2,14 +2,14 @@
 
 use crate::image::Image;
 use crate::layout::{FUNCTIONS, FunctionEntry};
-use executor_core::remote::{Descriptor, Function};
+use executor_core::remote::{Function, Trampoline};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 /// A function as it crosses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FunctionName {
-    pub(crate) descriptor: u64,
+    pub(crate) trampoline: u64,
     pub(crate) code: u64,
     pub(crate) fingerprint: u64,
 }
@@ -18,33 +18,33 @@ impl FunctionName {
     /// `None` if the function is not part of the executable.
     pub(crate) fn of(function: Function, image: &Image) -> Option<Self> {
         Some(Self {
-            descriptor: image.data_offset(function.descriptor)?,
+            trampoline: image.data_offset(function.trampoline)?,
             code: image.code_offset(function.code)?,
-            fingerprint: function.descriptor.fingerprint(),
+            fingerprint: function.trampoline.fingerprint(),
         })
     }
 
     /// The function of that name in this process. Each step is checked before the next is taken.
     pub(crate) fn resolve(self, image: &Image) -> Option<Function> {
-        let magic = image.data_at::<Descriptor>(self.descriptor)?;
-        // SAFETY: as many readable bytes as a descriptor has, aligned, in memory that nobody writes. A descriptor is plain
+        let magic = image.data_at::<Trampoline>(self.trampoline)?;
+        // SAFETY: as many readable bytes as a trampoline has, aligned, in memory that nobody writes. A trampoline is plain
         // words as far as `is_genuine` looks, which reads the first alone; no more is asked of one that is not.
-        let descriptor = unsafe { magic.as_ref() };
-        if !descriptor.is_genuine() || descriptor.fingerprint() != self.fingerprint {
+        let trampoline = unsafe { magic.as_ref() };
+        if !trampoline.is_genuine() || trampoline.fingerprint() != self.fingerprint {
             return None;
         }
-        Some(Function { descriptor, code: image.code_at(self.code)? })
+        Some(Function { trampoline, code: image.code_at(self.code)? })
     }
 
     pub(crate) fn write(self, entry: &FunctionEntry) {
-        entry.descriptor.store(self.descriptor, Ordering::Relaxed);
+        entry.trampoline.store(self.trampoline, Ordering::Relaxed);
         entry.code.store(self.code, Ordering::Relaxed);
         entry.fingerprint.store(self.fingerprint, Ordering::Relaxed);
     }
 
     pub(crate) fn read(entry: &FunctionEntry) -> Self {
         Self {
-            descriptor: entry.descriptor.load(Ordering::Relaxed),
+            trampoline: entry.trampoline.load(Ordering::Relaxed),
             code: entry.code.load(Ordering::Relaxed),
             fingerprint: entry.fingerprint.load(Ordering::Relaxed),
         }
@@ -82,7 +82,7 @@ pub(crate) enum NoNumber {
 impl FunctionTable {
     /// The number of a function.
     pub(crate) fn number(&mut self, function: Function, image: &Image) -> Result<u32, NoNumber> {
-        let key = (std::ptr::from_ref(function.descriptor).addr(), function.code.addr());
+        let key = (std::ptr::from_ref(function.trampoline).addr(), function.code.addr());
         if let Some((last, number)) = self.last
             && last == key
         {

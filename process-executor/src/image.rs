@@ -275,7 +275,7 @@ mod tests {
     use std::ptr;
     use std::sync::atomic::AtomicU64;
 
-    /// As a task's descriptor: a number to know it by, and a function.
+    /// As a task's trampoline: a number to know it by, and a function.
     #[repr(C)]
     struct Record {
         magic: u64,
@@ -452,7 +452,7 @@ mod tests {
         }
     }
 
-    /// Calls the function of the descriptor named, and the function named.
+    /// Calls the function of the trampoline named, and the function named.
     fn answer(question: &str, argument: u64) -> String {
         let (data, code) = question.split_once(' ').unwrap();
         let record = image().data_at::<Record>(data.parse().unwrap()).unwrap();

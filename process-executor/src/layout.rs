@@ -96,7 +96,7 @@ pub(crate) struct Slot {
 /// A function by its addresses in the executable, and a number that its types alone have.
 #[repr(C)]
 pub(crate) struct FunctionEntry {
-    pub(crate) descriptor: AtomicU64,
+    pub(crate) trampoline: AtomicU64,
     pub(crate) code: AtomicU64,
     pub(crate) fingerprint: AtomicU64,
 }

@@ -174,7 +174,7 @@ fn settings_for(settings: &Settings, image: &Image, index: usize) -> io::Result<
 fn name_of(initializer: &Initializer, image: &Image) -> io::Result<([u64; 3], Vec<u8>)> {
     let name = crate::function::FunctionName::of(initializer.function, image)
         .ok_or_else(|| io::Error::other("the initializer is not part of the executable"))?;
-    Ok(([name.descriptor, name.code, name.fingerprint], initializer.input.clone()))
+    Ok(([name.trampoline, name.code, name.fingerprint], initializer.input.clone()))
 }
 
 /// The same executable, found by what the kernel knows of this process and not by a path, which may lead to another file by

@@ -155,8 +155,8 @@ fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) 
         let worker = Origin::here();
         let mut progress = Silent(worker);
         let mut job = Job { input, output, stop: &stop, timed: false, worker: &settings.name, progress: &mut progress };
-        // SAFETY: a genuine descriptor, and the function it was made for, as the parent says, which started this process.
-        unsafe { function.descriptor.run(function.code, &mut job) };
+        // SAFETY: a genuine trampoline, and the function it was made for, as the parent says, which started this process.
+        unsafe { function.trampoline.run(function.code, &mut job) };
         leave_if_forked(&worker);
     }
     let initializer = reply::write_first_block(shared, &reply);

@@ -10,7 +10,7 @@ pub(crate) struct WorkerSettings {
     pub(crate) image: [u8; 32],
     /// The worker's name, for thread names and `ps`.
     pub(crate) name: String,
-    /// Descriptor, code and fingerprint of the initializer, and its packed argument.
+    /// Trampoline, code and fingerprint of the initializer, and its packed argument.
     pub(crate) initializer: Option<([u64; 3], Vec<u8>)>,
     /// Whether another processor is there to work meanwhile, so that looking for work before a sleep can pay.
     pub(crate) may_look: bool,
@@ -20,7 +20,7 @@ pub(crate) struct WorkerSettings {
 
 impl WorkerSettings {
     pub(crate) fn initializer_name(words: [u64; 3]) -> FunctionName {
-        let [descriptor, code, fingerprint] = words;
-        FunctionName { descriptor, code, fingerprint }
+        let [trampoline, code, fingerprint] = words;
+        FunctionName { trampoline, code, fingerprint }
     }
 }

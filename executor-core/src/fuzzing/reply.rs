@@ -8,7 +8,7 @@ use crate::executor::{Admission, Executor, ExecutorExt, Portable, Rejected};
 use crate::map_options::MapOptions;
 use crate::output::Output;
 use crate::remote::{
-    CallWork, Cause, ChunkWork, Descriptor, Initializer, Job, Phase, Progress, Remains, Reply, Rest, skip_items,
+    CallWork, Cause, ChunkWork, Initializer, Job, Phase, Progress, Remains, Reply, Rest, Trampoline, skip_items,
 };
 use crate::shutdown::Shutdown;
 use crate::task::{Dequeued, Owner, Task, TaskOwner};
@@ -240,20 +240,20 @@ fn same<R>(value: R) -> R {
 }
 
 /// Runs an input that may be none, as a worker does. Gives the reply, or all outcomes.
-fn run<R: Portable>(descriptor: &Descriptor, input: &[u8], outcomes: &mut Outcomes) -> Vec<u8> {
-    assert!(descriptor.is_genuine());
+fn run<R: Portable>(trampoline: &Trampoline, input: &[u8], outcomes: &mut Outcomes) -> Vec<u8> {
+    assert!(trampoline.is_genuine());
     let mut reply = Vec::new();
     let (stop, output) = (AtomicU32::new(0), Output::new(&mut reply));
     let mut job = Job { input, output, stop: &stop, timed: true, worker: "fuzzed", progress: outcomes };
-    // SAFETY: a genuine descriptor of functions of this type.
-    unsafe { descriptor.run(same::<R> as fn(R) -> R as *const (), &mut job) };
+    // SAFETY: a genuine trampoline of functions of this type.
+    unsafe { trampoline.run(same::<R> as fn(R) -> R as *const (), &mut job) };
     drop(job);
     reply
 }
 
 /// A call in its worker. Whatever its input, the parent understands the reply.
 fn call_in_worker<R: Portable>(script: &mut Unstructured<'_>) {
-    let reply = run::<R>(CallWork::<R, R>::DESCRIPTOR, rest(script), &mut Outcomes::default());
+    let reply = run::<R>(CallWork::<R, R>::TRAMPOLINE, rest(script), &mut Outcomes::default());
     let (elsewhere, owner) = (Elsewhere::default(), owner());
     let future = elsewhere.submit(no_result::<R>, 0).expect("takes every task");
     let (task, _) = elsewhere.send(&owner);
@@ -264,7 +264,7 @@ fn call_in_worker<R: Portable>(script: &mut Unstructured<'_>) {
 /// A chunk in its worker. Whatever its input, the parent understands what comes back.
 fn chunk_in_worker<R: Portable>(script: &mut Unstructured<'_>) {
     let mut outcomes = Outcomes { most: number(script).max(1), ..Outcomes::default() };
-    let bytes = run::<R>(ChunkWork::<R, R>::DESCRIPTOR, rest(script), &mut outcomes);
+    let bytes = run::<R>(ChunkWork::<R, R>::TRAMPOLINE, rest(script), &mut outcomes);
     let Outcomes { items: items @ 1.., .. } = outcomes else { return };
     let (elsewhere, owner) = (Elsewhere::default(), owner());
     let options = MapOptions::new().chunk_size(items + 1);

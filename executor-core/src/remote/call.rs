@@ -1,6 +1,6 @@
 //! A single call of `submit`, on both sides.
 
-use super::{Cause, Descriptor, Function, Job, Packed, Phase, RemoteWork, Reply, frame};
+use super::{Cause, Function, Job, Packed, Phase, RemoteWork, Reply, Trampoline, frame};
 use crate::cell::{CellRef, Outcome};
 use crate::error::CodecPhase;
 use crate::executor::{Call, Portable};
@@ -17,7 +17,7 @@ pub(crate) struct CallWork<A, R>(PhantomData<fn(A) -> R>);
 impl<A: Portable, R: Portable> CallWork<A, R> {
     pub(crate) const REMOTE: &'static RemoteWork =
         &RemoteWork { pack: pack::<A, R>, has_items: false, split: None, finish: finish::<R> };
-    pub(crate) const DESCRIPTOR: &'static Descriptor = &Descriptor::new(types::<A, R>, run::<A, R>);
+    pub(crate) const TRAMPOLINE: &'static Trampoline = &Trampoline::new(types::<A, R>, run::<A, R>);
 }
 
 fn types<A, R>() -> (&'static str, &'static str) {
@@ -38,7 +38,7 @@ pub(super) fn pack_args<A: Portable, R: Portable>(f: fn(A) -> R, args: A, bytes:
     let encoded = frame::encode(&args, bytes);
     crate::panic::contain(|| drop(args));
     encoded.map_err(|text| (CodecPhase::EncodeArgument, text))?;
-    Ok(Function { descriptor: CallWork::<A, R>::DESCRIPTOR, code: f as *const () })
+    Ok(Function { trampoline: CallWork::<A, R>::TRAMPOLINE, code: f as *const () })
 }
 
 /// # Safety

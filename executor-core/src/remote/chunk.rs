@@ -5,7 +5,7 @@
 //! is over, and only the item that was running is lost.
 
 use super::frame::{self, Item};
-use super::{Cause, Descriptor, Function, Job, Packed, Phase, Progress, RemoteWork, Reply};
+use super::{Cause, Function, Job, Packed, Phase, Progress, RemoteWork, Reply, Trampoline};
 use crate::cell::CellRef;
 use crate::chunk::{Buffers, Chunk, Done};
 use crate::codec;
@@ -30,7 +30,7 @@ pub(crate) struct ChunkWork<A, R>(PhantomData<fn(A) -> R>);
 impl<A: Portable, R: Portable> ChunkWork<A, R> {
     pub(crate) const REMOTE: &'static RemoteWork =
         &RemoteWork { pack: pack::<A, R>, has_items: true, split: Some(split::<A, R>), finish: finish::<A, R> };
-    pub(crate) const DESCRIPTOR: &'static Descriptor = &Descriptor::new(types::<A, R>, run::<A, R>);
+    pub(crate) const TRAMPOLINE: &'static Trampoline = &Trampoline::new(types::<A, R>, run::<A, R>);
 }
 
 fn types<A, R>() -> (&'static str, &'static str) {
@@ -66,7 +66,7 @@ unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Outp
     }
     drop(inputs);
     bytes.set_held(held);
-    Ok(Function { descriptor: ChunkWork::<A, R>::DESCRIPTOR, code: chunk.f as *const () })
+    Ok(Function { trampoline: ChunkWork::<A, R>::TRAMPOLINE, code: chunk.f as *const () })
 }
 
 /// Takes the first items off packed input.

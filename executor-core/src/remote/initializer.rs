@@ -1,6 +1,6 @@
 //! What a worker process runs before its first task.
 
-use super::{Descriptor, Function, Job, Phase, frame};
+use super::{Function, Job, Phase, Trampoline, frame};
 use crate::executor::Portable;
 use crate::info::{TaskId, TaskInfo};
 use crate::output::Output;
@@ -51,8 +51,8 @@ impl Initializer {
     /// See the example of [`Initializer`].
     #[must_use]
     pub fn new<E: Into<Box<dyn Error + Send + Sync>>>(f: fn() -> Result<(), E>) -> Self {
-        let descriptor = const { &Descriptor::new(types::<fn(), E>, run::<E>) };
-        Self { function: Function { descriptor, code: f as *const () }, input: Vec::new() }
+        let trampoline = const { &Trampoline::new(types::<fn(), E>, run::<E>) };
+        Self { function: Function { trampoline, code: f as *const () }, input: Vec::new() }
     }
 
     /// With an argument, which is encoded here and now.
@@ -67,10 +67,10 @@ impl Initializer {
         A: Portable,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let descriptor = const { &Descriptor::new(types::<A, E>, run_with::<A, E>) };
+        let trampoline = const { &Trampoline::new(types::<A, E>, run_with::<A, E>) };
         let mut input = Vec::new();
         frame::encode(args, &mut Output::new(&mut input))?;
-        Ok(Self { function: Function { descriptor, code: f as *const () }, input })
+        Ok(Self { function: Function { trampoline, code: f as *const () }, input })
     }
 
     /// Reads the reply of a worker that ran it.

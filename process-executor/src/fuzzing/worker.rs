@@ -140,8 +140,8 @@ impl Worker {
             let output = Output::new(&mut reply);
             let mut job =
                 Job { input: &input, output, stop: &stop, timed: false, worker: "fuzzed", progress: outcomes };
-            // SAFETY: nobody but the parent writes to the functions: descriptor and function belong together.
-            unsafe { function.descriptor.run(function.code, &mut job) };
+            // SAFETY: nobody but the parent writes to the functions: trampoline and function belong together.
+            unsafe { function.trampoline.run(function.code, &mut job) };
         }
         reply
     }

@@ -209,8 +209,8 @@ impl Worker<'_> {
                 let timed = running.is_timed();
                 let (stop, worker) = (&slot.stop, self.name);
                 let mut job = Job { input, output, stop, timed, worker, progress: &mut progress };
-                // SAFETY: a genuine descriptor, and a function of its types, as the parent says, which is this executable.
-                unsafe { function.descriptor.run(function.code, &mut job) };
+                // SAFETY: a genuine trampoline, and a function of its types, as the parent says, which is this executable.
+                unsafe { function.trampoline.run(function.code, &mut job) };
             }
             Err(text) => {
                 write_codec_error(CodecPhase::DecodeArgument, text, &mut output);
