@@ -8,9 +8,9 @@
 //! The list is linked through the members' observer slots. The set owns the members' handles, so a cell on the list
 //! lives until the set is closed; after that nothing is pushed and nothing is followed.
 
-use crate::assist::{self, Heard};
 use crate::current;
 use crate::deadline::has_passed;
+use crate::driver::{self, Heard};
 use crate::fork::Origin;
 use crate::header::Header;
 use crate::listening;
@@ -113,7 +113,7 @@ impl ReadyList {
     /// Sleeps until a member is done or `deadline`; false if the deadline came first.
     fn sleep(&self, deadline: Option<Instant>) -> bool {
         let announce = || self.announce(Sleeper::Listener).then_some(SLEEPING.addr());
-        match assist::listen(&self.head, announce, deadline) {
+        match driver::listen(&self.head, announce, deadline) {
             Heard::Done => return true,
             Heard::TimedOut => return self.has_members(),
             Heard::Nothing => {}
@@ -252,7 +252,7 @@ impl<M: Member> CompletionSet<M> {
                 continue;
             }
             current::run_deferred();
-            if self.help() || assist::look(|| self.list.has_members()) {
+            if self.help() || driver::spin_until(|| self.list.has_members()) {
                 continue;
             }
             if !self.list.sleep(deadline) {

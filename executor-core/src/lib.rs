@@ -43,7 +43,7 @@ pub mod queue;
 pub mod task;
 mod worker;
 
-pub mod assist;
+pub mod driver;
 mod listening;
 mod spin;
 mod waiting;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 /// What a thread that sleeps for a result listens to: a word, perhaps in memory that another process shares, that is changed
-/// and then woken (`FUTEX_WAKE`, not private) when there is something to [fetch](crate::assist::Assistant::fetch).
+/// and then woken (`FUTEX_WAKE`, not private) when there is something to [fetch](crate::driver::Driver::fetch).
 ///
 /// ```
-/// use executor_core::assist::Bell;
+/// use executor_core::driver::Bell;
 /// use std::sync::Arc;
 /// use std::sync::atomic::AtomicU32;
 ///

@@ -1,6 +1,6 @@
 //! Blocking until one future is done: help, then look, then sleep.
 
-use crate::assist::{self, Heard};
+use crate::driver::{self, Heard};
 use crate::header::Header;
 use crate::state::{LISTENING, PARKED};
 use crate::sync::parking;
@@ -23,11 +23,11 @@ pub(crate) unsafe fn wait(cell: NonNull<Header>, deadline: Option<Instant>) -> b
     if unsafe { worker::help(cell) } && header.is_done() {
         return true;
     }
-    assist::look(|| header.is_done()) || sleep(header, deadline)
+    driver::spin_until(|| header.is_done()) || sleep(header, deadline)
 }
 
 fn sleep(header: &Header, deadline: Option<Instant>) -> bool {
-    match assist::listen(&header.state, || header.announce(LISTENING), deadline) {
+    match driver::listen(&header.state, || header.announce(LISTENING), deadline) {
         Heard::Done => return true,
         Heard::TimedOut => return header.is_done(),
         Heard::Nothing => {}

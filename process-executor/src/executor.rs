@@ -12,7 +12,7 @@ use crate::start_error::Calling;
 use crate::supervisor::Supervisor;
 use crate::system;
 use crate::worker_info::WorkerInfo;
-use executor_core::assist::Enlisted;
+use executor_core::driver;
 use executor_core::task::{Owner, Task};
 use executor_core::{Admission, BuildError, Executor, Rejected, Shutdown, Stats, TimedOut, WorkerCount};
 use rustix::process::Signal;
@@ -76,7 +76,7 @@ pub struct ProcessPoolExecutor {
     pool: Arc<Pool>,
     /// What tasks know the pool by. It outlives them, see `drop`.
     owner: Arc<Owner>,
-    enlisted: Option<Enlisted>,
+    driver: Option<driver::Registration>,
 }
 
 impl ProcessPoolExecutor {
@@ -152,7 +152,7 @@ impl ProcessPoolExecutor {
         }
         Ok(Self {
             owner: Arc::new(Owner::new(pool.clone())),
-            enlisted: Some(Enlisted::new(Arc::new(Fetcher(pool.clone())))),
+            driver: Some(driver::Registration::new(Arc::new(Fetcher(pool.clone())))),
             pool,
         })
     }
@@ -284,12 +284,12 @@ impl Drop for ProcessPoolExecutor {
     fn drop(&mut self) {
         if !self.pool.is_here() {
             // A fork: that process has the workers, and ends them. Here nothing is touched, and nothing given back.
-            let _left = ManuallyDrop::new((self.pool.clone(), self.owner.clone(), self.enlisted.take()));
+            let _left = ManuallyDrop::new((self.pool.clone(), self.owner.clone(), self.driver.take()));
             return;
         }
         self.pool.end_with_handle();
         // In a callback of a task of its own, or after a shutdown that was given up, that did not wait.
-        self.pool.keep_until_end(Registration { _owner: self.owner.clone(), _enlisted: self.enlisted.take() });
+        self.pool.keep_until_end(Registration { _owner: self.owner.clone(), _driver: self.driver.take() });
     }
 }
 

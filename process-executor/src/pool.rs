@@ -18,7 +18,7 @@ use crate::image::Image;
 use crate::settings::{Settings, TransportKind};
 use crate::supervisor;
 use crate::watch::Watch;
-use executor_core::assist::Enlisted;
+use executor_core::driver;
 use executor_core::fork::Origin;
 use executor_core::remote::{self, Cause};
 use executor_core::task::{Dequeued, Owner, TaskOwner};
@@ -76,7 +76,7 @@ pub(crate) struct Pool {
 pub(crate) struct Registration {
     /// What tasks know the pool by.
     pub(crate) _owner: Arc<Owner>,
-    pub(crate) _enlisted: Option<Enlisted>,
+    pub(crate) _driver: Option<driver::Registration>,
 }
 
 /// How often the supervisor looks whether results are still fetched without bells.

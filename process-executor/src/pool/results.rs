@@ -9,7 +9,7 @@ use crate::dispatch::{Dispatch, LOOSE, Wakes};
 use crate::entry::{Entry, Parts, Payload};
 use crate::link::ReplyBuffers;
 use crate::waking::{ARMED, Bell, LISTENED, QUIET};
-use executor_core::assist::{self, Assistant};
+use executor_core::driver::{self, Driver};
 use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
 use executor_core::task::{Task, contain};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
@@ -221,7 +221,7 @@ impl Pool {
 #[derive(Debug)]
 pub(crate) struct Fetcher(pub(crate) Arc<Pool>);
 
-impl Assistant for Fetcher {
+impl Driver for Fetcher {
     fn begin(&self) {
         // To turn the bells off and on again for a look in vain costs more than to be rung for.
         if self.0.looking_pays.load(Ordering::Relaxed) {
@@ -239,7 +239,7 @@ impl Assistant for Fetcher {
         }
     }
 
-    fn listen(&self, bells: &mut Vec<assist::Bell>) {
+    fn listen(&self, bells: &mut Vec<driver::Bell>) {
         let Some(dispatch) = self.0.dispatch.try_lock_for(MOMENT) else {
             // It turns the bells on, and takes what is there.
             return self.0.call_supervisor();
@@ -250,7 +250,7 @@ impl Assistant for Fetcher {
             self.0.gather(dispatch, &mut batch, wakes);
             // Of others the supervisor hears.
             let busy = dispatch.seats.iter().flatten().filter(|seat| seat.lane.depth() > 0);
-            bells.extend(busy.map(|seat| assist::Bell::new(seat.lane.shared().clone(), LISTENED)));
+            bells.extend(busy.map(|seat| driver::Bell::new(seat.lane.shared().clone(), LISTENED)));
         });
         self.0.finish_and_keep(batch);
     }

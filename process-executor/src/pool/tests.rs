@@ -3,7 +3,7 @@
 use super::{Fetcher, Pool, TICK};
 use crate::ProcessPoolExecutor;
 use crate::image::Image;
-use executor_core::assist::Assistant;
+use executor_core::driver::Driver;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::thread;

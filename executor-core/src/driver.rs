@@ -1,6 +1,6 @@
 //! Threads that wait for results from other processes fetch them themselves while they look, before they sleep.
 //!
-//! An executor whose results lie in memory shared with its workers enlists an [`Assistant`]. A waiting thread then asks it
+//! An executor whose results lie in memory shared with its workers enlists an [`Driver`]. A waiting thread then asks it
 //! again and again, for the short while in which looking is cheaper than sleeping; so a result passes from the worker to
 //! the waiter with nobody in between. When it goes to sleep, it listens to the workers' [bells](Bell), and fetches whenever
 //! one rings.
@@ -18,7 +18,7 @@ use std::time::Instant;
 /// An executor that can be asked to fetch results.
 ///
 /// ```
-/// use executor_core::assist::{Assistant, Bell, Enlisted};
+/// use executor_core::driver::{Driver, Bell, Registration};
 /// use executor_core::{ExecutorExt, SerialExecutor};
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -27,7 +27,7 @@ use std::time::Instant;
 /// #[derive(Default)]
 /// struct Idle(AtomicUsize);
 ///
-/// impl Assistant for Idle {
+/// impl Driver for Idle {
 ///     fn begin(&self) {}
 ///     fn fetch(&self) {
 ///         self.0.fetch_add(1, Relaxed);
@@ -37,14 +37,14 @@ use std::time::Instant;
 /// }
 ///
 /// let idle = Arc::new(Idle::default());
-/// let enlisted = Enlisted::new(idle.clone());
+/// let registration = Registration::new(idle.clone());
 /// // What is done already is not waited for.
 /// assert_eq!(SerialExecutor::new().submit(u64::isqrt, 49)?.result()?, 7);
 /// assert_eq!(idle.0.load(Relaxed), 0);
-/// drop(enlisted);
+/// drop(registration);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait Assistant: Send + Sync {
+pub trait Driver: Send + Sync {
     /// A thread begins to ask.
     fn begin(&self);
 
@@ -60,72 +60,72 @@ pub trait Assistant: Send + Sync {
     fn listen(&self, bells: &mut Vec<Bell>);
 }
 
-/// All assistants of this process.
+/// All drivers of this process.
 #[derive(Default)]
-struct Assistants {
-    list: RwLock<Vec<Arc<dyn Assistant>>>,
+struct Drivers {
+    list: RwLock<Vec<Arc<dyn Driver>>>,
     /// How many there are, for a look without the lock.
     count: AtomicUsize,
 }
 
 /// Most programs have none.
-static ASSISTANTS: PerProcess<Assistants> = PerProcess::new(Assistants::default);
+static DRIVERS: PerProcess<Drivers> = PerProcess::new(Drivers::default);
 
-impl Assistants {
+impl Drivers {
     /// Those of this process, if there are any.
     #[inline]
     fn any() -> Option<&'static Self> {
-        ASSISTANTS.get_if_made().filter(|assistants| assistants.count.load(Ordering::Relaxed) > 0)
+        DRIVERS.get_if_made().filter(|drivers| drivers.count.load(Ordering::Relaxed) > 0)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Vec<Arc<dyn Assistant>>)) {
+    fn change(&self, change: impl FnOnce(&mut Vec<Arc<dyn Driver>>)) {
         let mut list = self.list.write();
         change(&mut list);
         self.count.store(list.len(), Ordering::Relaxed);
     }
 }
 
-/// Keeps an assistant enlisted until it is dropped.
+/// Keeps an driver registration until it is dropped.
 ///
-/// See the example of [`Assistant`].
-pub struct Enlisted(Arc<dyn Assistant>);
+/// See the example of [`Driver`].
+pub struct Registration(Arc<dyn Driver>);
 
-impl Enlisted {
-    /// Enlists an assistant.
+impl Registration {
+    /// Enlists an driver.
     ///
-    /// See the example of [`Assistant`].
+    /// See the example of [`Driver`].
     #[must_use]
-    pub fn new(assistant: Arc<dyn Assistant>) -> Self {
-        ASSISTANTS.get().change(|list| list.push(assistant.clone()));
-        Self(assistant)
+    pub fn new(driver: Arc<dyn Driver>) -> Self {
+        DRIVERS.get().change(|list| list.push(driver.clone()));
+        Self(driver)
     }
 }
 
-impl Drop for Enlisted {
+impl Drop for Registration {
     fn drop(&mut self) {
-        ASSISTANTS.get().change(|list| list.retain(|assistant| !Arc::ptr_eq(assistant, &self.0)));
+        DRIVERS.get().change(|list| list.retain(|driver| !Arc::ptr_eq(driver, &self.0)));
     }
 }
 
-impl fmt::Debug for Enlisted {
+impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Enlisted")
+        f.write_str("Registration")
     }
 }
 
-/// The assistants there are. Most programs have one; it costs no allocation.
+/// The drivers there are. Most programs have one; it costs no allocation.
 struct All {
-    first: Option<Arc<dyn Assistant>>,
-    others: Vec<Arc<dyn Assistant>>,
+    first: Option<Arc<dyn Driver>>,
+    others: Vec<Arc<dyn Driver>>,
 }
 
 impl All {
-    fn of(assistants: &Assistants) -> Self {
-        let all = assistants.list.read();
+    fn of(drivers: &Drivers) -> Self {
+        let all = drivers.list.read();
         Self { first: all.first().cloned(), others: all.get(1..).unwrap_or_default().to_vec() }
     }
 
-    fn each(&self, ask: impl FnMut(&Arc<dyn Assistant>)) {
+    fn each(&self, ask: impl FnMut(&Arc<dyn Driver>)) {
         self.first.iter().chain(&self.others).for_each(ask);
     }
 }
@@ -143,14 +143,14 @@ pub(crate) enum Heard {
 ///
 /// `announce` says that it sleeps on `word`, and gives the word as it is then; `None`: what it waits for is there.
 pub(crate) fn listen(word: &impl Word, announce: impl Fn() -> Option<usize>, deadline: Option<Instant>) -> Heard {
-    let Some(all) = Assistants::any() else { return Heard::Nothing };
+    let Some(all) = Drivers::any() else { return Heard::Nothing };
     let mut bells = Vec::new();
     let mut heard = Woken::ByBell;
     loop {
         if heard == Woken::ByBell {
             bells.clear();
             // Not kept: an executor that ends meanwhile is not kept alive by who sleeps.
-            All::of(all).each(|assistant| assistant.listen(&mut bells));
+            All::of(all).each(|driver| driver.listen(&mut bells));
         }
         let Some(expected) = announce() else { return Heard::Done };
         // The system may find a bell that has rung before it finds that the time is up, again and again.
@@ -167,19 +167,19 @@ pub(crate) fn listen(word: &impl Word, announce: impl Fn() -> Option<usize>, dea
 }
 
 /// As `spin::look`, fetching results meanwhile.
-pub(crate) fn look(mut found: impl FnMut() -> bool) -> bool {
-    let Some(all) = Assistants::any() else { return spin::look(found) };
+pub(crate) fn spin_until(mut found: impl FnMut() -> bool) -> bool {
+    let Some(all) = Drivers::any() else { return spin::look(found) };
     if found() {
         return true;
     }
-    let assistants = All::of(all);
-    assistants.each(|assistant| assistant.begin());
+    let drivers = All::of(all);
+    drivers.each(|driver| driver.begin());
     let success = spin::look(|| {
         found() || {
-            assistants.each(|assistant| assistant.fetch());
+            drivers.each(|driver| driver.fetch());
             found()
         }
     });
-    assistants.each(|assistant| assistant.end(success));
+    drivers.each(|driver| driver.end(success));
     success
 }
