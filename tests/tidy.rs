@@ -31,7 +31,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("executor-core/src/header.rs", "the state word and the fields whose owner it names"),
     ("executor-core/src/future.rs", "the unique handle of a cell"),
     ("executor-core/src/large_pages.rs", "a hint about memory, by its address"),
-    ("executor-core/src/listening.rs", "names a part of a word to the kernel, which compares its bytes"),
+    ("executor-core/src/futex_waitv.rs", "names a part of a word to the kernel, which compares its bytes"),
     ("executor-core/src/map.rs", "arguments taken back out of a task that was not accepted"),
     ("executor-core/src/observer.rs", "the slot through which a cell tells who waits"),
     ("executor-core/src/output.rs", "bytes written into windows of memory that lies anywhere"),

@@ -18,14 +18,14 @@
 use crate::callback::{Callback, CallbackList};
 use crate::error::TaskError;
 use crate::fork::Origin;
+use crate::futex_waitv;
 use crate::header::{Header, Link, Vtable};
-use crate::listening;
 use crate::observer::Observer;
 use crate::options::TaskOptions;
 use crate::panic::{catch, contain};
 use crate::remote::RemoteWork;
 use crate::state::{
-    CALLBACKS, COMPLETING, DONE, DRAINING, LISTENING, OBSERVED, PARKED, PHASE, REFERENCE, REMOTE, TIMED, phase,
+    CALLBACKS, COMPLETING, DONE, DRAINING, MULTI_WAITER, OBSERVED, PARKED, PHASE, REFERENCE, REMOTE, TIMED, phase,
     references,
 };
 use crate::sync::{Ordering, UnsafeCell, parking};
@@ -394,7 +394,7 @@ unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
             }
             return;
         }
-        let listeners = seen & (PARKED | LISTENING | OBSERVED);
+        let listeners = seen & (PARKED | MULTI_WAITER | OBSERVED);
         let leaving = if release && listeners == 0 { REFERENCE } else { 0 };
         let next = ((seen ^ listeners) | DONE) - leaving;
         // ORDERING: Release publishes the outcome; Acquire takes over the observer slot. With no listeners the
@@ -412,8 +412,8 @@ unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
     if listeners & PARKED != 0 {
         parking::unpark_all(header.address());
     }
-    if listeners & LISTENING != 0 {
-        listening::wake(&header.state);
+    if listeners & MULTI_WAITER != 0 {
+        futex_waitv::wake(&header.state);
     }
     if release {
         // SAFETY: the caller's reference goes.

@@ -12,8 +12,8 @@ use crate::current;
 use crate::deadline::has_passed;
 use crate::driver::{self, Heard};
 use crate::fork::Origin;
+use crate::futex_waitv;
 use crate::header::Header;
-use crate::listening;
 use crate::member::Member;
 use crate::observer::Observer;
 use crate::panic::contain;
@@ -90,7 +90,7 @@ impl ReadyList {
         match sleeper {
             None => {}
             Some(Sleeper::Thread) => parking::unpark_all(self.key()),
-            Some(Sleeper::Listener) => listening::wake(&self.head),
+            Some(Sleeper::Listener) => futex_waitv::wake(&self.head),
             Some(Sleeper::Task(waker)) => contain(|| waker.wake()),
         }
     }

@@ -2,12 +2,12 @@
 //!
 //! An executor whose results lie in memory shared with its workers enlists an [`Driver`]. A waiting thread then asks it
 //! again and again, for the short while in which looking is cheaper than sleeping; so a result passes from the worker to
-//! the waiter with nobody in between. When it goes to sleep, it listens to the workers' [bells](Bell), and fetches whenever
+//! the waiter with nobody in between. When it goes to sleep, it listens to the workers' [bells](Doorbell), and fetches whenever
 //! one rings.
 
 use crate::fork::PerProcess;
-pub use crate::listening::Bell;
-use crate::listening::{self, Woken, Word};
+pub use crate::futex_waitv::Doorbell;
+use crate::futex_waitv::{self, Woken, Word};
 use crate::spin;
 use parking_lot::RwLock;
 use std::fmt;
@@ -18,7 +18,7 @@ use std::time::Instant;
 /// An executor that can be asked to fetch results.
 ///
 /// ```
-/// use executor_core::driver::{Driver, Bell, Registration};
+/// use executor_core::driver::{Driver, Doorbell, Registration};
 /// use executor_core::{ExecutorExt, SerialExecutor};
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -33,7 +33,7 @@ use std::time::Instant;
 ///         self.0.fetch_add(1, Relaxed);
 ///     }
 ///     fn end(&self, _found: bool) {}
-///     fn listen(&self, _bells: &mut Vec<Bell>) {}
+///     fn listen(&self, _bells: &mut Vec<Doorbell>) {}
 /// }
 ///
 /// let idle = Arc::new(Idle::default());
@@ -57,7 +57,7 @@ pub trait Driver: Send + Sync {
     /// A thread is about to sleep: adds the bells that ring from now on when there is something to fetch, and fetches what
     /// came before. A bell that rings while nobody listens to it must reach somebody else: the thread may have as many as
     /// the system allows (some 127), or none, and it comes back only if it is to sleep again. As for `fetch`.
-    fn listen(&self, bells: &mut Vec<Bell>);
+    fn listen(&self, bells: &mut Vec<Doorbell>);
 }
 
 /// All drivers of this process.
@@ -157,7 +157,7 @@ pub(crate) fn listen(word: &impl Word, announce: impl Fn() -> Option<usize>, dea
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Heard::TimedOut;
         }
-        heard = listening::sleep(word, expected, &bells, deadline);
+        heard = futex_waitv::sleep(word, expected, &bells, deadline);
         match heard {
             Woken::ByWord | Woken::ByBell => {}
             Woken::TimedOut => return Heard::TimedOut,

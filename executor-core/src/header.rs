@@ -10,7 +10,7 @@ use crate::options::TaskOptions;
 use crate::panic::{contain, contain_with_text};
 use crate::remote::{RemoteWork, Token};
 use crate::state::{
-    CALLBACKS, CANCELLED, COMPLETING, DONE, DRAINING, LEAVING, LISTENING, OBSERVED, OWNED, PARKED, PENDING, PHASE,
+    CALLBACKS, CANCELLED, COMPLETING, DONE, DRAINING, LEAVING, MULTI_WAITER, OBSERVED, OWNED, PARKED, PENDING, PHASE,
     QUIET, REFERENCE, REMOTE, RUNNING, STOP, TIMED, phase,
 };
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, yield_now};
@@ -141,7 +141,7 @@ impl Header {
     pub(crate) fn end_left_behind(&self) {
         let mut seen = self.load();
         loop {
-            let next = (seen | DONE) & !(REMOTE | LEAVING | CALLBACKS | DRAINING | PARKED | LISTENING);
+            let next = (seen | DONE) & !(REMOTE | LEAVING | CALLBACKS | DRAINING | PARKED | MULTI_WAITER);
             // ORDERING: Release publishes the outcome to whoever sees DONE.
             match self.state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return,
@@ -327,7 +327,7 @@ impl Header {
         seen & CALLBACKS != 0 || seen & (OBSERVED | QUIET) == OBSERVED
     }
 
-    /// Announces a sleeper, by PARKED or LISTENING; gives the word as it is then. `None`: there is no need to sleep.
+    /// Announces a sleeper, by PARKED or MULTI_WAITER; gives the word as it is then. `None`: there is no need to sleep.
     pub(crate) fn announce(&self, sleeper: usize) -> Option<usize> {
         let mut seen = self.load();
         while phase(seen) != DONE {

@@ -44,7 +44,7 @@ pub mod task;
 mod worker;
 
 pub mod driver;
-mod listening;
+mod futex_waitv;
 mod spin;
 mod waiting;
 

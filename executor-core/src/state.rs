@@ -58,8 +58,8 @@ pub(crate) const OWNED: usize = 1 << 10;
 /// Set with OWNED; cleared by the executor when the task comes back (`reclaim`).
 pub(crate) const REMOTE: usize = 1 << 11;
 
-/// Some thread sleeps on this very word, and on bells that others ring (`listening.rs`); the transition to DONE wakes it.
-pub(crate) const LISTENING: usize = 1 << 12;
+/// Some thread sleeps on this very word, and on bells that others ring (`futex_waitv.rs`); the transition to DONE wakes it.
+pub(crate) const MULTI_WAITER: usize = 1 << 12;
 
 /// The armed observer is a set on which threads wait: to tell it runs no code of users.
 pub(crate) const QUIET: usize = 1 << 13;

@@ -2,7 +2,7 @@
 
 use crate::driver::{self, Heard};
 use crate::header::Header;
-use crate::state::{LISTENING, PARKED};
+use crate::state::{MULTI_WAITER, PARKED};
 use crate::sync::parking;
 use crate::{current, worker};
 use std::ptr::NonNull;
@@ -27,7 +27,7 @@ pub(crate) unsafe fn wait(cell: NonNull<Header>, deadline: Option<Instant>) -> b
 }
 
 fn sleep(header: &Header, deadline: Option<Instant>) -> bool {
-    match driver::listen(&header.state, || header.announce(LISTENING), deadline) {
+    match driver::listen(&header.state, || header.announce(MULTI_WAITER), deadline) {
         Heard::Done => return true,
         Heard::TimedOut => return header.is_done(),
         Heard::Nothing => {}

@@ -31,7 +31,7 @@
 
 use crate::mapping::Mapping;
 use crate::sync::store_and_fence;
-use crate::waking::{Asleep, Bell};
+use crate::waking::{Asleep, DoorbellWord};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -105,7 +105,7 @@ pub(crate) struct FunctionEntry {
 #[repr(C)]
 struct Head {
     asleep: Line<Asleep>,
-    bell: Line<Bell>,
+    bell: Line<DoorbellWord>,
     /// How many reply blocks the parent has given back, ever.
     replies_taken: Line<AtomicU32>,
     /// Why the worker has ended itself, if it has.
@@ -180,7 +180,7 @@ impl Shared {
         &self.head().asleep.0
     }
 
-    pub(crate) fn bell(&self) -> &Bell {
+    pub(crate) fn bell(&self) -> &DoorbellWord {
         &self.head().bell.0
     }
 

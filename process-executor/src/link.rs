@@ -231,7 +231,7 @@ impl Inbox {
             },
             Message::Ready { image, initializer } => self.begin(Event::Ready { image, initializer }),
             Message::Failed { text } => self.begin(Event::Failed { text }),
-            Message::Bell => self.heard = true,
+            Message::Doorbell => self.heard = true,
             // Not for a parent.
             Message::Welcome { .. } | Message::Forget { .. } | Message::Retire => self.end(),
         }
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn a_worker_is_ready_once() {
         let (message, event) = (Message::Ready { image: 1, initializer: 2 }, Event::Ready { image: 1, initializer: 2 });
-        assert_eq!(heard(&[message, Message::Bell, Message::Bell]), [event]);
+        assert_eq!(heard(&[message, Message::Doorbell, Message::Doorbell]), [event]);
         assert_eq!(heard(&[message, message, message]), [event, Event::Ended]);
         assert_eq!(heard(&[message, Message::Failed { text: 3 }]), [event, Event::Ended]);
         assert_eq!(heard(&[Message::Failed { text: 3 }, message]), [Event::Failed { text: 3 }, Event::Ended]);
@@ -349,7 +349,7 @@ mod tests {
     fn the_end_of_the_connection_is_heard_once() {
         let (ours, theirs) = system::socket_pair().unwrap();
         let link = Link::new(ours, None);
-        Message::Bell.send(&theirs, &[]).unwrap();
+        Message::Doorbell.send(&theirs, &[]).unwrap();
         assert_eq!(link.read(), []);
         assert_eq!(link.read(), []);
         drop(theirs);

@@ -22,7 +22,7 @@ pub(crate) enum Message {
     /// Parent: no more tasks will come; end.
     Retire,
     /// Worker: there are results.
-    Bell,
+    Doorbell,
     /// Worker: cannot go on. Its first reply block holds so many bytes of why.
     Failed { text: u64 },
 }
@@ -37,7 +37,7 @@ impl Message {
             Self::Buffer { id, length } => [3, id, length, 0],
             Self::Forget { id } => [4, id, 0, 0],
             Self::Retire => [5, 0, 0, 0],
-            Self::Bell => [6, 0, 0, 0],
+            Self::Doorbell => [6, 0, 0, 0],
             Self::Failed { text } => [7, text, 0, 0],
         }
     }
@@ -49,7 +49,7 @@ impl Message {
             [3, id, length, 0] => Self::Buffer { id, length },
             [4, id, 0, 0] => Self::Forget { id },
             [5, 0, 0, 0] => Self::Retire,
-            [6, 0, 0, 0] => Self::Bell,
+            [6, 0, 0, 0] => Self::Doorbell,
             [7, text, 0, 0] => Self::Failed { text },
             _ => return None,
         })

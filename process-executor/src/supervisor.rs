@@ -25,7 +25,7 @@ use crate::process::{self, NotStarted, Started, Welcome};
 use crate::seat::{Seat, SeatState};
 use crate::start_error::{Calling, StartError};
 use crate::untrusted_file;
-use crate::waking::{ARMED, Bell};
+use crate::waking::{ARMED, DoorbellWord};
 #[cfg(any(test, fuzzing))]
 pub(crate) use deaths::Loss;
 use executor_core::BrokenExecutor;
@@ -287,7 +287,7 @@ impl Supervisor {
                 process.into_iter().for_each(|process| self.unreaped.add(&self.epoll, process));
                 error
             })?;
-        Bell::set_all([lane.shared().bell()].into_iter(), ARMED);
+        DoorbellWord::set_all([lane.shared().bell()].into_iter(), ARMED);
         let seated = self
             .listen_to(index, &process, link.socket())
             .calling("epoll_ctl")

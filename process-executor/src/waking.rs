@@ -55,7 +55,7 @@ impl Asleep {
 /// Whether a worker rings for its next result, and for whom.
 #[derive(Debug, Default)]
 #[repr(transparent)]
-pub(crate) struct Bell(AtomicU32);
+pub(crate) struct DoorbellWord(AtomicU32);
 
 /// For nobody: somebody looks for results anyway, or it has been rung.
 pub(crate) const QUIET: u32 = 0;
@@ -64,7 +64,7 @@ pub(crate) const ARMED: u32 = 1;
 /// For a thread of the parent that sleeps on the word, a futex; if there is none any more, for the supervisor.
 pub(crate) const LISTENED: u32 = 2;
 
-impl Bell {
+impl DoorbellWord {
     /// The word that listeners sleep on.
     pub(crate) fn word(&self) -> &AtomicU32 {
         &self.0

@@ -11,7 +11,7 @@ mod waking;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use sync::{AtomicU32, Ordering, fence, store_and_fence};
-use waking::{ARMED, Asleep, Bell, LISTENED, QUIET};
+use waking::{ARMED, Asleep, DoorbellWord, LISTENED, QUIET};
 
 /// As `src/sync.rs`. The checker knows fences, but takes a sequentially consistent swap for a weaker one.
 mod sync {
@@ -78,7 +78,7 @@ const DONE: u32 = 3;
 /// What a worker shares with its parent, as far as it matters here; and what is in its socket.
 struct Shared {
     asleep: Asleep,
-    bell: Bell,
+    bell: DoorbellWord,
     slots: [AtomicU32; 2],
     retiring: AtomicU32,
     socket: Mutex<u32>,
@@ -89,7 +89,7 @@ impl Shared {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             asleep: Asleep::default(),
-            bell: Bell::default(),
+            bell: DoorbellWord::default(),
             slots: [AtomicU32::new(FREE), AtomicU32::new(FREE)],
             retiring: AtomicU32::new(0),
             socket: Mutex::new(0),
@@ -150,7 +150,7 @@ impl Shared {
     }
 
     fn set(&self, value: u32) {
-        Bell::set_all([&self.bell].into_iter(), value);
+        DoorbellWord::set_all([&self.bell].into_iter(), value);
     }
 }
 

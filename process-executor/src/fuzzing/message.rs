@@ -92,7 +92,7 @@ impl Socket {
         let message = match below(script, 8) {
             0 => Message::Ready { image: id, initializer: length },
             1 => Message::Failed { text: length },
-            2 => Message::Bell,
+            2 => Message::Doorbell,
             3 => [Message::Welcome { settings: length }, Message::Retire, Message::Forget { id }][below(script, 3)],
             _ => Message::Buffer { id, length },
         };

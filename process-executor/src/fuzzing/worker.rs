@@ -262,7 +262,7 @@ impl Worker {
         let id = take::<u8>(script).into();
         let message = match below(script, 4) {
             0 => Message::Ready { image: id, initializer: length },
-            1 => Message::Bell,
+            1 => Message::Doorbell,
             _ => Message::Buffer { id, length },
         };
         let files = [file.as_fd()];

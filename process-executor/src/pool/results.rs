@@ -8,7 +8,7 @@ use crate::couriers;
 use crate::dispatch::{Dispatch, LOOSE, Wakes};
 use crate::entry::{Entry, Parts, Payload};
 use crate::link::ReplyBuffers;
-use crate::waking::{ARMED, Bell, LISTENED, QUIET};
+use crate::waking::{ARMED, DoorbellWord, LISTENED, QUIET};
 use executor_core::driver::{self, Driver};
 use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
 use executor_core::task::{Task, contain};
@@ -202,7 +202,7 @@ impl Pool {
     /// Turns the bells on or off. Who turns them on looks for results afterwards: those that came before were not rung for.
     fn set_bells(&self, dispatch: &Dispatch, value: u32) {
         self.bells.store(value != QUIET, Ordering::Relaxed);
-        Bell::set_all(dispatch.seats.iter().flatten().map(|seat| seat.lane.shared().bell()), value);
+        DoorbellWord::set_all(dispatch.seats.iter().flatten().map(|seat| seat.lane.shared().bell()), value);
     }
 
     /// For the supervisor, before it sleeps: bells on, unless threads of the program have fetched since `seen`; then when to
@@ -239,7 +239,7 @@ impl Driver for Fetcher {
         }
     }
 
-    fn listen(&self, bells: &mut Vec<driver::Bell>) {
+    fn listen(&self, bells: &mut Vec<driver::Doorbell>) {
         let Some(dispatch) = self.0.dispatch.try_lock_for(MOMENT) else {
             // It turns the bells on, and takes what is there.
             return self.0.call_supervisor();
@@ -250,7 +250,7 @@ impl Driver for Fetcher {
             self.0.gather(dispatch, &mut batch, wakes);
             // Of others the supervisor hears.
             let busy = dispatch.seats.iter().flatten().filter(|seat| seat.lane.depth() > 0);
-            bells.extend(busy.map(|seat| driver::Bell::new(seat.lane.shared().clone(), LISTENED)));
+            bells.extend(busy.map(|seat| driver::Doorbell::new(seat.lane.shared().clone(), LISTENED)));
         });
         self.0.finish_and_keep(batch);
     }

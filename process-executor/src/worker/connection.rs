@@ -6,7 +6,7 @@ use crate::carrier::Source;
 use crate::layout::{LastWord, Shared};
 use crate::message::{Message, Received, Receiver};
 use crate::system;
-use crate::waking::Bell;
+use crate::waking::DoorbellWord;
 use executor_core::task::guarded;
 use parking_lot::{Condvar, Mutex};
 use rustix::fd::{AsFd, OwnedFd};
@@ -111,10 +111,10 @@ impl Connection {
     }
 
     /// There are results: a thread of the parent that sleeps for one comes, or, if there is none, the supervisor.
-    pub(super) fn wake_listener(&self, bell: &Bell) {
+    pub(super) fn wake_listener(&self, bell: &DoorbellWord) {
         self.check();
         if !bell.wake_listener() {
-            self.send(Message::Bell, None);
+            self.send(Message::Doorbell, None);
         }
     }
 
@@ -137,7 +137,7 @@ impl Connection {
         let files = file.map(AsFd::as_fd);
         loop {
             match message.send(&self.socket, files.as_slice()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && message != Message::Bell => {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && message != Message::Doorbell => {
                     // The parent does not read at the moment; it will, or the connection ends.
                     std::thread::yield_now();
                 }

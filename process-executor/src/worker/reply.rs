@@ -193,6 +193,6 @@ pub(super) fn ring(shared: &Shared, connection: &Connection) {
     match bell.take() {
         QUIET => {}
         LISTENED => connection.wake_listener(bell),
-        _ => connection.send(Message::Bell, None),
+        _ => connection.send(Message::Doorbell, None),
     }
 }

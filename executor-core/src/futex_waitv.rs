@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU32;
 /// and then woken (`FUTEX_WAKE`, not private) when there is something to [fetch](crate::driver::Driver::fetch).
 ///
 /// ```
-/// use executor_core::driver::Bell;
+/// use executor_core::driver::Doorbell;
 /// use std::sync::Arc;
 /// use std::sync::atomic::AtomicU32;
 ///
@@ -22,10 +22,10 @@ use std::sync::atomic::AtomicU32;
 /// }
 ///
 /// // It has rung when the word is not 1 any more.
-/// let bell = Bell::new(Arc::new(Line(AtomicU32::new(1))), 1);
+/// let bell = Doorbell::new(Arc::new(Line(AtomicU32::new(1))), 1);
 /// # drop(bell);
 /// ```
-pub struct Bell {
+pub struct Doorbell {
     #[cfg_attr(
         not(all(target_os = "linux", not(any(loom, shuttle)))),
         expect(dead_code, reason = "nobody sleeps like that in a model, nor on another system")
@@ -34,19 +34,19 @@ pub struct Bell {
     silent: u32,
 }
 
-impl Bell {
+impl Doorbell {
     /// A bell that has not rung while the word is `silent`. The word is kept alive while a thread listens to it.
     ///
-    /// See the example of [`Bell`].
+    /// See the example of [`Doorbell`].
     #[must_use]
     pub fn new(word: Arc<dyn AsRef<AtomicU32> + Send + Sync>, silent: u32) -> Self {
         Self { word, silent }
     }
 }
 
-impl fmt::Debug for Bell {
+impl fmt::Debug for Doorbell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bell").field("silent", &self.silent).finish_non_exhaustive()
+        f.debug_struct("Doorbell").field("silent", &self.silent).finish_non_exhaustive()
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) use linux::{Word, sleep, wake};
 
 #[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 mod linux {
-    use super::{Bell, Woken};
+    use super::{Doorbell, Woken};
     use crate::sync::{AtomicPtr, AtomicUsize};
     use rustix::io::Errno;
     use rustix::thread::{ClockId, futex};
@@ -110,7 +110,7 @@ mod linux {
     }
 
     /// Sleeps while the lower half of `word` is that of `expected` and no bell rings, until `deadline`. May return early.
-    pub(crate) fn sleep(word: &impl Word, expected: usize, bells: &[Bell], deadline: Option<Instant>) -> Woken {
+    pub(crate) fn sleep(word: &impl Word, expected: usize, bells: &[Doorbell], deadline: Option<Instant>) -> Woken {
         // ORDERING: a hint only; the call itself tells.
         if DEAF.load(Ordering::Relaxed) {
             return Woken::NotAsleep;
@@ -159,13 +159,13 @@ pub(crate) use elsewhere::{Word, sleep, wake};
 /// Nobody sleeps like that in a model, nor on another system.
 #[cfg(not(all(target_os = "linux", not(any(loom, shuttle)))))]
 mod elsewhere {
-    use super::{Bell, Woken};
+    use super::{Doorbell, Woken};
     use std::time::Instant;
 
     pub(crate) trait Word {}
     impl<T> Word for T {}
 
-    pub(crate) fn sleep(_: &impl Word, _: usize, _: &[Bell], _: Option<Instant>) -> Woken {
+    pub(crate) fn sleep(_: &impl Word, _: usize, _: &[Doorbell], _: Option<Instant>) -> Woken {
         Woken::NotAsleep
     }
 
