@@ -323,7 +323,7 @@ unsafe fn run<T, W: Work<T>>(pointer: NonNull<Header>, on_end: &dyn Fn(Ended), r
     let timed = header.state.load(Ordering::Relaxed) & TIMED != 0;
     if timed && !header.claim_running(0) {
         // The clock has resolved the future; what the task still returned concerns nobody.
-        current::run_aftermath(|| contain(|| drop(outcome)));
+        current::run_completion_hooks(|| contain(|| drop(outcome)));
         if release {
             // SAFETY: the caller's reference goes.
             contain(|| unsafe { release_cell(pointer) });
@@ -388,7 +388,7 @@ unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
             // SAFETY: ours is the last reference, and the Acquire load saw the others go.
             let destroy = || contain(|| unsafe { (header.vtable.destroy)(core.cast()) });
             if needs_drop::<T>() {
-                current::run_aftermath(destroy)
+                current::run_completion_hooks(destroy)
             } else {
                 destroy()
             }

@@ -89,21 +89,21 @@ fn with_frame(address: usize, depth: usize, f: impl FnOnce()) {
 /// Runs `f`, which runs the callbacks of `header`. The outermost call then runs the completions that were put off.
 pub(crate) fn run_callbacks_of(header: &Header, f: impl FnOnce()) {
     let depth = depth();
-    with_frame(header.address(), depth + 1, || run_aftermath(f));
+    with_frame(header.address(), depth + 1, || run_completion_hooks(f));
     if depth == 0 && !RUNS_DEFERRED.with(Cell::get) {
         run_deferred();
     }
 }
 
 /// Runs user code that comes after a task; the worker that this thread may be is told.
-pub(crate) fn run_aftermath(f: impl FnOnce()) {
+pub(crate) fn run_completion_hooks(f: impl FnOnce()) {
     let mut f = Some(f);
     let mut once = || {
         if let Some(f) = f.take() {
             f();
         }
     };
-    if worker(|worker| worker.run_aftermath(&mut once)).is_none() {
+    if worker(|worker| worker.run_completion_hooks(&mut once)).is_none() {
         once();
     }
 }

@@ -61,7 +61,7 @@ pub trait InlineWorker {
 
     /// Runs user code that comes after a task which has ended and is no longer counted as running: its future's callbacks,
     /// or the destructor of a result that nobody wants. `run` is to be called once.
-    fn run_aftermath(&self, run: &mut dyn FnMut()) {
+    fn run_completion_hooks(&self, run: &mut dyn FnMut()) {
         run();
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct WorkerCounters {
     completed: AtomicU64,
     failed: AtomicU64,
     /// How many tasks that are counted as over have callbacks or destructors running on the worker.
-    aftermath: AtomicU64,
+    completion_hooks: AtomicU64,
 }
 
 executor_core::local! {
@@ -88,7 +88,7 @@ impl Counters {
 impl WorkerCounters {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self { started: zero(), completed: zero(), failed: zero(), aftermath: zero() }
+        Self { started: zero(), completed: zero(), failed: zero(), completion_hooks: zero() }
     }
 
     pub(crate) fn add_started(&self) {
@@ -102,12 +102,12 @@ impl WorkerCounters {
         }
     }
 
-    pub(crate) fn begin_aftermath(&self) {
-        add(&self.aftermath);
+    pub(crate) fn begin_completion_hooks(&self) {
+        add(&self.completion_hooks);
     }
 
-    pub(crate) fn end_aftermath(&self) {
-        self.aftermath.store(self.aftermath.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+    pub(crate) fn end_completion_hooks(&self) {
+        self.completion_hooks.store(self.completion_hooks.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
     }
 
     pub(crate) fn started(&self) -> u64 {
@@ -127,7 +127,7 @@ impl WorkerCounters {
         // Ends before starts: a worker in between is taken for busy.
         let ended = self.completed() + self.failed();
         let started = self.started();
-        (started, started > ended || self.aftermath.load(Ordering::Relaxed) > 0)
+        (started, started > ended || self.completion_hooks.load(Ordering::Relaxed) > 0)
     }
 }
 

@@ -217,12 +217,12 @@ impl InlineWorker for Context<'_> {
         self.pool.submit(task, Admission::Block).map_err(|rejected| rejected.task)
     }
 
-    fn run_aftermath(&self, run: &mut dyn FnMut()) {
+    fn run_completion_hooks(&self, run: &mut dyn FnMut()) {
         let counters = self.pool.counters(self.seat);
         // The task is no longer counted as running, but this keeps the worker from the next one.
-        counters.begin_aftermath();
+        counters.begin_completion_hooks();
         self.pool.call_help_if_waiting();
         run();
-        counters.end_aftermath();
+        counters.end_completion_hooks();
     }
 }
