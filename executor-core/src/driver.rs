@@ -166,15 +166,15 @@ pub(crate) fn listen(word: &impl Word, announce: impl Fn() -> Option<usize>, dea
     }
 }
 
-/// As `spin::look`, fetching results meanwhile.
+/// As `spin::spin_until`, fetching results meanwhile.
 pub(crate) fn spin_until(mut found: impl FnMut() -> bool) -> bool {
-    let Some(all) = Drivers::any() else { return spin::look(found) };
+    let Some(all) = Drivers::any() else { return spin::spin_until(found) };
     if found() {
         return true;
     }
     let drivers = All::of(all);
     drivers.each(|driver| driver.begin());
-    let success = spin::look(|| {
+    let success = spin::spin_until(|| {
         found() || {
             drivers.each(|driver| driver.fetch());
             found()

@@ -36,7 +36,7 @@ impl Look {
 }
 
 /// Looks for `found` for a while; true as soon as it is.
-pub(crate) fn look(mut found: impl FnMut() -> bool) -> bool {
+pub(crate) fn spin_until(mut found: impl FnMut() -> bool) -> bool {
     if cfg!(any(loom, shuttle)) || !*SEVERAL_PROCESSORS {
         return found();
     }

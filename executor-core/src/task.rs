@@ -15,7 +15,7 @@ use crate::options::TaskOptions;
 pub use crate::own_thread::guarded;
 use crate::remote::Token;
 use crate::submit_error::SubmitError;
-pub use crate::worker::{Claimed, InlineWorker, before_blocking, contain, is_worker_of, look, with_worker};
+pub use crate::worker::{Claimed, InlineWorker, before_blocking, contain, is_worker_of, spin_until, with_worker};
 use std::fmt;
 use std::panic::Location;
 use std::ptr::NonNull;

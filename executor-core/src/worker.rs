@@ -166,10 +166,10 @@ pub fn with_worker<R>(worker: &dyn InlineWorker, f: impl FnOnce() -> R) -> R {
 /// True as soon as it is found.
 ///
 /// ```
-/// assert!(executor_core::task::look(|| true));
+/// assert!(executor_core::task::spin_until(|| true));
 /// ```
-pub fn look(found: impl FnMut() -> bool) -> bool {
-    crate::spin::look(found)
+pub fn spin_until(found: impl FnMut() -> bool) -> bool {
+    crate::spin::spin_until(found)
 }
 
 /// Runs user code whose panic must not go further: a hook, a waker. The panic hook has reported it by then.

@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use crate::sync::thread;
 use executor_core::queue::Awake;
 use executor_core::task::{
-    Claimed, Ended, InlineWorker, Owner, Task, contain, deadline_after, guarded, look, with_worker,
+    Claimed, Ended, InlineWorker, Owner, Task, contain, deadline_after, guarded, spin_until, with_worker,
 };
 use executor_core::{Admission, BrokenExecutor};
 use std::mem::ManuallyDrop;
@@ -132,7 +132,7 @@ impl Worker<'_> {
         let (pool, idle) = (self.pool, self.pool.idle());
         // Looking or getting up again, it may have kept a push from waking another.
         self.owes = true;
-        if idle.look(|| look(|| !pool.queue().is_empty())) {
+        if idle.look(|| spin_until(|| !pool.queue().is_empty())) {
             return Rest::Again;
         }
         idle.enter(&self.bed);
