@@ -89,7 +89,7 @@ pub enum Dequeued {
 /// assert!(Pool::default().task_dequeued(Dequeued::Cancelled).is_empty());
 /// ```
 pub trait TaskOwner: Send + Sync {
-    /// A queued task was cancelled or expired; its place in the queue is free although the queue still holds its husk.
+    /// A queued task was cancelled or expired; its place in the queue is free although the queue still holds its tombstone.
     ///
     /// Runs in the thread that cancelled, must not block and must not run user code: wakers that are to be told of the
     /// freed room are returned, and woken by the caller once the owner is no longer needed.

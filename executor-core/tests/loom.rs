@@ -143,7 +143,7 @@ fn cancel_against_cancel_runs_callbacks_once_and_tells_the_owner_once() {
             let future = future.clone();
             thread::spawn(move || assert!(future.cancel()))
         };
-        // The husk leaves the queue, and with it the owner goes.
+        // The tombstone leaves the queue, and with it the owner goes.
         assert!(future.cancel());
         drop(task);
         drop(owner);
@@ -449,7 +449,7 @@ fn a_cancel_of_a_task_that_is_away_agrees_with_whether_it_begins() {
         assert!(unsafe { task.set_remote_owner(&raw const *owner) });
         let canceller = thread::spawn(move || (future.cancel(), future));
         let begun = elsewhere.take(BEGUN);
-        // Comes back, and ends; or is a husk.
+        // Comes back, and ends; or is a tombstone.
         drop(task);
         drop(owner);
         let (cancelled, future) = canceller.join().unwrap();

@@ -19,7 +19,7 @@ pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) collected: Vec<Collected>,
     /// Recalled tasks, to be dropped outside the lock.
-    pub(crate) husks: Vec<Entry>,
+    pub(crate) tombstones: Vec<Entry>,
     /// Who waits for room that is free now: wakers are anybody's code.
     pub(crate) wakers: Vec<Waker>,
     /// A large task that is to be put into a buffer.
@@ -127,7 +127,7 @@ impl Counted {
 
 impl Batch {
     pub(crate) const fn new() -> Self {
-        Self { bytes: Vec::new(), collected: Vec::new(), husks: Vec::new(), wakers: Vec::new(), prepare: None }
+        Self { bytes: Vec::new(), collected: Vec::new(), tombstones: Vec::new(), wakers: Vec::new(), prepare: None }
     }
 
     /// Empties it, keeping its memory for the next use if it is not much.
@@ -135,7 +135,7 @@ impl Batch {
         self.bytes.clear();
         self.bytes.shrink_to(KEPT);
         self.collected.clear();
-        self.husks.clear();
+        self.tombstones.clear();
     }
 
     /// Takes over a task of another batch, which has these bytes.
@@ -152,12 +152,12 @@ impl Batch {
         for collected in self.collected.extract_if(.., |collected| collected.entry.task.has_listeners()) {
             callbacks.adopt(collected, &self.bytes);
         }
-        callbacks.husks = self.husks.extract_if(.., |husk| husk.task.has_listeners()).collect();
+        callbacks.tombstones = self.tombstones.extract_if(.., |tombstone| tombstone.task.has_listeners()).collect();
         callbacks
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.collected.is_empty() && self.husks.is_empty() && self.wakers.is_empty() && self.prepare.is_none()
+        self.collected.is_empty() && self.tombstones.is_empty() && self.wakers.is_empty() && self.prepare.is_none()
     }
 }
 
@@ -166,15 +166,15 @@ impl Batch {
 pub(crate) struct WaitingBatch {
     bytes: Vec<u8>,
     collected: VecDeque<Collected>,
-    husks: VecDeque<Entry>,
+    tombstones: VecDeque<Entry>,
     wakers: Vec<Waker>,
     prepare: Option<Entry>,
 }
 
 impl WaitingBatch {
     pub(crate) fn new(batch: Batch) -> Self {
-        let Batch { bytes, collected, husks, wakers, prepare } = batch;
-        Self { bytes, collected: collected.into(), husks: husks.into(), wakers, prepare }
+        let Batch { bytes, collected, tombstones, wakers, prepare } = batch;
+        Self { bytes, collected: collected.into(), tombstones: tombstones.into(), wakers, prepare }
     }
 
     /// Takes what one thread does next: what wakes others, or tasks up to the first whose end runs code of users; the rest as a
@@ -182,8 +182,8 @@ impl WaitingBatch {
     pub(crate) fn take_part(&mut self) -> Batch {
         let mut part = Batch::default();
         let collected = self.collected.iter().position(|collected| collected.entry.task.has_listeners());
-        let husk = self.husks.iter().position(|husk| husk.task.has_listeners());
-        if collected.is_none() && husk.is_none() {
+        let tombstone = self.tombstones.iter().position(|tombstone| tombstone.task.has_listeners());
+        if collected.is_none() && tombstone.is_none() {
             return self.take_rest();
         }
         if !self.wakers.is_empty() || self.prepare.is_some() {
@@ -196,8 +196,8 @@ impl WaitingBatch {
         } else if !self.collected.is_empty() {
             part.bytes = std::mem::take(&mut self.bytes);
             part.collected = std::mem::take(&mut self.collected).into();
-        } else if let Some(last) = husk {
-            part.husks.extend(self.husks.drain(..=last));
+        } else if let Some(last) = tombstone {
+            part.tombstones.extend(self.tombstones.drain(..=last));
         }
         part
     }
@@ -207,14 +207,14 @@ impl WaitingBatch {
         Batch {
             bytes: std::mem::take(&mut self.bytes),
             collected: std::mem::take(&mut self.collected).into(),
-            husks: std::mem::take(&mut self.husks).into(),
+            tombstones: std::mem::take(&mut self.tombstones).into(),
             wakers: std::mem::take(&mut self.wakers),
             prepare: self.prepare.take(),
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        let no_tasks = self.collected.is_empty() && self.husks.is_empty();
+        let no_tasks = self.collected.is_empty() && self.tombstones.is_empty();
         no_tasks && self.wakers.is_empty() && self.prepare.is_none()
     }
 }

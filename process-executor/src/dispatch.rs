@@ -88,7 +88,7 @@ pub(crate) struct Dispatch {
     /// How many tasks in the queue were recalled.
     recalled: usize,
     /// Recalled tasks, to be dropped outside the lock.
-    husks: Vec<Entry>,
+    tombstones: Vec<Entry>,
     /// The task at the front of the queue is large, and being put into a buffer.
     preparing: bool,
     /// It is to be cancelled then, if it has not begun.
@@ -129,7 +129,7 @@ impl Dispatch {
             one_by_one: false,
             watch,
             recalled: 0,
-            husks: Vec::new(),
+            tombstones: Vec::new(),
             preparing: false,
             cancels_prepared: false,
             has_chunks: false,
@@ -145,7 +145,7 @@ impl Dispatch {
             self.queue.push_back(entry);
             return self.want_workers(wakes);
         }
-        if !entry.payload.is_unwieldy()
+        if !entry.payload.needs_shared_memory()
             && let Some(index) = self.choose(&entry)
         {
             self.put(index, entry, wakes);
@@ -175,7 +175,7 @@ impl Dispatch {
         {
             if entry.task.token().get() == RECALLED {
                 self.recalled -= 1;
-                self.husk(entry);
+                self.tombstone(entry);
                 // The end may wait for that.
                 wakes.supervisor |= self.closed;
                 continue;
@@ -184,13 +184,13 @@ impl Dispatch {
                 self.note_unqueued(&entry);
                 self.stats.cancelled += 1;
                 entry.task.token().set(IN_HAND);
-                self.husk(entry);
+                self.tombstone(entry);
                 wakes.room_freed = true;
                 wakes.supervisor = true;
                 continue;
             }
             match self.choose(&entry) {
-                Some(_) if entry.payload.is_unwieldy() => {
+                Some(_) if entry.payload.needs_shared_memory() => {
                     self.preparing = true;
                     if entry.task.token().get() == QUEUE {
                         entry.task.token().set(PREPARING);
@@ -234,7 +234,7 @@ impl Dispatch {
     /// It goes back to the front, unless it is over.
     fn requeue_prepared(&mut self, entry: Entry, is_over: bool, wakes: &mut Wakes) {
         if is_over {
-            self.husk(entry);
+            self.tombstone(entry);
             // It is large: whoever comes next may be long in coming.
             wakes.supervisor = true;
         } else {
@@ -288,7 +288,8 @@ impl Dispatch {
         }
         let cost = self.functions.get(entry.function).estimate;
         // Each that waits with a worker costs a descriptor here and there.
-        let most_ahead = if entry.buffers().next().is_some() || entry.payload.is_unwieldy() { 1 } else { SLOTS };
+        let most_ahead =
+            if entry.buffers().next().is_some() || entry.payload.needs_shared_memory() { 1 } else { SLOTS };
         let mut idle = None;
         let mut ahead: Option<(usize, u64, bool)> = None;
         let mut may_start = false;
@@ -372,19 +373,19 @@ impl Dispatch {
         if self.recalled > 0 && self.recalled == self.queue.len() {
             self.recalled = 0;
             debug_assert!(self.queue.iter().all(|entry| entry.task.token().get() == RECALLED), "none is lost");
-            self.husks.extend(std::mem::take(&mut self.queue));
+            self.tombstones.extend(std::mem::take(&mut self.queue));
         }
     }
 
     /// What is left of a recalled task goes with the next batch.
-    pub(crate) fn husk(&mut self, entry: Entry) {
-        self.husks.push(entry);
+    pub(crate) fn tombstone(&mut self, entry: Entry) {
+        self.tombstones.push(entry);
     }
 
     /// Takes all replies there are.
     pub(crate) fn collect(&mut self, batch: &mut Batch, wakes: &mut Wakes) {
         self.drop_recalled();
-        batch.husks.append(&mut self.husks);
+        batch.tombstones.append(&mut self.tombstones);
         for index in 0..self.seats.len() {
             self.collect_from(index, batch, wakes);
         }
@@ -533,7 +534,7 @@ impl Dispatch {
         let mut taken = Vec::new();
         for entry in std::mem::take(&mut self.queue) {
             match entry.task.token().get() {
-                RECALLED => self.husks.push(entry),
+                RECALLED => self.tombstones.push(entry),
                 QUEUE => {
                     entry.task.token().set(LOOSE);
                     taken.push(entry);
@@ -569,7 +570,7 @@ impl Dispatch {
 
     /// Whether there is nothing left to do, and nobody to do it.
     pub(crate) fn is_ended(&self) -> bool {
-        self.is_drained() && !self.starting && self.husks.is_empty() && self.seats.iter().all(Option::is_none)
+        self.is_drained() && !self.starting && self.tombstones.is_empty() && self.seats.iter().all(Option::is_none)
     }
 
     /// Whether no task waits here, and none will come from outside.

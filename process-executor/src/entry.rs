@@ -75,13 +75,13 @@ impl Payload {
     }
 
     /// Whether it has to become a buffer before it is dealt.
-    pub(crate) fn is_unwieldy(&self) -> bool {
+    pub(crate) fn needs_shared_memory(&self) -> bool {
         matches!(self, Self::Bytes(bytes) if bytes.len() > BLOCK)
     }
 
     /// Makes a buffer of bytes that are more than a block holds.
-    pub(crate) fn make_wieldy(&mut self) -> io::Result<()> {
-        if self.is_unwieldy() {
+    pub(crate) fn move_to_shared_memory(&mut self) -> io::Result<()> {
+        if self.needs_shared_memory() {
             let bytes = self.bytes();
             *self = Self::Buffer(Arc::new(Buffer::copy_of(bytes)?));
         }

@@ -56,13 +56,13 @@ struct InFlight {
 
 impl InFlight {
     /// Whether it was recalled: its worker passes it by.
-    fn is_husk(&self) -> bool {
+    fn is_tombstone(&self) -> bool {
         self.entry.task.token().get() == crate::dispatch::RECALLED
     }
 
     /// Whether it has not begun, and may.
     fn waits(&self) -> bool {
-        !self.began && !self.is_husk()
+        !self.began && !self.is_tombstone()
     }
 }
 
@@ -70,7 +70,7 @@ impl InFlight {
 enum Taken {
     Task(InFlight),
     /// It was recalled.
-    Husk(Entry),
+    Tombstone(Entry),
 }
 
 /// The task that a worker runs.
@@ -112,8 +112,8 @@ pub(crate) struct Wreck {
     pub(crate) running: Vec<Interrupted>,
     /// Tasks that had not begun, oldest first, and whether they count as begun.
     pub(crate) unbegun: Vec<(Entry, bool)>,
-    /// Husks of tasks that were recalled.
-    pub(crate) husks: Vec<Entry>,
+    /// Tombstones of tasks that were recalled.
+    pub(crate) tombstones: Vec<Entry>,
 }
 
 impl Lane {
@@ -147,7 +147,7 @@ impl Lane {
 
     /// Whether there are tasks in flight that were not recalled.
     pub(crate) fn has_tasks(&self) -> bool {
-        let is_task = |number| self.in_flight[index(number)].as_ref().is_some_and(|task| !task.is_husk());
+        let is_task = |number| self.in_flight[index(number)].as_ref().is_some_and(|task| !task.is_tombstone());
         self.expected > 0 || (self.oldest..self.next).any(is_task)
     }
 
@@ -225,7 +225,7 @@ impl Lane {
         last < self.next && is_over(self.shared.slot(last).state.load(Ordering::Relaxed))
     }
 
-    /// Takes what is over, oldest first, into a batch: replies are copied, husks of recalled tasks go with them. Gives how
+    /// Takes what is over, oldest first, into a batch: replies are copied, tombstones of recalled tasks go with them. Gives how
     /// many have begun and ended before anybody asked `begin_oldest`.
     pub(crate) fn collect(&mut self, functions: &mut FunctionTable, link: &Arc<Link>, batch: &mut Batch) -> u64 {
         let mut unannounced = 0;
@@ -246,7 +246,7 @@ impl Lane {
                     functions.learn(function, reply.elapsed);
                     batch.collected.push(reply);
                 }
-                Some(Taken::Husk(entry)) => batch.husks.push(entry),
+                Some(Taken::Tombstone(entry)) => batch.tombstones.push(entry),
                 // It was taken back, and is elsewhere by now.
                 None => {}
             }
@@ -261,10 +261,10 @@ impl Lane {
         let in_flight = self.in_flight[index(number)].take()?;
         self.load = self.load.saturating_sub(u64::from(in_flight.cost));
         self.free_blocks.extend(in_flight.block);
-        let is_husk = in_flight.is_husk();
+        let is_tombstone = in_flight.is_tombstone();
         in_flight.entry.task.token().set(crate::dispatch::IN_HAND);
         self.clear(number, &in_flight);
-        Some(if is_husk { Taken::Husk(in_flight.entry) } else { Taken::Task(in_flight) })
+        Some(if is_tombstone { Taken::Tombstone(in_flight.entry) } else { Taken::Task(in_flight) })
     }
 
     /// Clears what most tasks do not touch, and which lies apart for that reason.
@@ -350,14 +350,14 @@ impl Lane {
         std::mem::take(&mut self.may_sleep) && self.oldest != self.next && self.shared.asleep().take()
     }
 
-    /// Takes back a task that has not begun. Its husk stays until the worker has passed it by.
+    /// Takes back a task that has not begun. Its tombstone stays until the worker has passed it by.
     pub(crate) fn recall(&self, number: u64) -> bool {
         let slot = self.shared.slot(number);
         slot.state.compare_exchange(QUEUED, REVOKED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// As `recall`, for a task that its holder gives up. The oldest counts as begun from the moment it is that, so that
-    /// there is one answer to whether it has, for all who ask. The husk stays until the worker has passed it by.
+    /// there is one answer to whether it has, for all who ask. The tombstone stays until the worker has passed it by.
     pub(crate) fn recall_task(&self, number: u64) -> bool {
         let waits = |task: &InFlight| !task.began && !task.entry.begun;
         self.in_flight[index(number)].as_ref().is_some_and(waits) && self.recall(number)
@@ -367,7 +367,7 @@ impl Lane {
     pub(crate) fn begin_oldest(&mut self) -> bool {
         let oldest = (self.oldest..self.next).find_map(|number| {
             let task = self.in_flight[index(number)].as_ref()?;
-            (!task.is_husk()).then_some(number)
+            (!task.is_tombstone()).then_some(number)
         });
         let Some(task) = oldest.and_then(|number| self.in_flight[index(number)].as_mut()) else { return false };
         !std::mem::replace(&mut task.began, true)
@@ -393,7 +393,7 @@ impl Lane {
             if back.len() == most {
                 break;
             }
-            // A husk, or a place from which a task was taken back before.
+            // A tombstone, or a place from which a task was taken back before.
             if !self.in_flight[index(number)].as_ref().is_some_and(InFlight::waits) {
                 continue;
             }
@@ -407,7 +407,7 @@ impl Lane {
 
     /// Takes back the task that counts as begun, if the worker has not begun it after all.
     pub(crate) fn take_back_next(&mut self) -> Option<Entry> {
-        let counts = |task: &InFlight| task.began && !task.is_husk();
+        let counts = |task: &InFlight| task.began && !task.is_tombstone();
         let mut numbers = self.oldest..self.next;
         let next = numbers.find(|number| self.in_flight[index(*number)].as_ref().is_some_and(counts))?;
         self.take_back_at(next)
@@ -510,7 +510,7 @@ impl Lane {
                     let collected = self.read_reply(slot, entry, link, bytes);
                     wreck.running.push(Interrupted { collected, phase, began });
                 }
-                Some(Taken::Husk(entry)) => wreck.husks.push(entry),
+                Some(Taken::Tombstone(entry)) => wreck.tombstones.push(entry),
                 None => {}
             }
         }

@@ -187,7 +187,7 @@ impl Pool {
     fn prepare(&self, entry: Entry) -> Option<Entry> {
         let mut unprepared = Unprepared { pool: self, entry: Some(entry) };
         self.may_panic_at(Place::Preparation);
-        let made = unprepared.entry.as_mut()?.payload.make_wieldy();
+        let made = unprepared.entry.as_mut()?.payload.move_to_shared_memory();
         let entry = unprepared.entry.take()?;
         let Err(error) = made else {
             return self.locked(self.dispatch.lock(), |dispatch, wakes| dispatch.end_preparing(entry, wakes)).1;

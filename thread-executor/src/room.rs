@@ -6,7 +6,7 @@ use executor_core::task::before_blocking;
 use std::task::{Context, Poll, Waker};
 
 /// Permits for queued tasks. A permit is taken before a task is queued and given back when it begins, is cancelled, or
-/// expires; so a cancelled task makes room at once, though the queue still holds its husk.
+/// expires; so a cancelled task makes room at once, though the queue still holds its tombstone.
 pub(crate) struct Room {
     capacity: usize,
     state: Mutex<State>,

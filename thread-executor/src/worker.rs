@@ -173,7 +173,7 @@ impl Worker<'_> {
 
 fn run_task(pool: &Pool, seat: usize, task: Task) {
     let counters = pool.counters(seat);
-    // A husk, cancelled while it was queued, is dropped by `run`.
+    // A tombstone, cancelled while it was queued, is dropped by `run`.
     task.run(&|| pool.task_begins(counters), &|ended| counters.add_ended(ended));
 }
 

@@ -62,7 +62,7 @@ impl Pool {
                     (true, Some(broken)) => Cause::Broken(broken.clone()),
                     (true, None) if entry.begun => Cause::Stopped(Remains::Nothing),
                     (true, None) => {
-                        batch.husks.push(entry);
+                        batch.tombstones.push(entry);
                         continue;
                     }
                 };

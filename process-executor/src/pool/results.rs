@@ -21,10 +21,10 @@ use std::time::Duration;
 const MOMENT: Duration = Duration::from_micros(50);
 
 impl Pool {
-    /// Counts the tasks of a batch as under way; under the lock, so that the end is not seen too soon. Husks count as well:
+    /// Counts the tasks of a batch as under way; under the lock, so that the end is not seen too soon. Tombstones count as well:
     /// whoever cancels one may be using the pool until it is dropped.
     pub(crate) fn take_in_hand(&self, batch: &Batch) {
-        self.take_up(batch.collected.len() + batch.husks.len());
+        self.take_up(batch.collected.len() + batch.tombstones.len());
     }
 
     /// So many tasks are under way.
@@ -53,7 +53,7 @@ impl Pool {
     /// Ends the tasks of a batch, and empties it. User code runs here, so no lock is held. Unless this is a courier, tasks
     /// whose end runs callbacks or wakers are left to one.
     pub(crate) fn finish(self: &Arc<Self>, batch: &mut Batch, courier: bool) {
-        let mut held = Held { pool: self, tasks: batch.collected.len() + batch.husks.len() };
+        let mut held = Held { pool: self, tasks: batch.collected.len() + batch.tombstones.len() };
         if courier {
             self.may_panic_at(Place::Callbacks);
         }
@@ -64,11 +64,11 @@ impl Pool {
         let mut had_memory = false;
         // A callback that runs here cannot wait for the end, which waits for it.
         couriers::as_courier_of(self, || {
-            for husk in batch.husks.drain(..) {
-                if !courier && husk.task.is_pending() && husk.task.has_listeners() {
-                    left.husks.push(husk);
+            for tombstone in batch.tombstones.drain(..) {
+                if !courier && tombstone.task.is_pending() && tombstone.task.has_listeners() {
+                    left.tombstones.push(tombstone);
                 } else {
-                    drop_husk(husk);
+                    drop_tombstone(tombstone);
                 }
             }
             for collected in batch.collected.drain(..) {
@@ -88,7 +88,7 @@ impl Pool {
         });
         batch.clear();
         if !left.is_empty() {
-            held.tasks -= left.collected.len() + left.husks.len();
+            held.tasks -= left.collected.len() + left.tombstones.len();
             self.couriers.push(self, left);
         }
         if complete > 0 {
@@ -276,7 +276,7 @@ pub(crate) fn break_batch(pool: &Pool, batch: &mut Batch, broken: &BrokenExecuto
         pool.put_back_unprepared(entry);
     }
     let collected = batch.collected.drain(..).map(|collected| collected.entry);
-    for entry in collected.chain(batch.husks.drain(..)) {
+    for entry in collected.chain(batch.tombstones.drain(..)) {
         let _ = contain(|| end_all_items(entry.into_parts().0, || Cause::Broken(broken.clone())));
     }
 }
@@ -372,7 +372,7 @@ pub(super) fn end_all_items(mut task: Task, mut cause: impl FnMut() -> Cause) {
 }
 
 /// Ends what is left of a recalled task, or of one that was stopped before it could run again.
-fn drop_husk(entry: Entry) {
+fn drop_tombstone(entry: Entry) {
     let stopped = entry.begun || entry.stopping;
     let (task, _) = entry.into_parts();
     if task.token().get() == LOOSE {

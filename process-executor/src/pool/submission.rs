@@ -167,7 +167,7 @@ impl Pool {
             let mut entry = Entry::new(task, payload, number, attachments);
             if entry.task.token().get() != 0 {
                 // Cancelled while it was packed.
-                return dispatch.husk(entry);
+                return dispatch.tombstone(entry);
             }
             entry.timed = timed;
             dispatch.push(entry, wakes);

@@ -179,7 +179,7 @@ impl Pool {
             let wreck = seat.lane.salvage(&seat.link, &mut batch.bytes);
             dispatch.stats.bytes_sent += seat.lane.bytes_sent();
             dispatch.stats.deaths += u64::from(loss.is_death() && seat.state != SeatState::Starting);
-            batch.husks.extend(wreck.husks);
+            batch.tombstones.extend(wreck.tombstones);
             for (mut entry, counted) in wreck.unbegun.into_iter().rev() {
                 if std::mem::take(&mut entry.stopping) {
                     dispatch.end_waiting(&entry, counted, wakes);
