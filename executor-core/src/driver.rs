@@ -85,13 +85,13 @@ impl Drivers {
     }
 }
 
-/// Keeps an driver registration until it is dropped.
+/// Keeps a driver registered until it is dropped.
 ///
 /// See the example of [`Driver`].
 pub struct Registration(Arc<dyn Driver>);
 
 impl Registration {
-    /// Enlists an driver.
+    /// Registers a driver.
     ///
     /// See the example of [`Driver`].
     #[must_use]

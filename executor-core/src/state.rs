@@ -16,7 +16,7 @@
 //! | `observer` | OBSERVED clear: the unique handle; OBSERVED set: nobody; the transition to DONE that clears it: the completer |
 //! | callback list | any thread pushes; the completer, or the holder of DRAINING, pops |
 //! | `owner` | written by the executor that takes the task, before OWNED; read by whoever saw OWNED |
-//! | `token` | the executor that took an REMOTE task, under its own lock |
+//! | `token` | the executor that took a REMOTE task, under its own lock |
 //! | `next` (queue link) | whoever holds the queue's reference |
 //!
 //! Only DONE is "done" to the outside: callbacks that were registered before completion have then run.
