@@ -287,12 +287,11 @@ impl Dispatch {
             return self.seats.iter().position(|seat| seat.as_ref().is_some_and(|seat| seat.is_free(self.most_tasks)));
         }
         let cost = self.functions.get(entry.function).estimate;
-        // Each that waits with a worker costs a descriptor here and there.
-        let most_ahead =
-            if entry.buffers().next().is_some() || entry.payload.needs_shared_memory() { 1 } else { SLOTS };
-        let mut idle = None;
+        // Each large input that waits with a worker costs a descriptor here and there.
+        let is_large = entry.payload.needs_shared_memory() || entry.buffers().next().is_some();
+        let most_ahead = if is_large { 1 } else { SLOTS };
+        let (mut idle, mut may_start) = (None, false);
         let mut ahead: Option<(usize, u64, bool)> = None;
-        let mut may_start = false;
         for (index, seat) in self.seats.iter().enumerate() {
             let Some(seat) = seat else {
                 may_start = true;
