@@ -40,7 +40,7 @@ const fn with(name: &'static str, number: libc::c_long, argument: (u32, libc::c_
 }
 
 /// All that a pool of processes uses and a program with threads does not use anyway.
-const CALLS: [Call; 28] = [
+const CALLS: [Call; 29] = [
     call("memfd_create", libc::SYS_memfd_create, Named),
     call("ftruncate", libc::SYS_ftruncate, Named),
     with("fcntl(F_ADD_SEALS)", libc::SYS_fcntl, (1, libc::F_ADD_SEALS), Named),
@@ -67,6 +67,7 @@ const CALLS: [Call; 28] = [
     call("close_range", libc::SYS_close_range, GoesOn),
     with("prctl(PR_SET_PDEATHSIG)", libc::SYS_prctl, (0, libc::PR_SET_PDEATHSIG), GoesOn),
     with("ioctl(FIONREAD)", libc::SYS_ioctl, (1, libc::FIONREAD as libc::c_int), GoesOn),
+    with("ioctl(TIOCNOTTY)", libc::SYS_ioctl, (1, libc::TIOCNOTTY as libc::c_int), GoesOn),
     call("sysinfo", libc::SYS_sysinfo, GoesOn),
     call("prlimit64", libc::SYS_prlimit64, GoesOn),
 ];
