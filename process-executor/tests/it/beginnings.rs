@@ -3,6 +3,7 @@
 use crate::bytes::{Bytes, MIB};
 use crate::child;
 use crate::processes;
+use crate::program;
 use crate::support::{
     Gate, LONG, Pass, Scratch, append, assert_works, double, hear_interrupts, note_untested, outcome, own_pid, pool,
     quiet, read_lines, until,
@@ -104,7 +105,7 @@ fn a_program_with_rights_of_its_file() {
         }
         let scratch = Scratch::new();
         let program = scratch.path("program");
-        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        program::copy_to(&program);
         fs::set_permissions(scratch.folder(), Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(&program, Permissions::from_mode(0o4755)).unwrap();
         let as_nobody = |command: &mut Command| {

@@ -2,6 +2,7 @@
 
 use crate::child;
 use crate::processes;
+use crate::program;
 use crate::support::{Scratch, assert_works, kill_self, only_death, outcome, own_pid, pool, quiet};
 use crate::watchdog::{step, watched};
 use executor_core::{ExecutorExt, TaskError};
@@ -18,7 +19,7 @@ fn a_file_that_is_gone_or_another() {
         for what in ["stays", "is removed", "is replaced"] {
             let scratch = Scratch::new();
             let (file, link) = (scratch.path("program"), scratch.path("link"));
-            fs::copy(std::env::current_exe().unwrap(), &file).unwrap();
+            program::copy_to(&file);
             symlink(&file, &link).unwrap();
             child::run("executable::program_without_a_file", &format!("{file} {what}"), |command| {
                 child::start_by(command, |_| Command::new(&link));

@@ -7,6 +7,8 @@
 mod bytes;
 mod child;
 mod processes;
+#[path = "../../../thread-executor/tests/it/program.rs"]
+mod program;
 mod support;
 mod system_calls;
 #[path = "../../../thread-executor/tests/it/watchdog.rs"]

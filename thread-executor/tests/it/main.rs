@@ -6,6 +6,8 @@
 #![cfg(not(any(loom, shuttle)))]
 
 mod child;
+#[cfg(target_os = "linux")]
+mod program;
 mod support;
 mod watchdog;
 

@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::child;
+use crate::program;
 use crate::support::{Counter, Gate, Pass, occupy, thread_name, until};
 use crate::watchdog::{step, watched};
 use executor_core::{Executor, Shutdown, SubmitError, TaskOptions, is_stop_requested};
@@ -45,7 +46,7 @@ fn run_limited(test: &str) {
     }
     let folder = Folder::new(user);
     let program = folder.0.join("it");
-    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    program::copy_to(program.to_str().unwrap());
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = with_limit(program.to_str().unwrap());
     command.args(child::arguments(test)).env(child::VARIABLE, "limited").current_dir(&folder.0);
