@@ -6,6 +6,7 @@ use crate::program;
 use crate::support::{Scratch, assert_works, kill_self, only_death, outcome, own_pid, pool, quiet};
 use crate::watchdog::{step, watched};
 use executor_core::{ExecutorExt, TaskError};
+use process_executor::ProcessPoolExecutor;
 use rustix::process::Signal;
 use std::cell::Cell;
 use std::fs;
@@ -94,6 +95,42 @@ fn a_backtrace() {
                 other => panic!("no panic: {other:?}"),
             }
         }
+    });
+}
+
+fn fall(text: String) {
+    panic!("{text}");
+}
+
+/// A worker prints what a panic says, as any program does. Tests silence only those that happen on purpose.
+#[test]
+fn the_message_of_a_panic() {
+    watched(|| {
+        let output = child::run("executable::panicking_program", "1", |_| ());
+        let said = child::text(&output.stderr);
+        for fault in ["a fault in a call", "a fault in a map"] {
+            assert_eq!(said.matches(fault).count(), 1, "{fault:?} in {said}");
+        }
+        let (place, name) = (concat!("panicked at ", file!()), "thread 'painter_0'");
+        assert_eq!((said.matches(place).count(), said.matches(name).count()), (2, 2), "{said}");
+        assert!(!said.contains("on purpose"), "{said}");
+    });
+}
+
+#[test]
+fn panicking_program() {
+    if child::argument().is_none() {
+        return;
+    }
+    watched(|| {
+        let pool = ProcessPoolExecutor::builder().workers(1).worker_name_prefix("painter").build().unwrap();
+        for text in ["a fault in a call", "a panic on purpose"] {
+            let error = outcome(text, pool.submit(fall, text.to_owned()).unwrap()).unwrap_err();
+            assert!(error.is_panic(), "{error}");
+        }
+        step("a map with a panic");
+        let texts = ["a fault in a map", "an item on purpose"].map(str::to_owned);
+        assert!(pool.map(fall, texts).all(|outcome| outcome.unwrap_err().is_panic()));
     });
 }
 
