@@ -15,7 +15,12 @@ enum Start {
     Hangs,
     IsKilled,
     Exits,
+    /// Takes longer than `WITHIN` before that.
+    ExitsLate,
 }
+
+/// A time in which so many starts may fail.
+const WITHIN: Duration = Duration::from_millis(100);
 
 fn start((how, file, log): (Start, String, String)) -> Result<(), String> {
     append(log, &format!("{}\n", std::process::id()));
@@ -24,6 +29,10 @@ fn start((how, file, log): (Start, String, String)) -> Result<(), String> {
             Start::Hangs => std::thread::sleep(Duration::from_millis(1)),
             Start::IsKilled => kill_self(),
             Start::Exits => exit(9),
+            Start::ExitsLate => {
+                std::thread::sleep(2 * WITHIN);
+                exit(9)
+            }
         }
     }
     Ok(())
@@ -131,24 +140,27 @@ fn a_program_that_never_begins_is_not_started_for_ever() {
     });
 }
 
-/// What broke the pool has passed: it is tried again after a while, by itself.
+/// What broke the pool has passed: it is tried again after a while, by itself. How long a start takes does not matter.
 #[test]
 fn a_pool_is_broken_for_a_while_only() {
     watched(|| {
-        let trouble = Trouble::new();
-        let builder = quiet(1).restart_intensity(3, Duration::from_millis(200)).queue_capacity(1);
-        let pool = builder.initializer_with(start, trouble.arguments(Start::Exits)).build().unwrap();
-        assert_broken(outcome("a task", pool.submit(double, 4).unwrap()), &["exited with code 9"]);
-        // Also those that find no room, or wait for it, are refused meanwhile.
-        until("it is tried again", || trouble.starts().len() > 3 || pool.try_submit(double, 1).is_ok());
-        trouble.end();
-        let mut done = None;
-        until("it works again", || {
-            done = pool.submit(double, 4).ok().and_then(|future| future.result().ok());
-            done.is_some()
-        });
-        assert_eq!(done, Some(8));
-        assert_works(&pool);
+        for how in [Start::Exits, Start::ExitsLate] {
+            let trouble = Trouble::new();
+            let builder = quiet(1).restart_intensity(3, WITHIN).queue_capacity(1);
+            let pool = builder.initializer_with(start, trouble.arguments(how)).build().unwrap();
+            assert_broken(outcome("a task", pool.submit(double, 4).unwrap()), &["exited with code 9"]);
+            assert_eq!(trouble.starts().len(), 3);
+            // Also those that find no room, or wait for it, are refused meanwhile.
+            until("it is tried again", || trouble.starts().len() > 3 || pool.try_submit(double, 1).is_ok());
+            trouble.end();
+            let mut done = None;
+            until("it works again", || {
+                done = pool.submit(double, 4).ok().and_then(|future| future.result().ok());
+                done.is_some()
+            });
+            assert_eq!(done, Some(8));
+            assert_works(&pool);
+        }
     });
 }
 
