@@ -6,10 +6,12 @@ use crate::buffer::Buffer;
 use crate::events::leave;
 use crate::system;
 use crate::untrusted_file::UntrustedFile;
+use crate::violation::Violation;
 use executor_core::fork::{Origin, PerProcess};
 use parking_lot::Mutex;
 use rustix::fd::OwnedFd;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 /// All of it, by number.
@@ -21,8 +23,8 @@ pub(crate) struct Arrivals {
     budget: &'static Mutex<Budget>,
     /// The process whose budget that is.
     origin: Origin,
-    /// Why the last that did not stay was refused.
-    refusal: Option<String>,
+    /// Why memory may be missing.
+    missing: Missing,
 }
 
 /// What the workers of all pools of this process have handed over, and may.
@@ -79,6 +81,31 @@ struct Arrival {
     replies: usize,
 }
 
+/// Why memory that a reply names is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Missing {
+    #[default]
+    NotSent,
+    /// The worker did what it must not, and nothing more was taken from it.
+    Refused(Violation),
+    /// The worker had handed over so much that was not read yet.
+    OverBudget { pieces: usize, bytes: u64 },
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSent => f.write_str("it did not arrive"),
+            Self::Refused(violation) => write!(f, "its worker is ended: {}", violation.words()),
+            Self::OverBudget { pieces, bytes } => write!(
+                f,
+                "its worker has handed over {pieces} pieces of memory that were not read yet, of {bytes} bytes together, \
+                 and may not more"
+            ),
+        }
+    }
+}
+
 /// Memory as it arrived, and as it is read.
 #[derive(Debug)]
 pub(crate) struct Arrived {
@@ -108,8 +135,8 @@ impl Drop for Arrivals {
 impl Arrivals {
     fn within(budget: &'static Mutex<Budget>) -> Self {
         budget.lock().workers += 1;
-        let (known, bytes, refusal) = Default::default();
-        Self { known, bytes, budget, origin: Origin::here(), refusal }
+        let (known, bytes, missing) = Default::default();
+        Self { known, bytes, budget, origin: Origin::here(), missing }
     }
 
     /// Takes memory in, if there is room. The error: it is not what a worker hands over.
@@ -122,11 +149,7 @@ impl Arrivals {
             return Ok(());
         }
         if !self.budget.lock().take(self.known.len(), self.bytes, length) {
-            self.refusal = Some(format!(
-                "its worker has handed over {} pieces of memory that were not read yet, of {} bytes together, and may not more",
-                self.known.len(),
-                self.bytes
-            ));
+            self.missing = Missing::OverBudget { pieces: self.known.len(), bytes: self.bytes };
             return Ok(());
         }
         self.bytes += length;
@@ -134,16 +157,16 @@ impl Arrivals {
         Ok(())
     }
 
-    /// Notes why memory was refused.
-    pub(crate) fn note_refusal(&mut self, reason: String) {
-        self.refusal = Some(reason);
+    /// Notes why no more memory comes.
+    pub(crate) fn note_violation(&mut self, violation: Violation) {
+        self.missing = Missing::Refused(violation);
     }
 
     /// The memory of that number. The error says why it may not be there.
     pub(crate) fn find(&self, id: u64) -> Result<Arc<Arrived>, String> {
         match self.known.get(&id) {
             Some(arrival) => Ok(arrival.memory.clone()),
-            None => Err(self.refusal.clone().unwrap_or_else(|| "it did not arrive".to_owned())),
+            None => Err(self.missing.to_string()),
         }
     }
 

@@ -100,6 +100,7 @@ mod sync;
 mod system;
 #[cfg(target_os = "linux")]
 mod untrusted_file;
+mod violation;
 #[cfg(target_os = "linux")]
 mod waking;
 #[cfg(target_os = "linux")]

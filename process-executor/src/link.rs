@@ -3,11 +3,12 @@
 use crate::arrivals::Arrivals;
 use crate::buffer::Buffer;
 use crate::carrier::Source;
-use crate::message::{Intake, Message, NoMessage, Taken};
+use crate::message::{Intake, Message, Taken};
 use crate::parcel::Parcels;
 use crate::pool::Pool;
 use crate::system;
 use crate::untrusted_file::{UntrustedFile, close_with_contents};
+use crate::violation::Violation;
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -61,8 +62,10 @@ pub(crate) enum Event {
     Failed {
         text: u64,
     },
-    /// The connection has ended, or what came makes no sense.
-    Ended,
+    /// The worker has closed its connection, most likely by its death. Nothing follows.
+    Closed,
+    /// What came is not what a worker sends. Nothing follows.
+    Refused(Violation),
 }
 
 impl Link {
@@ -207,15 +210,15 @@ impl Inbox {
                 // The end of the connection, if that is behind it, is the next thing to be read.
                 Taken::All => left = Some(0),
                 Taken::Nothing => break,
-                Taken::End => self.end(),
-                Taken::Refused(why) => self.refuse(format!("its worker has handed over memory {why}")),
+                Taken::End => self.end(Event::Closed),
+                Taken::Refused(violation) => self.refuse(violation),
             }
             while let Some(message) = self.intake.next()
                 && !self.has_ended
             {
                 match message {
                     Ok((message, file)) => self.hear(message, file),
-                    Err(NoMessage) => self.end(),
+                    Err(violation) => self.refuse(violation),
                 }
             }
         }
@@ -226,34 +229,33 @@ impl Inbox {
         match message {
             Message::Buffer { id, length } => match file.map(|file| self.arrivals.add(id, file, length)) {
                 Some(Ok(())) => {}
-                Some(Err(unfit)) => self.refuse(format!("its worker has handed over {unfit}")),
-                None => self.refuse("its worker has handed over nothing".to_owned()),
+                Some(Err(unfit)) => self.refuse(Violation::Unfit(unfit)),
+                None => self.refuse(Violation::NoDescriptor),
             },
             Message::Ready { image, initializer } => self.begin(Event::Ready { image, initializer }),
             Message::Failed { text } => self.begin(Event::Failed { text }),
             Message::Doorbell => self.heard = true,
-            // Not for a parent.
-            Message::Welcome { .. } | Message::Forget { .. } | Message::Retire => self.end(),
+            Message::Welcome { .. } | Message::Forget { .. } | Message::Retire => self.refuse(Violation::NotForParents),
         }
     }
 
     fn begin(&mut self, event: Event) {
         if std::mem::replace(&mut self.has_begun, true) {
-            self.end();
+            self.refuse(Violation::BegunTwice);
         } else {
             self.events.push(event);
         }
     }
 
-    /// It handed over what a worker does not.
-    fn refuse(&mut self, reason: String) {
-        self.arrivals.note_refusal(reason);
-        self.end();
+    /// Takes no more from a worker that did what it must not.
+    fn refuse(&mut self, violation: Violation) {
+        self.arrivals.note_violation(violation);
+        self.end(Event::Refused(violation));
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, last: Event) {
         self.has_ended = true;
-        self.events.push(Event::Ended);
+        self.events.push(last);
     }
 }
 
@@ -319,6 +321,7 @@ mod tests {
     use super::{Event, Link};
     use crate::message::Message;
     use crate::system;
+    use crate::violation::Violation;
 
     fn heard(messages: &[Message]) -> Vec<Event> {
         let (ours, theirs) = system::socket_pair().unwrap();
@@ -333,15 +336,17 @@ mod tests {
     fn a_worker_is_ready_once() {
         let (message, event) = (Message::Ready { image: 1, initializer: 2 }, Event::Ready { image: 1, initializer: 2 });
         assert_eq!(heard(&[message, Message::Doorbell, Message::Doorbell]), [event]);
-        assert_eq!(heard(&[message, message, message]), [event, Event::Ended]);
-        assert_eq!(heard(&[message, Message::Failed { text: 3 }]), [event, Event::Ended]);
-        assert_eq!(heard(&[Message::Failed { text: 3 }, message]), [Event::Failed { text: 3 }, Event::Ended]);
+        let end = Event::Refused(Violation::BegunTwice);
+        assert_eq!(heard(&[message, message, message]), [event, end]);
+        assert_eq!(heard(&[message, Message::Failed { text: 3 }]), [event, end]);
+        assert_eq!(heard(&[Message::Failed { text: 3 }, message]), [Event::Failed { text: 3 }, end]);
     }
 
     #[test]
     fn what_only_a_parent_says_is_the_end() {
         for message in [Message::Retire, Message::Welcome { settings: 1 }, Message::Forget { id: 1 }] {
-            assert_eq!(heard(&[message, Message::Ready { image: 1, initializer: 2 }]), [Event::Ended]);
+            let end = Event::Refused(Violation::NotForParents);
+            assert_eq!(heard(&[message, Message::Ready { image: 1, initializer: 2 }]), [end]);
         }
     }
 
@@ -353,7 +358,7 @@ mod tests {
         assert_eq!(link.read(), []);
         assert_eq!(link.read(), []);
         drop(theirs);
-        assert_eq!(link.read(), [Event::Ended]);
+        assert_eq!(link.read(), [Event::Closed]);
         assert_eq!(link.read(), []);
     }
 }

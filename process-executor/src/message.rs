@@ -2,8 +2,9 @@
 //! results go through shared memory.
 
 use crate::events::leave;
-use crate::system::{self, Peeked};
+use crate::system::{self, Peeked, Unfit};
 use crate::untrusted_file::UntrustedFile;
+use crate::violation::Violation;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
 
@@ -160,7 +161,7 @@ pub(crate) enum Taken {
     /// The other side is gone.
     End,
     /// Descriptors that are too many, found no room, or are not sealed memory: all that is in the socket stays there.
-    Refused(&'static str),
+    Refused(Violation),
 }
 
 /// So many messages are taken in at once.
@@ -179,9 +180,9 @@ impl Intake {
             return Taken::End;
         }
         let known = self.file.iter().count();
-        if let Some(why) = unfit(&peeked, known) {
+        if let Some(violation) = violation(&peeked, known) {
             self.refused = peeked.files;
-            return Taken::Refused(why);
+            return Taken::Refused(violation);
         }
         let has_files = !peeked.files.is_empty();
         self.file = self.file.take().or(peeked.files.into_iter().next());
@@ -216,8 +217,8 @@ impl Intake {
         self.reserve.take().into_iter().for_each(leave);
     }
 
-    /// The next whole message, and the descriptor that came with it.
-    pub(crate) fn next(&mut self) -> Option<Result<(Message, Option<UntrustedFile>), NoMessage>> {
+    /// Returns the next whole message, and the descriptor that came with it.
+    pub(crate) fn next(&mut self) -> Option<Result<(Message, Option<UntrustedFile>), Violation>> {
         let words = take_words(&mut self.bytes)?;
         // Descriptors end what is taken in at once.
         let file = if self.bytes.is_empty() { self.file.take() } else { None };
@@ -226,24 +227,20 @@ impl Intake {
             message
                 .filter(|message| message.descriptors() >= file.iter().count())
                 .map(|message| (message, file))
-                .ok_or(NoMessage),
+                .ok_or(Violation::NoMessage),
         )
     }
 }
 
-/// What is wrong with descriptors that come after so many others, if anything is.
-fn unfit(peeked: &Peeked, known: usize) -> Option<&'static str> {
+/// Returns what is wrong with descriptors that come after so many others, if anything is.
+fn violation(peeked: &Peeked, known: usize) -> Option<Violation> {
     if peeked.files.is_empty() && peeked.has_more {
-        Some("for which there is no descriptor left; raise the limit on open files")
+        Some(Violation::NoRoom)
     } else if peeked.has_more || known + peeked.files.len() > 1 {
-        Some("with more descriptors than it should")
+        Some(Violation::TooManyDescriptors)
     } else if !peeked.files.iter().all(system::is_sealed) {
-        Some("that is not sealed against change")
+        Some(Violation::Unfit(Unfit::Unsealed))
     } else {
         None
     }
 }
-
-/// What came is no message, or a descriptor came with one that has none.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NoMessage;

@@ -302,7 +302,7 @@ mod tests {
         let link = Link::new(ours, None);
         drop(theirs);
         welcome().send(&link).unwrap();
-        assert_eq!(link.read(), [Event::Ended]);
+        assert_eq!(link.read(), [Event::Closed]);
     }
 
     /// It ended with something unread.

@@ -42,7 +42,7 @@ use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use worker::{Due, End, Worker};
+use worker::{Due, End, Reason, Worker};
 
 /// How soon it is looked again whether what a worker has sent is closed.
 const LOOK_AT_CLOSING: Duration = Duration::from_millis(1);
@@ -179,14 +179,17 @@ impl Supervisor {
                     let text = self.first_block(index, text);
                     self.end_worker(index, Ending::Failed(String::from_utf8_lossy(&text).into_owned()));
                 }
-                Event::Ended => {
-                    // The end of the process follows, or is brought about.
-                    if let Some(worker) = self.workers[index].as_mut() {
-                        let _ = epoll::delete(&self.epoll, worker.link.socket());
-                        worker.lose_connection();
-                    }
-                }
+                Event::Closed => self.lose_connection(index, Reason::Closed),
+                Event::Refused(violation) => self.lose_connection(index, Reason::Violation(violation)),
             }
+        }
+    }
+
+    /// Nothing more is read of what a worker says: the end of its process follows, or is brought about.
+    fn lose_connection(&mut self, index: usize, why: Reason) {
+        if let Some(worker) = self.workers[index].as_mut() {
+            let _ = epoll::delete(&self.epoll, worker.link.socket());
+            worker.lose_connection(why);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Supervisor;
 use super::limits::Ending;
-use super::worker::{Kill, Worker};
+use super::worker::{Kill, Reason, Worker};
 use crate::batch::{Batch, Collected};
 use crate::before_main::Refusal;
 use crate::dispatch::{Dispatch, Wakes};
@@ -28,6 +28,8 @@ enum Exit {
     Reaped(Option<ExitStatus>),
     /// Not yet: it was killed, and the system has not let it end.
     Unreaped(Kill),
+    /// Nobody knows: it was killed, and the program has closed the descriptor that would tell of its end.
+    Unseen(Kill),
 }
 
 impl Supervisor {
@@ -46,11 +48,13 @@ impl Supervisor {
         }
     }
 
-    /// A worker was killed, and its process does not end: nobody waits for it any longer.
+    /// A worker was killed, and its process does not end, or its end cannot be seen: nobody waits for it any longer.
     pub(super) fn give_up(&mut self, index: usize) {
         let Some(worker) = self.workers[index].take() else { return };
         self.listen_no_more(&worker.process, worker.link.socket());
-        self.settle(index, &worker, Exit::Unreaped(worker.kill_sent().unwrap_or(Kill::Signal)));
+        let kill = worker.kill_sent().unwrap_or(Kill::Signal);
+        let exit = if self.has_lost_files { Exit::Unseen(kill) } else { Exit::Unreaped(kill) };
+        self.settle(index, &worker, exit);
         self.unreaped.add(&self.epoll, worker.process);
     }
 
@@ -70,7 +74,7 @@ impl Supervisor {
         // What it said last counts: that it could not begin, and memory that its last results need.
         let failed = worker.link.read().into_iter().find_map(|event| match event {
             Event::Failed { text } => Some(self.first_block(index, text)),
-            Event::Ready { .. } | Event::Ended => None,
+            Event::Ready { .. } | Event::Closed | Event::Refused(_) => None,
         });
         let failed = failed.map(|text| Ending::Failed(String::from_utf8_lossy(&text).into_owned()));
         let ending = failed.as_ref().or(worker.ending.as_ref());
@@ -88,11 +92,9 @@ impl Supervisor {
         let death = |phase: Option<Phase>| {
             Death::new(index, pid, words.clone(), phase.map_or_else(|| "running".to_owned(), |phase| phase.to_string()))
         };
-        let remains = match exit {
-            Exit::Reaped(_) => Remains::Nothing,
-            Exit::Unreaped(_) => Remains::Unreaped(pid),
-        };
-        let loss = Loss { expected, ending, remains, may_run_on: matches!(exit, Exit::Unreaped(Kill::Connection)) };
+        let remains = exit.remains(pid);
+        let may_run_on = matches!(exit, Exit::Unreaped(Kill::Connection) | Exit::Unseen(Kill::Connection));
+        let loss = Loss { expected, ending, remains, may_run_on };
         let batch = self.pool.salvage(index, &loss, &death);
         self.hand_over(batch);
         if !worker.is_ready && !expected && !matches!(ending, Some(Ending::Unwanted | Ending::Ordered)) {
@@ -113,6 +115,14 @@ impl Exit {
     /// Whether it was killed, and neither by its pool nor by itself.
     fn is_by_others(self, by: By) -> bool {
         self.is_killed() && matches!(by, By::Others)
+    }
+
+    /// Returns what is left of the process of that number.
+    fn remains(self, pid: u32) -> Remains {
+        match self {
+            Self::Reaped(_) | Self::Unseen(_) => Remains::Nothing,
+            Self::Unreaped(_) => Remains::Unreaped(pid),
+        }
     }
 
     /// Whether a signal that cannot be caught was its end.
@@ -146,22 +156,25 @@ fn exit_words(exit: Exit, worker: &Worker, by: By, ending: Option<&Ending>) -> S
         }
         (_, Some(Ending::Spoiled)) => "was ended because it overwrote the memory it shares with its parent".to_owned(),
         (_, Some(Ending::Deaf)) => "was ended because it did not go on with its work: it was stopped".to_owned(),
-        (Exit::Unreaped(_), _) => "was killed".to_owned(),
+        (Exit::Unreaped(_) | Exit::Unseen(_), _) => match by {
+            By::Us(Some(why)) => format!("was killed by its pool: {why}"),
+            By::Us(None) | By::Itself(_) | By::Others => "was killed".to_owned(),
+        },
         (Exit::Reaped(status), _) => describe(status, by),
     };
     if matches!(ending, Some(Ending::Ordered)) {
         words += ", as the pool's owner ordered";
     }
-    match exit {
-        Exit::Unreaped(_) => words += &Remains::Unreaped(worker.process.pid()).to_string(),
-        Exit::Reaped(_) => {
-            if ending.is_none() && exit.is_by_others(by) && out_of_memory_kills() > worker.out_of_memory_kills {
-                words +=
-                    "; since it was started the kernel has killed a process of this control group for want of memory";
-            }
-        }
+    words += &exit.remains(worker.process.pid()).to_string();
+    if ending.is_none() && exit.is_by_others(by) && out_of_memory_kills() > worker.out_of_memory_kills {
+        words += "; since it was started the kernel has killed a process of this control group for want of memory";
     }
     words
+}
+
+/// Returns how a worker ended that was killed for that reason.
+pub(super) fn killed_for(why: Reason) -> String {
+    describe(Some(ExitStatus::from_raw(libc::SIGKILL)), By::Us(Some(why.words())))
 }
 
 impl Pool {

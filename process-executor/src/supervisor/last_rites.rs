@@ -2,7 +2,8 @@
 //! taken whatever becomes of the others.
 
 use super::Supervisor;
-use super::deaths::Loss;
+use super::deaths::{Loss, killed_for};
+use super::worker::Reason;
 use executor_core::remote::{Phase, Remains};
 use executor_core::task::contain;
 use executor_core::{BrokenExecutor, Death};
@@ -10,8 +11,6 @@ use std::time::Duration;
 
 /// How often it is looked whether all is over: others may still be finishing what they have in hand.
 const LOOK: Duration = Duration::from_millis(10);
-
-const WORDS: &str = "was killed by signal 9 (SIGKILL, by its pool: the thread that watches over it panicked)";
 
 impl Supervisor {
     /// Ends all workers and all futures, and waits until nobody is left who would need a supervisor.
@@ -39,12 +38,13 @@ impl Supervisor {
         let pid = self.pool.with_dispatch(|dispatch, _| dispatch.seats[index].as_ref().map(|seat| seat.pid));
         if let Some(mut worker) = self.workers[index].take() {
             self.listen_no_more(&worker.process, worker.link.socket());
-            worker.kill(None);
+            worker.kill(Some(Reason::Unsupervised));
             self.unreaped.add(&self.epoll, worker.process);
         }
         let Some(pid) = pid else { return };
         let death = |phase: Option<Phase>| {
-            Death::new(index, pid, WORDS, phase.map_or_else(|| "running".to_owned(), |phase| phase.to_string()))
+            let words = killed_for(Reason::Unsupervised);
+            Death::new(index, pid, words, phase.map_or_else(|| "running".to_owned(), |phase| phase.to_string()))
         };
         let loss = Loss { expected: false, ending: None, remains: Remains::Nothing, may_run_on: false };
         let batch = self.pool.salvage(index, &loss, &death);

@@ -1,6 +1,7 @@
 //! Processes that were killed and that the system does not let end yet: their tasks are over and their seats free. They
 //! are reaped when they can be, if need be after the pool's end.
 
+use super::worker::Reason;
 use super::{END, Supervisor, UNREAPED, sooner};
 use crate::events::leave;
 use crate::process::Process;
@@ -84,7 +85,7 @@ impl Supervisor {
             let Some(worker) = self.workers[index].as_mut() else { continue };
             worker.process.leave_end();
             worker.link.leave();
-            worker.kill(Some("the program has closed its connection"));
+            worker.kill(Some(Reason::ClosedHere));
             self.give_up(index);
         }
     }

@@ -10,8 +10,10 @@ use crate::link::Link;
 use crate::message::Message;
 use crate::process::{Process, Signalled};
 use crate::system;
+use crate::violation::Violation;
 use executor_core::task::deadline_after;
 use rustix::process::Signal;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,9 +22,6 @@ const RETIREMENT: Duration = Duration::from_secs(5);
 /// How long the system may take to let a killed process end before its task and its seat wait no longer. A process usually
 /// ends within a millisecond; one that waits for a disk or a frozen control group may take for ever.
 const REAPING: Duration = Duration::from_secs(1);
-
-/// Why a worker is killed that has no connection any more.
-const CLOSED: &str = "it had closed its connection";
 
 pub(super) struct Worker {
     pub(super) process: Process,
@@ -51,7 +50,38 @@ pub(super) enum End {
     /// It was told to end, and is killed at that time, if there is one.
     Told(Option<Instant>),
     /// It was killed at that time.
-    Killed { since: Instant, how: Kill, why: Option<&'static str> },
+    Killed { since: Instant, how: Kill, why: Option<Reason> },
+}
+
+/// Why a worker was killed, where its [`Ending`] does not say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// It had closed its connection, and went on.
+    Closed,
+    /// It sent what it must not.
+    Violation(Violation),
+    /// It could not be told to end, since it did not read what it was told before.
+    Unresponsive,
+    /// It was told to end, and did not.
+    Late,
+    /// The program has closed this end of its connection.
+    ClosedHere,
+    /// The supervisor has panicked.
+    Unsupervised,
+}
+
+impl Reason {
+    /// Returns the reason, as a clause.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Closed => "it had closed its connection",
+            Self::Violation(violation) => violation.words(),
+            Self::Unresponsive => "it did not read what it was told",
+            Self::Late => "it did not end when it was told to",
+            Self::ClosedHere => "the program has closed the pool's descriptors",
+            Self::Unsupervised => "the thread that watches over it panicked",
+        }
+    }
 }
 
 /// How a worker was killed.
@@ -83,7 +113,8 @@ impl Worker {
         match Message::Retire.send(self.link.socket(), &[]) {
             // One that was stopped (SIGSTOP) hears of it, too.
             Ok(_) => self.wake(),
-            Err(_) => self.kill(Some(CLOSED)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.kill(Some(Reason::Unresponsive)),
+            Err(_) => self.kill(Some(Reason::Closed)),
         }
     }
 
@@ -107,17 +138,17 @@ impl Worker {
         }
     }
 
-    /// Its connection has ended: it is ending, which is not this pool's doing then, or has to.
-    pub(super) fn lose_connection(&mut self) {
+    /// Its connection is over: it is ending, which is not this pool's doing then, or it is killed for that reason.
+    pub(super) fn lose_connection(&mut self, why: Reason) {
         if !system::is_exiting(self.process.pid()) {
-            self.kill(Some(CLOSED));
+            self.kill(Some(why));
         } else if matches!(self.end, End::Nothing) {
             self.end = End::Told(deadline_after(REAPING));
         }
     }
 
     /// Kills it, for its `ending` or for another reason.
-    pub(super) fn kill(&mut self, why: Option<&'static str>) {
+    pub(super) fn kill(&mut self, why: Option<Reason>) {
         let how = match self.process.signal(Signal::KILL) {
             Signalled::Sent | Signalled::Gone => Kill::Signal,
             Signalled::Refused => {
@@ -137,7 +168,7 @@ impl Worker {
             End::Told(Some(deadline)) => match left_until(deadline) {
                 Some(left) => Due::Wait(left),
                 None => {
-                    self.kill(Some("it did not end when it was told to"));
+                    self.kill(Some(Reason::Late));
                     Due::Wait(REAPING)
                 }
             },
@@ -159,7 +190,7 @@ impl Worker {
     /// Who has sent the signals that it was sent.
     pub(super) fn killed_by(&self) -> By {
         match (self.end, &self.ending) {
-            (End::Killed { why, .. }, _) => By::Us(why),
+            (End::Killed { why, .. }, _) => By::Us(why.map(Reason::words)),
             (End::Told(_), Some(_)) => By::Us(None),
             (End::Nothing | End::Told(_), _) => By::Others,
         }

@@ -1,6 +1,6 @@
 //! Workers that write and say what is not so. They may lose their own tasks by it, and nothing else.
 
-use crate::support::{Gate, Pass, assert_works, double, outcome, quiet};
+use crate::support::{Gate, Pass, assert_works, double, only_death, outcome, quiet};
 use crate::watchdog::{step, watched};
 use executor_core::{Executor, ExecutorExt, Shutdown, TaskError, TaskOptions, TrySubmitError};
 use rustix::fd::BorrowedFd;
@@ -135,15 +135,21 @@ fn a_worker_that_never_stops_talking() {
     });
 }
 
-/// What a worker has no business to say is the end of it.
+/// A worker that says what it has no business to say is ended, and the error of its task says why.
 #[test]
 fn a_worker_says_what_it_should_not() {
     watched(|| {
         let pool = quiet(1).build().unwrap();
-        for word in [READY, RETIRE, NONSENSE] {
+        let reasons = [
+            (READY, "it said more than once how it had begun"),
+            (RETIRE, "it sent a message that only its parent may send"),
+            (NONSENSE, "it sent what is no message"),
+            (BUFFER, "it announced memory and handed over nothing"),
+        ];
+        for (word, reason) in reasons {
             let task = pool.submit(say, word).unwrap();
-            let error = outcome(&format!("a task that says {word}"), task).unwrap_err();
-            assert!(matches!(error, TaskError::WorkerDied(_)), "{error}");
+            let death = only_death(outcome(&format!("a task that says {word}"), task));
+            assert!(death.contains(&format!("SIGKILL, by its pool: {reason}")), "{death}");
             assert_works(&pool);
         }
     });
