@@ -8,31 +8,18 @@
 //! this any one task may come to is in the books, too; and a round must leave nothing behind.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "reporting is what this program is for")]
 
-#[path = "stress/actor.rs"]
 mod actor;
-#[path = "stress/away.rs"]
 mod away;
-#[path = "stress/ledger.rs"]
 mod ledger;
-#[path = "stress/leftovers.rs"]
 mod leftovers;
-#[path = "stress/load.rs"]
 mod load;
-#[path = "stress/mapping.rs"]
 mod mapping;
-#[path = "stress/mischief.rs"]
 mod mischief;
-#[path = "stress/plan.rs"]
 mod plan;
-#[path = "stress/pool.rs"]
 mod pool;
-#[path = "stress/round.rs"]
 mod round;
-#[path = "stress/sets.rs"]
 mod sets;
-#[path = "stress/tasks.rs"]
 mod tasks;
-#[path = "stress/watchdog.rs"]
 mod watchdog;
 
 use std::panic;
