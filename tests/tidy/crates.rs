@@ -1,0 +1,80 @@
+//! Which crate may use which, and what each says of itself.
+
+use crate::sources::files;
+
+/// Which crates of ours a crate may use; dev-dependencies are looked at apart.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("concurrent-futures", &["executor-core", "thread-executor", "process-executor"]),
+    ("thread-executor", &["executor-core"]),
+    ("process-executor", &["executor-core", "executor-wire", "process-core"]),
+    ("process-core", &["executor-wire"]),
+    ("executor-core", &["executor-wire"]),
+    ("executor-wire", &[]),
+    ("executor-conformance", &["executor-core"]),
+    ("compare", &["executor-core", "thread-executor", "process-executor"]),
+    ("stress", &["executor-core", "thread-executor", "process-executor"]),
+    ("concurrent-futures-fuzz", &["executor-core", "executor-wire", "process-core", "process-executor"]),
+];
+
+/// What only tests may use, on top of [`ARROWS`].
+const TEST_ARROWS: &[(&str, &[&str])] = &[
+    ("concurrent-futures", &["executor-conformance"]),
+    ("thread-executor", &["executor-conformance"]),
+    ("process-executor", &["executor-conformance"]),
+];
+
+#[test]
+fn crates_depend_only_along_the_arrows() {
+    let members: Vec<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
+    for manifest in files().iter().filter(|file| file.path.ends_with("Cargo.toml")) {
+        let Some(name) = manifest_name(&manifest.text) else {
+            continue;
+        };
+        assert!(members.contains(&name.as_str()), "{}: ARROWS does not name {name}", manifest.path);
+        for (section, dependency) in dependencies(&manifest.text) {
+            if !members.contains(&dependency.as_str()) {
+                continue;
+            }
+            let mut allowed = targets(ARROWS, &name).to_vec();
+            if section.contains("dev-dependencies") {
+                allowed.extend(targets(TEST_ARROWS, &name));
+            }
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{}: [{section}] names {dependency}; {name} may use only {allowed:?}, see ARROWS",
+                manifest.path
+            );
+        }
+    }
+}
+
+fn targets<'a>(arrows: &[(&str, &'a [&'a str])], name: &str) -> &'a [&'a str] {
+    arrows.iter().find(|(from, _)| *from == name).map_or(&[], |(_, to)| to)
+}
+
+fn manifest_name(manifest: &str) -> Option<String> {
+    let package = manifest.split("[package]\n").nth(1)?;
+    package.lines().find_map(|line| Some(line.strip_prefix("name = \"")?.trim_end_matches('"').to_owned()))
+}
+
+/// Every dependency with the section that names it; the workspace's own table only gives versions, so it does not count.
+fn dependencies(manifest: &str) -> Vec<(String, String)> {
+    let mut section = String::new();
+    let mut found = Vec::new();
+    for line in manifest.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+            // `[dependencies.name]`, a table of its own for one dependency.
+            if let Some((table, name)) = section.split_once("dependencies.").filter(|_| !section.contains("workspace"))
+            {
+                found.push((format!("{table}dependencies"), name.to_owned()));
+            }
+        } else if section.ends_with("dependencies") && section != "workspace.dependencies" {
+            let name = line.split(['=', '.', ' ']).next().unwrap_or_default();
+            if !name.is_empty() && !name.starts_with('#') {
+                found.push((section.clone(), name.trim_matches('"').to_owned()));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,13 @@
+//! The rules of CONTRIBUTING.md that a machine can check.
+
+mod agreement;
+mod atomics;
+mod crates;
+mod documents;
+mod forbidden;
+mod modules;
+mod paths;
+mod report;
+mod sizes;
+mod sources;
+mod unsafe_code;

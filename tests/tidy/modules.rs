@@ -1,0 +1,293 @@
+//! The modules of each crate: an arrow goes down only, between the folders of a crate and between the files of a folder.
+//!
+//! A module uses another if it names anything of it; what a module only passes on by `pub use`, it does not use. A folder is
+//! what lies under one module of the crate's root.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::paths::{Names, Path};
+use crate::report::Faults;
+use crate::sources::sources;
+
+/// The crates by their folders.
+const CRATES: &[&str] = &[
+    "benches/compare",
+    "executor-conformance",
+    "executor-core",
+    "executor-wire",
+    "process-core",
+    "process-executor",
+    "stress",
+    "thread-executor",
+    "",
+];
+
+/// Folders whose files may use each other in circles, each with its reason.
+const ONE_PIECE: &[(&str, &str)] = &[("executor-core/src/cell", "its files are one state machine")];
+
+/// What still lies in a circle. It may only become less.
+const STILL_IN_CIRCLES: &[&str] = &[
+    "benches/compare/src/counts",
+    "benches/compare/src/helper",
+    "benches/compare/src/peers",
+    "benches/compare/src/process_counts",
+    "benches/compare/src/process_rows",
+    "benches/compare/src/process_rows/busy.rs",
+    "benches/compare/src/process_rows/large.rs",
+    "benches/compare/src/process_rows/map_tiny.rs",
+    "benches/compare/src/process_rows/map_uneven.rs",
+    "benches/compare/src/process_rows/mod.rs",
+    "benches/compare/src/process_rows/round_trip.rs",
+    "benches/compare/src/process_rows/starts.rs",
+    "benches/compare/src/process_rows/submits.rs",
+    "benches/compare/src/rows",
+    "benches/compare/src/rows/as_completed.rs",
+    "benches/compare/src/rows/await_collect.rs",
+    "benches/compare/src/rows/map_tiny.rs",
+    "benches/compare/src/rows/map_uneven.rs",
+    "benches/compare/src/rows/map_work.rs",
+    "benches/compare/src/rows/mod.rs",
+    "benches/compare/src/rows/nested.rs",
+    "benches/compare/src/rows/submits.rs",
+    "executor-conformance/src/case",
+    "executor-conformance/src/cases",
+    "executor-core/src/callback",
+    "executor-core/src/cancel_on_drop",
+    "executor-core/src/cell",
+    "executor-core/src/chunk",
+    "executor-core/src/clock",
+    "executor-core/src/codec.rs",
+    "executor-core/src/codec/decode.rs",
+    "executor-core/src/codec/encode.rs",
+    "executor-core/src/codec/error.rs",
+    "executor-core/src/completion",
+    "executor-core/src/current",
+    "executor-core/src/error",
+    "executor-core/src/executor",
+    "executor-core/src/expiry",
+    "executor-core/src/future",
+    "executor-core/src/header",
+    "executor-core/src/map",
+    "executor-core/src/member",
+    "executor-core/src/observer",
+    "executor-core/src/outcomes",
+    "executor-core/src/parts",
+    "executor-core/src/promise",
+    "executor-core/src/remote",
+    "executor-core/src/remote.rs",
+    "executor-core/src/remote/chunk.rs",
+    "executor-core/src/shared_future",
+    "executor-core/src/submit_error",
+    "executor-core/src/task",
+    "executor-core/src/waiting",
+    "executor-core/src/window",
+    "executor-core/src/worker",
+    "process-executor/src/batch",
+    "process-executor/src/before_main",
+    "process-executor/src/builder",
+    "process-executor/src/couriers",
+    "process-executor/src/dispatch",
+    "process-executor/src/events",
+    "process-executor/src/executor",
+    "process-executor/src/lane",
+    "process-executor/src/link",
+    "process-executor/src/pool",
+    "process-executor/src/pool.rs",
+    "process-executor/src/pool/faults.rs",
+    "process-executor/src/porter",
+    "process-executor/src/process",
+    "process-executor/src/seat",
+    "process-executor/src/supervisor",
+    "process-executor/src/supervisor.rs",
+    "process-executor/src/supervisor/limits.rs",
+    "process-executor/src/supervisor/reaping.rs",
+    "process-executor/src/supervisor/starts.rs",
+    "process-executor/src/supervisor/worker.rs",
+    "process-executor/src/system",
+    "process-executor/src/untrusted_file",
+    "process-executor/src/worker",
+    "process-executor/src/worker.rs",
+    "process-executor/src/worker/connection.rs",
+    "process-executor/src/worker/messages.rs",
+    "process-executor/src/worker/reply.rs",
+    "process-executor/src/worker/running.rs",
+    "process-executor/src/worker/tasks.rs",
+    "stress/src/actor",
+    "stress/src/away",
+    "stress/src/ledger",
+    "stress/src/lib",
+    "stress/src/mapping",
+    "stress/src/mischief",
+    "stress/src/plan",
+    "stress/src/round",
+    "stress/src/sets",
+    "stress/src/tasks",
+    "stress/src/watchdog",
+    "thread-executor/src/builder",
+    "thread-executor/src/executor",
+    "thread-executor/src/pool",
+    "thread-executor/src/scope",
+    "thread-executor/src/worker",
+];
+
+#[test]
+fn modules_use_each_other_only_downwards() {
+    let mut faults = Faults::default();
+    let mut found = BTreeSet::new();
+    for folder in CRATES {
+        let uses = uses_within(folder);
+        for circle in circles(&by_room(&uses)).into_iter().chain(circles(&within_rooms(&uses))) {
+            let new: Vec<&str> = circle.iter().map(String::as_str).filter(|name| !is_allowed(name)).collect();
+            if !new.is_empty() {
+                let arrows: BTreeSet<&str> = arrows_within(&uses, &circle).collect();
+                let arrows: Vec<&str> = arrows.into_iter().collect();
+                let (circle, new, arrows) = (circle.join(", "), new.join(", "), arrows.join("\n    "));
+                faults.say(format!("a circle of {circle}; new in one: {new}. The arrows:\n    {arrows}"));
+            }
+            found.extend(circle);
+        }
+    }
+    for allowed in STILL_IN_CIRCLES.iter().filter(|allowed| !found.contains(**allowed)) {
+        faults.say(format!("{allowed} is in no circle any more: take it off STILL_IN_CIRCLES"));
+    }
+    faults.check();
+}
+
+fn is_allowed(name: &str) -> bool {
+    let folders = ONE_PIECE.iter().map(|(folder, _)| *folder);
+    STILL_IN_CIRCLES.contains(&name)
+        || folders.into_iter().any(|folder| name.strip_prefix(folder).is_some_and(|rest| rest.starts_with(['/', '.'])))
+}
+
+/// One file names something of another.
+struct Use {
+    /// Files, as paths from the project's root.
+    from: String,
+    to: String,
+    /// The same as folders of the crate.
+    from_room: String,
+    to_room: String,
+    /// Where it stands, for people.
+    place: String,
+}
+
+/// Every use of one file of a crate by another.
+fn uses_within(folder: &str) -> Vec<Use> {
+    let source = if folder.is_empty() { "src/".to_owned() } else { format!("{folder}/src/") };
+    let mut names = Names::default();
+    let mut paths: BTreeMap<Path, String> = BTreeMap::new();
+    for file in sources().iter().filter(|file| file.path.starts_with(&source)) {
+        let module = module_of(&file.path[source.len()..]);
+        names.read(&module, &file.text);
+        paths.insert(module, file.path.clone());
+    }
+    let is_test = |module: &Path| names.for_tests.iter().any(|test| module.starts_with(test));
+    let files: BTreeSet<Path> = paths.keys().filter(|module| !is_test(module)).cloned().collect();
+    let room = |module: &Path| format!("{source}{}", module.first().map_or("lib", String::as_str));
+    let mut uses = Vec::new();
+    for mention in names.uses().filter(|mention| !is_test(&mention.from)) {
+        let (from, to) = (names.home(&mention.from, &files), names.home(&mention.to, &files));
+        if from != to && !is_test(&mention.to) {
+            uses.push(Use {
+                from_room: room(&from),
+                to_room: room(&to),
+                place: format!("{}:{} uses {}", paths[&from], mention.line, paths[&to]),
+                from: paths[&from].clone(),
+                to: paths[&to].clone(),
+            });
+        }
+    }
+    uses
+}
+
+/// `lib.rs` and `main.rs` are the root, `a.rs` and `a/mod.rs` are `a`, `a/b.rs` is `a::b`.
+fn module_of(file: &str) -> Path {
+    let mut module: Path = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+    if ["lib", "main", "mod"].contains(&module[module.len() - 1].as_str()) {
+        module.pop();
+    }
+    module
+}
+
+type Graph<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
+/// Between the folders of a crate.
+fn by_room(uses: &[Use]) -> Graph<'_> {
+    graph(uses.iter().filter(|found| found.from_room != found.to_room), |found| (&found.from_room, &found.to_room))
+}
+
+/// Between the files of one folder.
+fn within_rooms(uses: &[Use]) -> Graph<'_> {
+    graph(uses.iter().filter(|found| found.from_room == found.to_room), |found| (&found.from, &found.to))
+}
+
+fn graph<'a>(uses: impl Iterator<Item = &'a Use>, ends: impl Fn(&'a Use) -> (&'a String, &'a String)) -> Graph<'a> {
+    let mut graph = Graph::new();
+    for (from, to) in uses.map(ends) {
+        graph.entry(from).or_default().insert(to);
+    }
+    graph
+}
+
+/// All that lies in circles, those together that reach each other.
+fn circles(graph: &Graph<'_>) -> Vec<Vec<String>> {
+    let reach: BTreeMap<&str, BTreeSet<&str>> = graph.keys().map(|from| (*from, reachable(graph, from))).collect();
+    let mut found: Vec<Vec<String>> = Vec::new();
+    for (name, reached) in reach.iter().filter(|(name, reached)| reached.contains(*name)) {
+        if found.iter().any(|circle| circle.iter().any(|member| member == name)) {
+            continue;
+        }
+        let circle = reached.iter().filter(|other| reach.get(*other).is_some_and(|back| back.contains(name)));
+        found.push(circle.map(|&member| member.to_owned()).collect());
+    }
+    found
+}
+
+fn reachable<'a>(graph: &Graph<'a>, from: &str) -> BTreeSet<&'a str> {
+    let mut reached = BTreeSet::new();
+    let mut next: Vec<&str> = graph.get(from).into_iter().flatten().copied().collect();
+    while let Some(name) = next.pop() {
+        if reached.insert(name) {
+            next.extend(graph.get(name).into_iter().flatten());
+        }
+    }
+    reached
+}
+
+/// Where the members of a circle use each other.
+fn arrows_within<'a>(uses: &'a [Use], circle: &'a [String]) -> impl Iterator<Item = &'a str> {
+    let is_in = |room: &String, file: &String| circle.contains(room) || circle.contains(file);
+    let arrows = uses.iter().filter(move |found| {
+        (is_in(&found.from_room, &found.from) && is_in(&found.to_room, &found.to))
+            && (found.from_room != found.to_room || circle.contains(&found.from))
+    });
+    arrows.map(|found| found.place.as_str())
+}
+
+#[test]
+fn a_circle_is_found() {
+    let pairs = [("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")];
+    let mut graph = Graph::new();
+    for (from, to) in pairs {
+        graph.entry(from).or_default().insert(to);
+    }
+    assert_eq!(circles(&graph), [["b", "c"]]);
+}
+
+#[test]
+fn what_is_passed_on_is_used_where_it_is_written() {
+    let mut names = Names::default();
+    let module = |path: &str| -> Path { path.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect() };
+    names.read(&module(""), "mod a; mod b; pub use b::c::{self, Thing as Other};");
+    names.read(&module("a"), "use crate::{Other, b::{self, c::Thing}}; fn f() { b::g(); super::Other::new() }");
+    names.read(&module("b"), "pub mod c; #[cfg(test)] mod tests { use crate::a; }");
+    let files = ["", "a", "b", "b::c"].map(module).into_iter().collect();
+    let homes: BTreeSet<Path> = names
+        .uses()
+        .filter(|mention| mention.from == module("a"))
+        .map(|mention| names.home(&mention.to, &files))
+        .collect();
+    assert_eq!(homes, [module("b"), module("b::c")].into_iter().collect());
+    assert!(names.for_tests.contains(&module("b::tests")));
+    assert!(!names.mentions.iter().any(|mention| mention.from.starts_with(&module("b::tests"))));
+}

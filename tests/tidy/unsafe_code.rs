@@ -1,0 +1,106 @@
+//! Where unsafe code may stand.
+
+use crate::report::Faults;
+use crate::sources::{root, sources, words};
+
+/// The modules that may contain `unsafe`, each with its reason.
+const UNSAFE_MODULES: &[(&str, &str)] = &[
+    ("executor-core/tests/loom.rs", "models of an executor, which names itself as the owner of a task"),
+    ("executor-core/src/away.rs", "asks the owner of a task that runs in another process"),
+    ("executor-core/src/remote.rs", "calls a function that was named to another process"),
+    ("executor-core/src/remote/call.rs", "the types of a call, on both sides of a process boundary"),
+    ("executor-core/src/remote/chunk.rs", "the types of a chunk, on both sides of a process boundary"),
+    ("executor-core/src/remote/initializer.rs", "the types of an initializer, in the worker"),
+    ("executor-core/src/remote/single.rs", "the types of a single input, on the parent's side of a process boundary"),
+    ("executor-core/src/callback.rs", "the callbacks' list, linked by hand so that adding one takes no lock"),
+    ("executor-core/src/cell.rs", "the allocation shared by a task, its future and its waiters"),
+    ("executor-core/src/clock.rs", "deadlines that refer to a cell"),
+    ("executor-core/src/completion.rs", "done members of a set, linked through their cells"),
+    ("executor-core/src/current.rs", "what a thread is doing, by pointers into its own stack"),
+    ("executor-core/src/executor.rs", "arguments taken back out of a task that was not accepted"),
+    ("executor-core/src/fork.rs", "a page that the kernel wipes in forks, and statics that a fork has anew"),
+    ("executor-core/src/fuzzing/memory.rs", "counts allocations as the global allocator"),
+    ("executor-core/src/fuzzing/reply.rs", "an executor, which names itself as the owner of a task; a worker's code"),
+    ("executor-core/src/header.rs", "the state word and the fields whose owner it names"),
+    ("executor-core/src/future.rs", "the unique handle of a cell"),
+    ("executor-core/src/large_pages.rs", "a hint about memory, by its address"),
+    ("executor-core/src/futex_waitv.rs", "names a part of a word to the kernel, which compares its bytes"),
+    ("executor-core/src/map.rs", "arguments taken back out of a task that was not accepted"),
+    ("executor-core/src/observer.rs", "the slot through which a cell tells who waits"),
+    ("executor-core/src/output.rs", "bytes written into windows of memory that lies anywhere"),
+    ("executor-core/src/promise.rs", "the producer's handle of a cell"),
+    ("executor-core/src/queue.rs", "intrusive queue of tasks"),
+    ("executor-core/src/shared_future.rs", "lends the outcome of a cell to several threads"),
+    ("executor-core/src/sync.rs", "parking by address, and the cell that a model checker replaces"),
+    ("executor-core/src/task.rs", "the executor's handle of a cell"),
+    ("executor-core/src/worker.rs", "runs awaited tasks on behalf of their handles"),
+    ("executor-core/src/waiting.rs", "helps and sleeps on a cell by its address"),
+    (
+        "process-executor/src/before_main.rs",
+        "a constructor of the executable, and the environment before there are threads",
+    ),
+    ("process-executor/src/buffer.rs", "sealed memory as a slice"),
+    ("process-executor/src/fuzzing/worker.rs", "a worker's code, and writes anywhere into shared memory"),
+    ("process-executor/src/carrier.rs", "what is being packed and unpacked, by pointers into the stack of who does"),
+    ("process-executor/src/constructors.rs", "runs constructors of the executable, by the loader's table of them"),
+    ("process-executor/src/function.rs", "a trampoline found at an offset of the executable"),
+    ("process-executor/src/image.rs", "the program headers of the running executable"),
+    ("process-executor/src/lane.rs", "copies in and out of memory that a worker shares"),
+    ("process-executor/src/layout.rs", "what lies where in memory that a worker shares"),
+    ("process-executor/src/mapping.rs", "memory that is mapped, given back, and filled"),
+    ("process-executor/src/parcel.rs", "the ends of channels, which came as descriptors"),
+    ("process-executor/src/pool/packing.rs", "hands out windows of its own memory"),
+    ("process-executor/src/pool/submission.rs", "names the pool as the owner of its tasks"),
+    ("process-executor/src/shared_buffer.rs", "bytes as numbers"),
+    ("process-executor/src/loader.rs", "the auxiliary vector"),
+    ("process-executor/src/system.rs", "closes what a process inherited; gives up its terminal"),
+    ("process-executor/tests/it/privileges.rs", "a program that drops its privileges"),
+    ("process-executor/tests/it/processes.rs", "a debugger"),
+    ("process-executor/tests/it/hostile.rs", "tasks that do what no task should"),
+    ("process-executor/tests/it/leftovers.rs", "tasks with exit handlers"),
+    ("process-executor/tests/it/liars.rs", "tasks that write over what their worker shares with its parent"),
+    ("process-executor/tests/it/limits.rs", "a task with a signal handler"),
+    ("process-executor/tests/it/orders.rs", "a task with a signal handler"),
+    ("process-executor/tests/it/parent.rs", "a program that forks"),
+    ("process-executor/tests/it/sandbox.rs", "a filter for system calls"),
+    ("process-executor/tests/it/states.rs", "a task with a signal handler"),
+    ("process-executor/tests/it/support.rs", "tasks that crash"),
+    ("process-executor/tests/it/system_calls.rs", "signals, filters of system calls, terminals"),
+    ("benches/compare/src/peers/spinning.rs", "two processes that share memory"),
+    ("executor-conformance/src/on_purpose.rs", "a constructor of the executable"),
+    (".ci/no_clock.rs", "a function that another language calls, and one of it"),
+    ("examples/lint_rs/report.rs", "none: a table with that word in it"),
+    ("examples/chaos/accident.rs", "a task that writes where it must not"),
+    ("process-executor/src/worker.rs", "runs the initializer that the parent named; leaves the process"),
+    ("process-executor/src/worker/inheritance.rs", "signals as they are at a program's start"),
+    ("process-executor/src/worker/reply.rs", "copies into memory shared with the parent"),
+    ("process-executor/src/worker/running.rs", "hands out windows of memory shared with the parent"),
+    ("process-executor/src/worker/tasks.rs", "runs the functions that the parent named"),
+    ("tests/program/forks.rs", "a program that forks"),
+    ("tests/program/last_moments.rs", "a program with an exit handler"),
+    ("thread-executor/src/pool.rs", "names the pool as the owner of the tasks in its queue"),
+    ("thread-executor/src/scope.rs", "tasks that borrow from the stack of the caller"),
+    ("thread-executor/src/sync.rs", "parking by address, and the cell that a model checker replaces"),
+    ("benches/compare/src/allocator.rs", "counts allocations as the global allocator"),
+];
+
+#[test]
+fn unsafe_stays_in_its_modules() {
+    let word = ["uns", "afe"].concat();
+    let mut faults = Faults::default();
+    for file in sources().iter().filter(|file| !UNSAFE_MODULES.iter().any(|(path, _)| *path == file.path)) {
+        for (number, code) in file.code_lines() {
+            if words(code).any(|found| found == word) {
+                faults.add(file, number, &format!("{word} code outside the modules of UNSAFE_MODULES"));
+            }
+        }
+    }
+    faults.check();
+}
+
+#[test]
+fn the_list_of_modules_with_unsafe_code_is_current() {
+    for (path, reason) in UNSAFE_MODULES {
+        assert!(root().join(path).is_file(), "{path} ({reason}) does not exist; take it off UNSAFE_MODULES");
+    }
+}
