@@ -1,7 +1,7 @@
 //! A program as it has to be without the feature `before-main`: `init` comes first in `main`. With the argument `forget` it
 //! does not come at all; with `late`, on another thread.
 //!
-//! `cargo run -p process-executor --no-default-features --example set_up [forget|late]`
+//! `cargo run -p concurrent-futures-processes --no-default-features --example set_up [forget|late]`
 
 #![expect(clippy::print_stdout, reason = "an example shows its results")]
 

@@ -52,9 +52,13 @@ fn targets<'a>(arrows: &[(&str, &'a [&'a str])], name: &str) -> &'a [&'a str] {
     arrows.iter().find(|(from, _)| *from == name).map_or(&[], |(_, to)| to)
 }
 
+/// The crate of a manifest by the name that it has in the workspace: its library's, or else its package's.
 fn manifest_name(manifest: &str) -> Option<String> {
-    let package = manifest.split("[package]\n").nth(1)?;
-    package.lines().find_map(|line| Some(line.strip_prefix("name = \"")?.trim_end_matches('"').to_owned()))
+    let name_in = |section: &str| {
+        let lines = manifest.split(section).nth(1)?.lines().take_while(|line| !line.starts_with('['));
+        lines.into_iter().find_map(|line| line.strip_prefix("name = \"")).map(|name| name.trim_end_matches('"'))
+    };
+    name_in("[lib]\n").or_else(|| name_in("[package]\n")).map(|name| name.replace('_', "-"))
 }
 
 /// Every dependency with the section that names it; the workspace's own table only gives versions, so it does not count.
