@@ -1,5 +1,6 @@
 //! Which crate may use which, and what each says of itself.
 
+use crate::report::Faults;
 use crate::sources::files;
 
 /// Which crates of ours a crate may use; dev-dependencies are looked at apart.
@@ -46,6 +47,36 @@ fn crates_depend_only_along_the_arrows() {
             );
         }
     }
+}
+
+/// What the manifest of a package says that others can find, read and build.
+const SAID_OF_PACKAGES: &[&str] = &[
+    "categories.workspace = true",
+    "description = \"",
+    "documentation = \"https://docs.rs/concurrent-futures",
+    "include = [\"/src\", \"/README.md\"",
+    "keywords.workspace = true",
+    "license.workspace = true",
+    "name = \"concurrent-futures",
+    "readme = \"README.md\"",
+    "repository.workspace = true",
+    "rust-version.workspace = true",
+    "version.workspace = true",
+    "[package.metadata.docs.rs]",
+];
+
+#[test]
+fn packages_say_what_they_are() {
+    let mut faults = Faults::default();
+    for manifest in files().iter().filter(|file| file.path.ends_with("Cargo.toml")) {
+        if manifest.text.contains("[package]\n") && !manifest.text.contains("\npublish = false\n") {
+            let lines: Vec<&str> = manifest.text.lines().collect();
+            for said in SAID_OF_PACKAGES.iter().filter(|said| !lines.iter().any(|line| line.starts_with(**said))) {
+                faults.say(format!("{}: no line that begins with `{said}`", manifest.path));
+            }
+        }
+    }
+    faults.check();
 }
 
 fn targets<'a>(arrows: &[(&str, &'a [&'a str])], name: &str) -> &'a [&'a str] {
