@@ -3,8 +3,7 @@
 //! Whoever reads the worker's socket only checks it; it is mapped by the thread that decodes the reply.
 
 use crate::buffer::Buffer;
-use crate::events::leave;
-use crate::system;
+use crate::system::{self, leave};
 use crate::untrusted_file::UntrustedFile;
 use crate::violation::Violation;
 use executor_core::fork::{Origin, PerProcess};

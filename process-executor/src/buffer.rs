@@ -4,9 +4,8 @@
 //! A buffer is written once, then sealed against all change; after that, whoever has it may read it in place, and a worker
 //! that overwrites its own memory at random cannot spoil what others read.
 
-use crate::events::leave;
 use crate::mapping::{Access, LargePages, Mapping};
-use crate::system;
+use crate::system::{self, leave};
 use rustix::fd::OwnedFd;
 use std::hash::{BuildHasher, RandomState};
 use std::io;

@@ -1,8 +1,8 @@
-//! Which task goes to which worker: the queue, the workers' lanes, and the counters, all under one lock that is held for
+//! Which task goes to which worker: the queue, the workers' rings, and the counters, all under one lock that is held for
 //! a few hundred nanoseconds at a time and never while user code runs.
 //!
 //! ```text
-//!  submit ─► queue ─ deal ─► lane of a worker ─ collect ─► batch ─► finished outside the lock
+//!  submit ─► queue ─ deal ─► ring of a worker ─ collect ─► batch ─► finished outside the lock
 //!              ▲               │
 //!              └─ take back ───┘  not begun, while another worker has nothing to do; or the worker died
 //! ```
@@ -10,17 +10,23 @@
 //! task more if tasks take longer. What was dealt and not begun can be taken back at any time.
 
 mod balance;
+pub(crate) mod batch;
+pub(crate) mod capacity;
+pub(crate) mod entry;
 mod lending;
+pub(crate) mod next_wakeup;
 mod rights;
+pub(crate) mod ring;
+pub(crate) mod seat;
 
-use crate::batch::Batch;
-use crate::entry::Entry;
+use crate::dispatch::batch::Batch;
+use crate::dispatch::capacity::Capacity;
+use crate::dispatch::entry::Entry;
+use crate::dispatch::next_wakeup::NextWakeup;
+use crate::dispatch::seat::{Seat, SeatState};
 use crate::function::FunctionTable;
-use crate::layout::{SLOTS, Shared};
-use crate::porter::Porter;
-use crate::room::Room;
-use crate::seat::{Seat, SeatState};
-use crate::watch::Watch;
+use crate::ipc_channel::feeder::Porter;
+use crate::protocol::layout::{SLOTS, Shared};
 use executor_core::remote::Token;
 use executor_core::{BrokenExecutor, Stats};
 pub(crate) use lending::TRY_AGAIN;
@@ -42,7 +48,7 @@ pub(crate) const RESTING: u64 = 4;
 pub(crate) const LOOSE: u64 = 5;
 /// Taken out of the queue to be put into a buffer; it goes back there.
 const PREPARING: u64 = 6;
-/// In a lane, whose number and slot follow.
+/// In a ring, whose number and slot follow.
 const IN_LANE: u64 = 1 << 63;
 const LANE_SHIFT: u32 = 40;
 
@@ -66,7 +72,7 @@ pub(crate) struct Dispatch {
     pub(crate) queue: VecDeque<Entry>,
     pub(crate) seats: Vec<Option<Seat>>,
     pub(crate) functions: FunctionTable,
-    pub(crate) room: Room,
+    pub(crate) capacity: Capacity,
     pub(crate) stats: Stats,
     /// No more tasks are taken.
     pub(crate) closed: bool,
@@ -84,7 +90,7 @@ pub(crate) struct Dispatch {
     pub(crate) most_tasks: u64,
     /// A worker is given a task only when it has none.
     pub(crate) one_by_one: bool,
-    pub(crate) watch: Watch,
+    pub(crate) next_wakeup: NextWakeup,
     /// How many tasks in the queue were recalled.
     recalled: usize,
     /// Recalled tasks, to be dropped outside the lock.
@@ -102,7 +108,7 @@ pub(crate) struct Dispatch {
 pub(crate) struct Wakes {
     pub(crate) workers: Vec<Arc<Shared>>,
     pub(crate) porters: Vec<Arc<Porter>>,
-    pub(crate) room: Vec<Waker>,
+    pub(crate) submitters: Vec<Waker>,
     pub(crate) room_freed: bool,
     /// There will be no room any more.
     pub(crate) closed: bool,
@@ -112,12 +118,12 @@ pub(crate) struct Wakes {
 }
 
 impl Dispatch {
-    pub(crate) fn new(workers: usize, queue_capacity: Option<usize>, most_tasks: u64, watch: Watch) -> Self {
+    pub(crate) fn new(workers: usize, queue_capacity: Option<usize>, most_tasks: u64, next_wakeup: NextWakeup) -> Self {
         Self {
             queue: VecDeque::new(),
             seats: (0..workers).map(|_| None).collect(),
             functions: FunctionTable::default(),
-            room: Room { capacity: queue_capacity, ..Room::default() },
+            capacity: Capacity { capacity: queue_capacity, ..Capacity::default() },
             stats: Stats::default(),
             closed: false,
             halt: None,
@@ -127,7 +133,7 @@ impl Dispatch {
             starting: false,
             most_tasks,
             one_by_one: false,
-            watch,
+            next_wakeup,
             recalled: 0,
             tombstones: Vec::new(),
             preparing: false,
@@ -299,15 +305,15 @@ impl Dispatch {
             };
             // One that leaves makes room for another.
             may_start |= seat.state != SeatState::Ready || seat.dealt >= self.most_tasks;
-            if !seat.takes_tasks(self.most_tasks) || !seat.may_be_lent() || seat.stuck || seat.lane.depth() > most_ahead
+            if !seat.takes_tasks(self.most_tasks) || !seat.may_be_lent() || seat.stuck || seat.ring.depth() > most_ahead
             {
                 continue;
             }
-            let load = seat.lane.load();
-            if seat.lane.depth() == 0 {
+            let load = seat.ring.load();
+            if seat.ring.depth() == 0 {
                 idle = idle.or(Some(index));
             } else if load + u64::from(cost) <= AHEAD && ahead.is_none_or(|(_, least, _)| load < least) {
-                ahead = Some((index, load, seat.lane.has_room_for(entry)));
+                ahead = Some((index, load, seat.ring.has_room_for(entry)));
             }
         }
         // Cheap tasks stay with a worker that is at work on such, as long as it has little to do: to wake another would cost
@@ -322,13 +328,13 @@ impl Dispatch {
         }
         // All are busy: one task lies ready behind the one that runs.
         let next = self.seats.iter().enumerate().filter_map(|(index, seat)| Some((index, seat.as_ref()?)));
-        next.filter(|(_, seat)| seat.takes_tasks(self.most_tasks) && seat.may_be_lent() && seat.lane.depth() == 1)
-            .find(|(_, seat)| seat.lane.has_room_for(entry))
+        next.filter(|(_, seat)| seat.takes_tasks(self.most_tasks) && seat.may_be_lent() && seat.ring.depth() == 1)
+            .find(|(_, seat)| seat.ring.has_room_for(entry))
             .map(|(index, _)| index)
     }
 
     fn put(&mut self, index: usize, entry: Entry, wakes: &mut Wakes) {
-        let is_first_for_long = self.watch.must_call(self.watch.limit_of(&entry));
+        let is_first_for_long = self.next_wakeup.must_call(self.next_wakeup.limit_of(&entry));
         wakes.supervisor |= is_first_for_long;
         if is_first_for_long && self.retire_outdated() {
             return self.queue.push_front(entry);
@@ -343,8 +349,8 @@ impl Dispatch {
         }
         let Some(seat) = self.seats[index].as_mut() else { return };
         seat.full = None;
-        let starts = seat.lane.depth() == 0;
-        seat.lane.put(entry, &self.functions, place_in(index));
+        let starts = seat.ring.depth() == 0;
+        seat.ring.put(entry, &self.functions, place_in(index));
         seat.dealt += 1;
         seat.idle_since = None;
         if starts {
@@ -352,10 +358,10 @@ impl Dispatch {
         }
     }
 
-    /// The oldest task of a lane begins, as far as the queue's bound is concerned.
+    /// The oldest task of a ring begins, as far as the queue's bound is concerned.
     fn begin(&mut self, index: usize, wakes: &mut Wakes) {
         let Some(seat) = self.seats[index].as_mut() else { return };
-        if seat.lane.begin_oldest() {
+        if seat.ring.begin_oldest() {
             self.count_unqueued(1);
             wakes.room_freed = true;
         }
@@ -392,13 +398,13 @@ impl Dispatch {
 
     /// Before the lock is let go: workers that sleep while there is something to do for them.
     pub(crate) fn find_sleepers(&mut self, wakes: &mut Wakes) {
-        let mut lanes = self.seats.iter_mut().flatten().map(|seat| &mut seat.lane).filter(|lane| lane.may_sleep());
-        let Some(first) = lanes.next() else { return };
+        let mut rings = self.seats.iter_mut().flatten().map(|seat| &mut seat.ring).filter(|ring| ring.may_sleep());
+        let Some(first) = rings.next() else { return };
         // ORDERING: see `take_sleeper`. One fence for all that was dealt.
         fence(Ordering::SeqCst);
-        for lane in std::iter::once(first).chain(lanes) {
-            if lane.take_sleeper() {
-                wakes.workers.push(lane.shared().clone());
+        for ring in std::iter::once(first).chain(rings) {
+            if ring.take_sleeper() {
+                wakes.workers.push(ring.shared().clone());
             }
         }
     }
@@ -406,25 +412,25 @@ impl Dispatch {
     /// Takes the replies of one worker.
     pub(crate) fn collect_from(&mut self, index: usize, batch: &mut Batch, wakes: &mut Wakes) {
         let Some(seat) = self.seats[index].as_mut() else { return };
-        if !seat.lane.has_results(1) {
+        if !seat.ring.has_results(1) {
             return;
         }
         seat.stuck = false;
         let (bytes, tasks) = (batch.bytes.len(), batch.collected.len());
-        let begun = seat.lane.collect(&mut self.functions, &seat.link, batch);
+        let begun = seat.ring.collect(&mut self.functions, &seat.link, batch);
         wakes.room_freed |= begun > 0;
         seat.done += (batch.collected.len() - tasks) as u64;
-        let is_idle = seat.lane.depth() == 0;
-        if is_idle && let Some(keep_alive) = self.watch.keep_alive() {
+        let is_idle = seat.ring.depth() == 0;
+        if is_idle && let Some(keep_alive) = self.next_wakeup.keep_alive() {
             seat.idle_since = Some(Instant::now());
-            wakes.supervisor |= self.watch.must_call(Some(keep_alive));
+            wakes.supervisor |= self.next_wakeup.must_call(Some(keep_alive));
         }
         self.stats.bytes_received += (batch.bytes.len() - bytes) as u64;
         for collected in &batch.collected[tasks..] {
             collected.counted(&batch.bytes).add_to(&mut self.stats);
             // As long as the worker says.
-            let beside = collected.bytes_beside();
-            self.stats.bytes_received = self.stats.bytes_received.saturating_add(beside);
+            let out_of_band = collected.bytes_out_of_band();
+            self.stats.bytes_received = self.stats.bytes_received.saturating_add(out_of_band);
         }
         let may_leave = seat.state == SeatState::Leaving || seat.dealt >= self.most_tasks || (self.closed && is_idle);
         wakes.supervisor |= may_leave;
@@ -439,10 +445,10 @@ impl Dispatch {
                 self.recalled += usize::from(whereabouts == QUEUE);
                 true
             }
-            lane if lane & IN_LANE != 0 => {
-                let (index, number) = split(lane);
+            ring if ring & IN_LANE != 0 => {
+                let (index, number) = split(ring);
                 let Some(seat) = self.seats.get_mut(index).and_then(Option::as_mut) else { return false };
-                seat.lane.recall_task(number)
+                seat.ring.recall_task(number)
             }
             _ => false,
         };
@@ -459,7 +465,7 @@ impl Dispatch {
             return matches!(place, IN_HAND | RESTING);
         }
         let (index, number) = split(place);
-        self.seats.get(index).and_then(Option::as_ref).is_some_and(|seat| seat.lane.has_begun(number))
+        self.seats.get(index).and_then(Option::as_ref).is_some_and(|seat| seat.ring.has_begun(number))
     }
 
     /// Raises the flag of a begun task, or has its worker ended.
@@ -475,12 +481,12 @@ impl Dispatch {
         }
         let (index, number) = split(place);
         let Some(seat) = self.seats.get_mut(index).and_then(Option::as_mut) else { return };
-        seat.lane.ask_to_stop(number, end_worker);
+        seat.ring.ask_to_stop(number, end_worker);
     }
 
     /// Whether a worker has left results, so many at least.
     pub(crate) fn has_results(&self, least: u64) -> bool {
-        self.seats.iter().flatten().any(|seat| seat.lane.has_results(least))
+        self.seats.iter().flatten().any(|seat| seat.ring.has_results(least))
     }
 
     /// A submitted task is in: it has its room, taken just now unless it was `entered` before.
@@ -488,20 +494,20 @@ impl Dispatch {
         if entered {
             self.entering -= 1;
         } else {
-            self.room.used += 1;
+            self.capacity.used += 1;
         }
     }
 
     /// A task that had taken room goes no further.
     pub(crate) fn leave_room(&mut self, wakes: &mut Wakes) {
-        self.room.release(1);
+        self.capacity.release(1);
         wakes.room_freed = true;
     }
 
     /// A task that counted as begun is queued again.
     pub(crate) fn note_queued(&mut self) {
         self.stats.queued += 1;
-        self.room.used += 1;
+        self.capacity.used += 1;
     }
 
     /// A task leaves the queue without having begun.
@@ -514,7 +520,7 @@ impl Dispatch {
     /// So many tasks wait no longer, and give their room back.
     fn count_unqueued(&mut self, tasks: usize) {
         self.stats.queued = self.stats.queued.saturating_sub(tasks);
-        self.room.release(tasks);
+        self.capacity.release(tasks);
     }
 
     /// Takes all tasks that have not begun, from the queue and from the workers, for whoever cancels them.
@@ -581,15 +587,15 @@ impl Dispatch {
         let mut stats = self.stats;
         let seats = || self.seats.iter().flatten();
         stats.workers = seats().count();
-        let busy = seats().filter(|seat| seat.lane.has_tasks()).count();
+        let busy = seats().filter(|seat| seat.ring.has_tasks()).count();
         stats.idle = seats().filter(|seat| seat.state == SeatState::Ready).count().saturating_sub(busy);
         stats.running = busy;
-        stats.bytes_sent += seats().map(|seat| seat.lane.bytes_sent()).sum::<u64>();
+        stats.bytes_sent += seats().map(|seat| seat.ring.bytes_sent()).sum::<u64>();
         stats
     }
 }
 
-/// The place of a lane; the slot is added to it.
+/// The place of a ring; the slot is added to it.
 pub(crate) fn place_in(index: usize) -> u64 {
     IN_LANE | (index as u64) << LANE_SHIFT
 }

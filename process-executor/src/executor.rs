@@ -1,15 +1,15 @@
 //! [`ProcessPoolExecutor`], the pool's handle.
 
 use crate::before_main;
-use crate::budget;
 use crate::builder::ProcessPoolBuilder;
 use crate::image::Image;
-use crate::layout;
 use crate::loader;
 use crate::pool::{Fetcher, Pool, Registration};
+use crate::protocol::layout;
 use crate::settings::Settings;
 use crate::start_error::Calling;
 use crate::supervisor::Supervisor;
+use crate::supervisor::environment;
 use crate::system;
 use crate::worker_info::WorkerInfo;
 use executor_core::driver;
@@ -138,16 +138,18 @@ impl ProcessPoolExecutor {
         system::check_file_size(layout::SIZE)
             .map_err(|error| unavailable(format!("no memory to share with a worker: {error}")))?;
         let image = Image::of_this_process().map_err(|error| unavailable(error.to_string()))?;
-        let environment = budget::environment(settings.workers, budget, &settings.environment)?;
+        let environment = environment::environment(settings.workers, budget, &settings.environment)?;
         let pool = Pool::new(settings, image)
             .calling("eventfd2, epoll_create1 or epoll_ctl")
             .map_err(|error| unavailable(error.to_string()))?;
         let supervisor = Supervisor::new(pool.clone(), environment).calling("fcntl(F_DUPFD_CLOEXEC)");
         let supervisor = supervisor.map_err(|error| unavailable(error.to_string()))?;
-        pool.couriers().open(&pool).map_err(|error| unavailable(format!("no thread for callbacks: {error}")))?;
+        pool.callback_threads()
+            .open(&pool)
+            .map_err(|error| unavailable(format!("no thread for callbacks: {error}")))?;
         let thread = std::thread::Builder::new().name("process-pool".to_owned()).spawn(move || supervisor.run());
         if let Err(error) = thread {
-            pool.couriers().close();
+            pool.callback_threads().close();
             return Err(unavailable(format!("no thread for its supervisor: {error}")));
         }
         Ok(Self {

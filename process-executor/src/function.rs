@@ -1,7 +1,7 @@
 //! Functions by number: the parent tells each worker once what a number means, by offsets in the executable that both run.
 
 use crate::image::Image;
-use crate::layout::{FUNCTIONS, FunctionEntry};
+use crate::protocol::layout::{FUNCTIONS, FunctionEntry};
 use executor_core::remote::{Function, Trampoline};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;

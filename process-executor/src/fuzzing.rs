@@ -5,12 +5,12 @@
 //! what the parent does meanwhile. It panics if a promise is broken.
 
 mod client;
-mod lane;
 mod message;
+mod ring;
 mod worker;
 
-pub use lane::lane;
 pub use message::message;
+pub use ring::ring;
 
 use arbitrary::{Arbitrary, Unstructured};
 

@@ -1,16 +1,16 @@
 //! [`ProcessPoolExecutor`]: a pool of worker processes behind the [`Executor`](executor_core::Executor) trait. Linux.
 //!
 //! ```text
-//!  submit ─► pack ─► queue ─deal─► lane ═══ shared memory ═══► worker: decode, run, encode
+//!  submit ─► pack ─► queue ─deal─► ring ═══ shared memory ═══► worker: decode, run, encode
 //!                      ▲            │                                    │
 //!                      └ take back ─┤ death                              │
 //!  future ◄─ finish ◄─ batch ◄──────┴──── collect ◄══════════════════════┘
 //! ```
-//! Each worker is a process of the same executable, taken over before its `main` (`before_main.rs`), with a lane of shared memory
-//! (`layout.rs`, `lane.rs`) and a socket (`link.rs`, `message.rs`) of its own. Nothing is shared between two workers, so that
+//! Each worker is a process of the same executable, taken over before its `main` (`before_main.rs`), with a ring of shared memory
+//! (`protocol/layout.rs`, `dispatch/ring.rs`) and a socket (`link.rs`, `message.rs`) of its own. Nothing is shared between two workers, so that
 //! whatever one of them does, the others do not notice.
 //!
-//! **A task has one holder at a time**: the queue, a lane, a batch, a courier. Whoever holds it ends its future.
+//! **A task has one holder at a time**: the queue, a ring, a batch, a courier. Whoever holds it ends its future.
 //!
 //! **Who runs user code**: submitting threads (encoding arguments), waiting threads (decoding results), couriers (decoding,
 //! callbacks, wakers), workers (everything else). The supervisor never does, and no lock is held meanwhile.
@@ -33,11 +33,7 @@ compile_error!("process-executor works on Linux; use thread-executor here");
 #[cfg(target_os = "linux")]
 mod arrivals;
 #[cfg(target_os = "linux")]
-mod batch;
-#[cfg(target_os = "linux")]
 mod before_main;
-#[cfg(target_os = "linux")]
-mod budget;
 #[cfg(target_os = "linux")]
 mod buffer;
 #[cfg(target_os = "linux")]
@@ -47,13 +43,7 @@ mod carrier;
 #[cfg(target_os = "linux")]
 mod constructors;
 #[cfg(target_os = "linux")]
-mod couriers;
-#[cfg(target_os = "linux")]
 mod dispatch;
-#[cfg(target_os = "linux")]
-mod entry;
-#[cfg(target_os = "linux")]
-mod events;
 #[cfg(target_os = "linux")]
 mod executor;
 #[cfg(target_os = "linux")]
@@ -63,9 +53,7 @@ mod function;
 #[cfg(target_os = "linux")]
 mod image;
 #[cfg(target_os = "linux")]
-mod lane;
-#[cfg(target_os = "linux")]
-mod layout;
+mod ipc_channel;
 #[cfg(target_os = "linux")]
 mod link;
 #[cfg(target_os = "linux")]
@@ -75,17 +63,11 @@ mod mapping;
 #[cfg(target_os = "linux")]
 mod message;
 #[cfg(target_os = "linux")]
-mod parcel;
-#[cfg(target_os = "linux")]
 mod pool;
-#[cfg(target_os = "linux")]
-mod porter;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
-mod room;
-#[cfg(target_os = "linux")]
-mod seat;
+mod protocol;
 #[cfg(target_os = "linux")]
 mod settings;
 #[cfg(target_os = "linux")]
@@ -104,13 +86,9 @@ mod violation;
 #[cfg(target_os = "linux")]
 mod waking;
 #[cfg(target_os = "linux")]
-mod watch;
-#[cfg(target_os = "linux")]
 mod worker;
 #[cfg(target_os = "linux")]
 mod worker_info;
-#[cfg(target_os = "linux")]
-mod worker_settings;
 
 #[cfg(all(target_os = "linux", any(test, fuzzing)))]
 pub mod fuzzing;

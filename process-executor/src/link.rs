@@ -3,8 +3,8 @@
 use crate::arrivals::Arrivals;
 use crate::buffer::Buffer;
 use crate::carrier::Source;
+use crate::ipc_channel::message::Parcels;
 use crate::message::{Intake, Message, Taken};
-use crate::parcel::Parcels;
 use crate::pool::Pool;
 use crate::system;
 use crate::untrusted_file::{UntrustedFile, close_with_contents};

@@ -1,8 +1,7 @@
 //! The few words that parent and worker exchange over their socket: how a worker begins and ends, and descriptors. Tasks and
 //! results go through shared memory.
 
-use crate::events::leave;
-use crate::system::{self, Peeked, Unfit};
+use crate::system::{self, Peeked, Unfit, leave};
 use crate::untrusted_file::UntrustedFile;
 use crate::violation::Violation;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -1,23 +1,25 @@
 //! The pool itself: where tasks come in, where they are finished, and how it ends.
 //!
 //! Three kinds of threads meet here. Those of the program submit, wait, and fetch results while they wait. The supervisor
-//! (`supervisor.rs`) starts and watches workers and never runs user code. Couriers (`couriers.rs`) run callbacks.
+//! (`supervisor.rs`) starts and watches workers and never runs user code. Callback threads run callbacks.
 
+pub(crate) mod callback_threads;
 mod ending;
+pub(crate) mod events;
 pub(crate) mod faults;
 mod packing;
 mod results;
 mod submission;
 
-use crate::batch::{Batch, Collected};
-use crate::couriers::{self, Couriers};
+use crate::dispatch::batch::{Batch, Collected};
+use crate::dispatch::entry::Entry;
+use crate::dispatch::next_wakeup::NextWakeup;
 use crate::dispatch::{Dispatch, Wakes};
-use crate::entry::Entry;
-use crate::events::Events;
 use crate::image::Image;
+use crate::pool::callback_threads::{self, CallbackThreads};
+use crate::pool::events::Events;
 use crate::settings::{Settings, TransportKind};
 use crate::supervisor;
-use crate::watch::Watch;
 use executor_core::driver;
 use executor_core::fork::Origin;
 use executor_core::remote::{self, Cause};
@@ -62,7 +64,7 @@ pub(crate) struct Pool {
     /// See there.
     #[cfg(test)]
     pub(crate) panics_at: Mutex<Option<faults::Place>>,
-    couriers: Couriers,
+    callback_threads: CallbackThreads,
     /// A shutdown was not waited for to its end.
     given_up: AtomicBool,
     /// With which signal all workers are to be ended.
@@ -91,8 +93,8 @@ executor_core::kept! {
 
 impl Pool {
     pub(crate) fn new(settings: Settings, image: &'static Image) -> io::Result<Arc<Self>> {
-        let watch = Watch::new(&settings);
-        let mut dispatch = Dispatch::new(settings.workers, settings.queue_capacity, settings.most_tasks, watch);
+        let next_wakeup = NextWakeup::new(&settings);
+        let mut dispatch = Dispatch::new(settings.workers, settings.queue_capacity, settings.most_tasks, next_wakeup);
         dispatch.one_by_one = settings.transport == TransportKind::IpcChannel;
         Ok(Arc::new(Self {
             dispatch: Mutex::new(dispatch),
@@ -109,7 +111,7 @@ impl Pool {
             closed: AtomicBool::new(false),
             origin: Origin::here(),
             events: Events::new()?,
-            couriers: Couriers::default(),
+            callback_threads: CallbackThreads::default(),
             #[cfg(test)]
             panics_at: Mutex::new(None),
             given_up: AtomicBool::new(false),
@@ -133,8 +135,8 @@ impl Pool {
         self.image
     }
 
-    pub(crate) fn couriers(&self) -> &Couriers {
-        &self.couriers
+    pub(crate) fn callback_threads(&self) -> &CallbackThreads {
+        &self.callback_threads
     }
 
     pub(crate) fn events(&self) -> &Events {
@@ -176,8 +178,8 @@ impl Pool {
         let result = f(&mut dispatch, &mut wakes);
         dispatch.ask_for_rests();
         dispatch.find_sleepers(&mut wakes);
-        if wakes.closed || (wakes.room_freed && dispatch.room.is_free()) {
-            wakes.room = std::mem::take(&mut dispatch.room.wakers);
+        if wakes.closed || (wakes.room_freed && dispatch.capacity.is_free()) {
+            wakes.submitters = std::mem::take(&mut dispatch.capacity.wakers);
         }
         drop(dispatch);
         (result, self.wake(wakes))
@@ -203,7 +205,7 @@ impl Pool {
             }
         });
         if !batch.is_empty() {
-            self.couriers.push(self, batch);
+            self.callback_threads.push(self, batch);
         }
         next
     }
@@ -226,14 +228,14 @@ impl Pool {
         if (wakes.closed || wakes.room_freed) && self.settings.queue_capacity.is_some() {
             self.room_freed.notify_all();
         }
-        if supervisor::is_this_thread() && (!wakes.room.is_empty() || wakes.prepare.is_some()) {
+        if supervisor::is_this_thread() && (!wakes.submitters.is_empty() || wakes.prepare.is_some()) {
             // What is anybody's code, or takes long, is not for this thread.
-            let (wakers, prepare) = (wakes.room, wakes.prepare);
-            self.couriers.push(self, Batch { wakers, prepare, ..Batch::default() });
+            let (wakers, prepare) = (wakes.submitters, wakes.prepare);
+            self.callback_threads.push(self, Batch { wakers, prepare, ..Batch::default() });
             return None;
         }
         // A waker cannot wait for the pool's end here, which may wait for this thread.
-        couriers::as_courier_of(self, || wake_all(std::mem::take(&mut wakes.room)));
+        callback_threads::as_callback_thread_of(self, || wake_all(std::mem::take(&mut wakes.submitters)));
         wakes.prepare
     }
 
@@ -253,7 +255,8 @@ impl TaskOwner for Pool {
             Dequeued::Cancelled => dispatch.stats.cancelled += 1,
             Dequeued::Expired => dispatch.stats.failed += 1,
         }
-        let wakers = if dispatch.room.is_free() { std::mem::take(&mut dispatch.room.wakers) } else { Vec::new() };
+        let wakers =
+            if dispatch.capacity.is_free() { std::mem::take(&mut dispatch.capacity.wakers) } else { Vec::new() };
         let closed = dispatch.closed;
         drop(dispatch);
         if self.settings.queue_capacity.is_some() {

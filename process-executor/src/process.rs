@@ -2,18 +2,17 @@
 
 use crate::before_main::MARKER;
 use crate::buffer::Buffer;
-use crate::events::leave;
+use crate::dispatch::ring::Ring;
 use crate::image::Image;
-use crate::lane::Lane;
-use crate::layout::{SIZE, Shared};
+use crate::ipc_channel::message::{self, Parcels, Sender};
 use crate::link::Link;
 use crate::mapping::{Access, Mapping};
 use crate::message::Message;
-use crate::parcel::{self, Parcels, Sender};
+use crate::protocol::layout::{SIZE, Shared};
+use crate::protocol::worker_settings::WorkerSettings;
 use crate::settings::{Settings, TransportKind, WorkerOutput};
 use crate::start_error::{CHDIR, Calling, StartError};
-use crate::system::{self, ChildState, Credentials};
-use crate::worker_settings::WorkerSettings;
+use crate::system::{self, ChildState, Credentials, leave};
 use executor_core::remote::Initializer;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -59,7 +58,7 @@ impl From<StartError> for NotStarted {
 /// A worker that was started, and the ways to it.
 pub(crate) struct Started {
     pub(crate) process: Process,
-    pub(crate) lane: Lane,
+    pub(crate) ring: Ring,
     pub(crate) link: Arc<Link>,
     /// Where inputs are sent, with ipc-channel.
     pub(crate) sender: Option<Sender>,
@@ -104,9 +103,9 @@ impl Channels {
     fn new() -> io::Result<Self> {
         let _standard = system::occupy_standard()?;
         let (ours, inputs) = system::packet_socket_pair()?;
-        let sender = Sender::new(parcel::sender_at(&ours)?)?;
+        let sender = Sender::new(message::sender_at(&ours)?)?;
         let (ours, replies) = system::packet_socket_pair()?;
-        let parcels = Parcels::new(parcel::receiver_at(&ours)?)?;
+        let parcels = Parcels::new(message::receiver_at(&ours)?)?;
         Ok(Self { sender, parcels, inputs, replies })
     }
 }
@@ -122,7 +121,7 @@ pub(crate) fn start(
     environment: &[(OsString, OsString)],
 ) -> Result<Started, NotStarted> {
     let credentials = Credentials::now();
-    let memory = system::anonymous_memory("concurrent-futures-lane", SIZE).calling(MAKING_MEMORY)?;
+    let memory = system::anonymous_memory("concurrent-futures-ring", SIZE).calling(MAKING_MEMORY)?;
     let mapping = Mapping::new(&memory, SIZE, Access::ReadWrite).calling("mmap")?;
     mapping.keep_out_of_forks();
     let shared = Shared::new(mapping).ok_or(io::ErrorKind::InvalidData).calling("mmap")?;
@@ -142,13 +141,13 @@ pub(crate) fn start(
         // It sees the end of the connection, and ends.
         Err(error) => return Err(NotStarted { error, process: Some(process) }),
     }
-    let lane = Lane::new(Arc::new(shared), channels.is_some());
+    let ring = Ring::new(Arc::new(shared), channels.is_some());
     let (sender, parcels, channels) = match channels {
         Some(Channels { sender, parcels, inputs, replies }) => (Some(sender), Some(parcels), Some((inputs, replies))),
         None => (None, None, None),
     };
     let welcome = Welcome { memory, settings: words, channels };
-    Ok(Started { process, lane, link: Arc::new(Link::new(ours, parcels)), sender, welcome, credentials })
+    Ok(Started { process, ring, link: Arc::new(Link::new(ours, parcels)), sender, welcome, credentials })
 }
 
 /// What has failed if the process was not started: std does not tell, but a folder is the likeliest.
@@ -286,8 +285,8 @@ impl Drop for Process {
 mod tests {
     use super::Welcome;
     use crate::buffer::Buffer;
-    use crate::layout::SIZE;
     use crate::link::{Event, Link};
+    use crate::protocol::layout::SIZE;
     use crate::system;
 
     fn welcome() -> Welcome {

@@ -8,21 +8,22 @@
 //! ```
 
 mod deaths;
+pub(crate) mod environment;
 mod last_rites;
 mod limits;
 mod reaping;
 mod starts;
 mod worker;
 
-use crate::batch::Batch;
-use crate::events::CALL;
+use crate::dispatch::batch::Batch;
+use crate::dispatch::seat::{Seat, SeatState};
 use crate::exit_words::out_of_memory_kills;
+use crate::ipc_channel::feeder::Porter;
 use crate::link::Event;
 use crate::pool::Pool;
+use crate::pool::events::CALL;
 use crate::pool::faults::Place;
-use crate::porter::Porter;
 use crate::process::{self, NotStarted, Started, Welcome};
-use crate::seat::{Seat, SeatState};
 use crate::start_error::{Calling, StartError};
 use crate::untrusted_file;
 use crate::waking::{ARMED, DoorbellWord};
@@ -103,7 +104,7 @@ impl Supervisor {
             self.give_last_rites(broken);
         }
         self.pool.announce_end();
-        self.pool.couriers().close();
+        self.pool.callback_threads().close();
         self.see_to_the_rest();
     }
 
@@ -111,9 +112,9 @@ impl Supervisor {
     fn supervise(&mut self) {
         loop {
             self.pool.may_panic_at(Place::Supervisor);
-            self.pool.with_dispatch(|dispatch, _| dispatch.watch.begin());
+            self.pool.with_dispatch(|dispatch, _| dispatch.next_wakeup.begin());
             self.collect();
-            let mut wait = self.pool.couriers().look_after(&self.pool);
+            let mut wait = self.pool.callback_threads().look_after(&self.pool);
             sooner(&mut wait, self.start_workers());
             sooner(&mut wait, self.look_at_workers());
             sooner(&mut wait, self.unreaped.reap());
@@ -127,7 +128,7 @@ impl Supervisor {
             if self.collect() {
                 wait = Some(Duration::ZERO);
             }
-            let wait = self.pool.with_dispatch(|dispatch, _| dispatch.watch.end(wait));
+            let wait = self.pool.with_dispatch(|dispatch, _| dispatch.next_wakeup.end(wait));
             self.wait(wait);
         }
     }
@@ -154,7 +155,7 @@ impl Supervisor {
                 CALL => self.hear_what_others_read(),
                 // What has ended is reaped with each look.
                 UNREAPED => {}
-                data if data & END != 0 => self.bury((data & !END) as usize),
+                data if data & END != 0 => self.reap_worker((data & !END) as usize),
                 data => self.hear(data as usize),
             }
         }
@@ -196,7 +197,7 @@ impl Supervisor {
     /// What a worker wrote before its first task.
     fn first_block(&self, index: usize, length: u64) -> Vec<u8> {
         self.pool.with_dispatch(|dispatch, _| {
-            dispatch.seats[index].as_ref().map(|seat| seat.lane.first_reply(length)).unwrap_or_default()
+            dispatch.seats[index].as_ref().map(|seat| seat.ring.first_reply(length)).unwrap_or_default()
         })
     }
 
@@ -237,7 +238,7 @@ impl Supervisor {
     fn hand_over(&self, batch: Batch) -> bool {
         let any = !batch.is_empty();
         if any {
-            self.pool.couriers().push(&self.pool, batch);
+            self.pool.callback_threads().push(&self.pool, batch);
         }
         any
     }
@@ -285,12 +286,12 @@ impl Supervisor {
 
     fn start_worker(&mut self, index: usize) -> Result<(), StartError> {
         let started = process::start(self.pool.settings(), self.pool.image(), index, &self.environment);
-        let Started { process, lane, link, sender, welcome, credentials } =
+        let Started { process, ring, link, sender, welcome, credentials } =
             started.map_err(|NotStarted { error, process }| {
                 process.into_iter().for_each(|process| self.unreaped.add(&self.epoll, process));
                 error
             })?;
-        DoorbellWord::set_all([lane.shared().bell()].into_iter(), ARMED);
+        DoorbellWord::set_all([ring.shared().bell()].into_iter(), ARMED);
         let seated = self
             .listen_to(index, &process, link.socket())
             .calling("epoll_ctl")
@@ -300,7 +301,7 @@ impl Supervisor {
                     .transpose()
             })
             .and_then(|porter| {
-                self.seat(index, Seat::new(lane, link.clone(), porter, process.pid(), credentials), &welcome)
+                self.seat(index, Seat::new(ring, link.clone(), porter, process.pid(), credentials), &welcome)
             });
         let now = Instant::now();
         let mut worker = Worker {

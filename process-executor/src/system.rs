@@ -7,7 +7,7 @@
 
 use crate::untrusted_file::UntrustedFile;
 use rustix::event::{EventfdFlags, epoll};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
@@ -527,6 +527,11 @@ fn open_descriptors() -> io::Result<Vec<RawFd>> {
     }
     // At least the folder itself is open.
     if open.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(open) }
+}
+
+/// Leaves a descriptor as it is: its number is nobody's, or somebody else's by now.
+pub(crate) fn leave(file: OwnedFd) {
+    let _ = file.into_raw_fd();
 }
 
 /// Gives up the terminal that controls this process, if there is one. What this process and those that it starts do there from now

@@ -7,8 +7,7 @@
 //! child that waits, if its close was the last. So what was refused stays in the socket that it came by, until the thread that
 //! may wait has closed the copies of it and takes it out there; and no worker is started before the copies are closed.
 
-use crate::events::leave;
-use crate::system;
+use crate::system::{self, leave};
 use executor_core::fork::PerProcess;
 use parking_lot::Mutex;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};

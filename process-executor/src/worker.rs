@@ -9,7 +9,6 @@
 
 mod connection;
 mod inheritance;
-mod messages;
 mod printed;
 mod reply;
 mod running;
@@ -17,16 +16,16 @@ mod tasks;
 
 use crate::before_main::Refusal;
 use crate::image::Image;
-use crate::layout::{LastWord, SIZE, Shared};
+use crate::ipc_channel::worker::Messages;
 use crate::mapping::{Access, Mapping};
 use crate::message::{Message, Received, Receiver};
+use crate::protocol::layout::{LastWord, SIZE, Shared};
+use crate::protocol::worker_settings::WorkerSettings;
 use crate::system;
-use crate::worker_settings::WorkerSettings;
 use connection::{Connection, LOOK_FOR_PARENT};
 use executor_core::fork::Origin;
 use executor_core::remote::{Job, Output};
 use inheritance::Inheritance;
-use messages::Messages;
 use running::{Silent, leave_if_forked};
 use rustix::fd::OwnedFd;
 use rustix::process::getppid;
@@ -190,7 +189,7 @@ fn name_of_thread(name: &str) -> &str {
 
 /// Ends this process and the group that it was made the leader of, and leaves a word why in case that its parent is still
 /// there. Another group, if a task has moved the process there, is nobody's to end.
-fn end_group(shared: &Shared, why: LastWord) -> ! {
+pub(crate) fn end_group(shared: &Shared, why: LastWord) -> ! {
     shared.leave_word(why);
     let _ = system::signal_group(std::process::id(), rustix::process::Signal::KILL);
     // SAFETY: nothing of this process is to be done any more.

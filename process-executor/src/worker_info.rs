@@ -1,6 +1,6 @@
 //! [`WorkerInfo`]: a worker process, seen from outside.
 
-use crate::seat::{Seat, SeatState};
+use crate::dispatch::seat::{Seat, SeatState};
 use crate::system;
 
 /// What a worker is doing.
@@ -46,7 +46,7 @@ impl WorkerInfo {
         let state = match seat.state {
             SeatState::Starting => WorkerState::Starting,
             SeatState::Leaving => WorkerState::Stopping,
-            SeatState::Ready if seat.lane.depth() > 0 => WorkerState::Busy,
+            SeatState::Ready if seat.ring.depth() > 0 => WorkerState::Busy,
             SeatState::Ready => WorkerState::Idle,
         };
         Self { index, pid: seat.pid, state, tasks_done: seat.done }

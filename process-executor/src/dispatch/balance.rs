@@ -1,9 +1,9 @@
 //! What was dealt is taken back: what lies ready behind a task that takes long goes to a worker that has nothing to do.
 
 use super::{Dispatch, Wakes};
-use crate::layout::SLOTS;
-use crate::seat::Seat;
-use crate::watch::STUCK_TICK;
+use crate::dispatch::next_wakeup::STUCK_TICK;
+use crate::dispatch::seat::Seat;
+use crate::protocol::layout::SLOTS;
 
 /// Tasks that take more, in nanoseconds, are begun in order even if another worker has one ahead.
 const DEAR: u32 = 50_000;
@@ -17,7 +17,7 @@ impl Dispatch {
             }
             let functions = &self.functions;
             let victim = self.seats.iter().position(|seat| {
-                seat.as_ref().is_some_and(|seat| seat.lane.depth() > 1 && seat.lane.youngest_cost(functions) >= DEAR)
+                seat.as_ref().is_some_and(|seat| seat.ring.depth() > 1 && seat.ring.youngest_cost(functions) >= DEAR)
             });
             let Some(victim) = victim else { return };
             if !self.take_back(victim, 1) {
@@ -31,10 +31,10 @@ impl Dispatch {
         }
     }
 
-    /// Takes tasks that have not begun back from a lane to the front of the queue.
+    /// Takes tasks that have not begun back from a ring to the front of the queue.
     pub(crate) fn take_back(&mut self, index: usize, most: usize) -> bool {
         let Some(seat) = self.seats[index].as_mut() else { return false };
-        let back = seat.lane.take_back(most);
+        let back = seat.ring.take_back(most);
         seat.dealt -= back.len() as u64;
         let any = !back.is_empty();
         // Youngest first, so that the oldest ends up in front.
@@ -47,7 +47,7 @@ impl Dispatch {
     /// Takes the task back that a worker was to begin, unless it has. True: it is queued again.
     pub(crate) fn take_back_next(&mut self, index: usize) -> bool {
         let Some(seat) = self.seats[index].as_mut() else { return false };
-        let Some(entry) = seat.lane.take_back_next() else { return false };
+        let Some(entry) = seat.ring.take_back_next() else { return false };
         seat.dealt -= 1;
         if !entry.begun {
             self.note_queued();
@@ -58,7 +58,7 @@ impl Dispatch {
 
     /// Whether a worker has taken a task, and not yet noted when.
     pub(crate) fn is_at_a_beginning(&self, index: usize) -> bool {
-        let running = self.seats[index].as_ref().and_then(|seat| seat.lane.running());
+        let running = self.seats[index].as_ref().and_then(|seat| seat.ring.running());
         running.is_some_and(|running| running.ran().is_none())
     }
 
@@ -74,7 +74,7 @@ impl Dispatch {
 
     /// Whether workers have tasks.
     pub(crate) fn has_work_in_flight(&self) -> bool {
-        self.seats.iter().flatten().any(|seat| seat.lane.depth() > 0)
+        self.seats.iter().flatten().any(|seat| seat.ring.depth() > 0)
     }
 
     /// Whether a worker has nothing to do, or could be started: it could take over what lies behind others.
@@ -98,16 +98,16 @@ impl Dispatch {
         let wanted = self.has_no_backlog() && self.has_free_hands();
         self.has_chunks = false;
         for seat in self.seats.iter_mut().flatten() {
-            seat.lane.want_rests(wanted);
-            self.has_chunks |= seat.lane.depth() > 0;
+            seat.ring.want_rests(wanted);
+            self.has_chunks |= seat.ring.depth() > 0;
         }
     }
 
     /// If somebody could take over what lies behind others, the supervisor looks in time whether those others are stuck.
     pub(super) fn watch_those_behind(&mut self, wakes: &mut Wakes) {
-        let any_behind = || self.seats.iter().flatten().any(|seat| seat.lane.has_some_behind());
+        let any_behind = || self.seats.iter().flatten().any(|seat| seat.ring.has_some_behind());
         if self.has_free_hands() && any_behind() {
-            wakes.supervisor |= self.watch.must_call(Some(STUCK_TICK));
+            wakes.supervisor |= self.next_wakeup.must_call(Some(STUCK_TICK));
         }
     }
 }

@@ -2,8 +2,8 @@
 //! of it at once.
 
 use super::{Dispatch, Wakes};
-use crate::entry::Entry;
-use crate::seat::{Full, Seat, SeatState};
+use crate::dispatch::entry::Entry;
+use crate::dispatch::seat::{Full, Seat, SeatState};
 use std::io;
 use std::time::{Duration, Instant};
 

@@ -4,7 +4,7 @@
 //! least while the pool is in use, and before the first task after a pause, when the supervisor has to be woken anyway.
 
 use super::Dispatch;
-use crate::seat::{Seat, SeatState};
+use crate::dispatch::seat::{Seat, SeatState};
 use crate::system::Credentials;
 
 impl Dispatch {

@@ -1,14 +1,14 @@
 //! Bytes, descriptors and parcels that come from a worker.
 
-use super::lane::some_pool;
+use super::ring::some_pool;
 use super::{below, take};
 use crate::buffer::Buffer;
 use crate::carrier::Source;
+use crate::ipc_channel::message;
 use crate::link::{Event, Link, ReplyBuffers};
 use crate::message::{LENGTH, Message};
-use crate::parcel;
+use crate::protocol::worker_settings::WorkerSettings;
 use crate::system;
-use crate::worker_settings::WorkerSettings;
 use arbitrary::Unstructured;
 use ipc_channel::ipc::IpcMessage;
 use rustix::fd::{AsFd, OwnedFd};
@@ -29,7 +29,7 @@ pub fn message(bytes: &[u8]) {
 }
 
 fn parcels(bytes: &[u8]) {
-    parcel::open_parcel(IpcMessage::from_data(bytes.to_vec()), &mut |contents| {
+    message::open_parcel(IpcMessage::from_data(bytes.to_vec()), &mut |contents| {
         assert!(contents.bytes.len() <= bytes.len());
         contents.close_rest();
     });

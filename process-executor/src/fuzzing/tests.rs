@@ -14,5 +14,5 @@ fn what_a_worker_says() {
 
 #[test]
 fn what_a_worker_writes() {
-    replay("lane", 16, 4_000, super::lane);
+    replay("ring", 16, 4_000, super::ring);
 }

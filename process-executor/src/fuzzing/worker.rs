@@ -3,17 +3,17 @@
 use super::message::file;
 use super::{below, client, take};
 use crate::buffer::Buffer;
+use crate::dispatch::ring::Ring;
+use crate::dispatch::seat::{Seat, SeatState};
 use crate::function::FunctionName;
 use crate::image::Image;
-use crate::lane::Lane;
-use crate::layout::{
-    BLOCK, BLOCKS, DONE, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SIZE, SKIPPED, Shared, Slot,
-    TIMED, shortened,
-};
 use crate::link::Link;
 use crate::mapping::{Access, Mapping};
 use crate::message::{Message, Received, Receiver};
-use crate::seat::{Seat, SeatState};
+use crate::protocol::layout::{
+    BLOCK, BLOCKS, DONE, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SIZE, SKIPPED, Shared, Slot,
+    TIMED, shortened,
+};
 use crate::system;
 use arbitrary::Unstructured;
 use executor_core::remote::{Job, Output, Phase, Progress};
@@ -46,8 +46,8 @@ pub(super) fn start(is_wild: bool) -> (Seat, Worker) {
     let map = || Mapping::new(&file, SIZE, Access::ReadWrite).expect("there is room");
     let shared = || Shared::new(map()).expect("is as long");
     let (ours, theirs) = system::socket_pair().expect("there are descriptors");
-    let lane = Lane::new(Arc::new(shared()), false);
-    let mut seat = Seat::new(lane, Arc::new(Link::new(ours, None)), None, 0, system::Credentials::now());
+    let ring = Ring::new(Arc::new(shared()), false);
+    let mut seat = Seat::new(ring, Arc::new(Link::new(ours, None)), None, 0, system::Credentials::now());
     seat.state = SeatState::Ready;
     let worker = Worker {
         memory: map(),

@@ -3,8 +3,8 @@
 
 use super::Pool;
 use crate::buffer::Spill;
-use crate::entry::Payload;
-use crate::layout::BLOCK;
+use crate::dispatch::entry::Payload;
+use crate::protocol::layout::BLOCK;
 use executor_core::remote::{Memory, Window};
 use std::io;
 use std::ptr::NonNull;

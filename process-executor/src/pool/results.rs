@@ -2,12 +2,12 @@
 
 use super::faults::Place;
 use super::{Pool, SPARE, TICK, wake_all};
-use crate::batch::{Batch, Beside, Collected, Counted};
 use crate::carrier::{self, Source};
-use crate::couriers;
+use crate::dispatch::batch::{Batch, Collected, Counted, OutOfBand};
+use crate::dispatch::entry::{Entry, Parts, Payload};
 use crate::dispatch::{Dispatch, LOOSE, Wakes};
-use crate::entry::{Entry, Parts, Payload};
 use crate::link::ReplyBuffers;
+use crate::pool::callback_threads;
 use crate::waking::{ARMED, DoorbellWord, LISTENED, QUIET};
 use executor_core::driver::{self, Driver};
 use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
@@ -63,7 +63,7 @@ impl Pool {
         let mut complete = 0;
         let mut had_memory = false;
         // A callback that runs here cannot wait for the end, which waits for it.
-        couriers::as_courier_of(self, || {
+        callback_threads::as_callback_thread_of(self, || {
             for tombstone in batch.tombstones.drain(..) {
                 if !courier && tombstone.task.is_pending() && tombstone.task.has_listeners() {
                     left.tombstones.push(tombstone);
@@ -89,7 +89,7 @@ impl Pool {
         batch.clear();
         if !left.is_empty() {
             held.tasks -= left.collected.len() + left.tombstones.len();
-            self.couriers.push(self, left);
+            self.callback_threads.push(self, left);
         }
         if complete > 0 {
             self.with_dispatch(|dispatch, _| dispatch.stats.completed += complete);
@@ -202,7 +202,7 @@ impl Pool {
     /// Turns the bells on or off. Who turns them on looks for results afterwards: those that came before were not rung for.
     fn set_bells(&self, dispatch: &Dispatch, value: u32) {
         self.bells.store(value != QUIET, Ordering::Relaxed);
-        DoorbellWord::set_all(dispatch.seats.iter().flatten().map(|seat| seat.lane.shared().bell()), value);
+        DoorbellWord::set_all(dispatch.seats.iter().flatten().map(|seat| seat.ring.shared().bell()), value);
     }
 
     /// For the supervisor, before it sleeps: bells on, unless threads of the program have fetched since `seen`; then when to
@@ -249,8 +249,8 @@ impl Driver for Fetcher {
             self.0.set_bells(dispatch, LISTENED);
             self.0.gather(dispatch, &mut batch, wakes);
             // Of others the supervisor hears.
-            let busy = dispatch.seats.iter().flatten().filter(|seat| seat.lane.depth() > 0);
-            bells.extend(busy.map(|seat| driver::Doorbell::new(seat.lane.shared().clone(), LISTENED)));
+            let busy = dispatch.seats.iter().flatten().filter(|seat| seat.ring.depth() > 0);
+            bells.extend(busy.map(|seat| driver::Doorbell::new(seat.ring.shared().clone(), LISTENED)));
         });
         self.0.finish_and_keep(batch);
     }
@@ -283,7 +283,7 @@ pub(crate) fn break_batch(pool: &Pool, batch: &mut Batch, broken: &BrokenExecuto
 
 /// Ends one task; gives what is left of a chunk, in parts if others could run it as well.
 fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Vec<Entry>> {
-    let Collected { entry, bytes: range, items, elapsed, cause, beside } = collected;
+    let Collected { entry, bytes: range, items, elapsed, cause, out_of_band } = collected;
     let cause = cause.map_or(Cause::Replied, |cause| *cause);
     if matches!(cause, Cause::Codec(..)) {
         // Its input cannot be carried.
@@ -294,9 +294,9 @@ fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Ve
     let elapsed = Duration::from_nanos(elapsed.into());
     let reply = Reply { bytes: bytes.get(range).unwrap_or_default(), items: items as usize, elapsed, attached: false };
     let has_replied = matches!(cause, Cause::Replied);
-    let rest = match beside {
+    let rest = match out_of_band {
         None => task.finish(reply, cause),
-        Some(beside) => finish_with(pool, *beside, task, reply, cause),
+        Some(out_of_band) => finish_with(pool, *out_of_band, task, reply, cause),
     };
     let rest = rest?;
     if let Some(cause) = parts.forsaken() {
@@ -311,10 +311,10 @@ fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Ve
 
 /// Ends a task whose reply came on another way, or brought something along.
 #[cold]
-fn finish_with(pool: &Arc<Pool>, beside: Beside, task: Task, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
-    let replies = ReplyBuffers::new(pool.clone(), beside.link);
+fn finish_with(pool: &Arc<Pool>, out_of_band: OutOfBand, task: Task, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
+    let replies = ReplyBuffers::new(pool.clone(), out_of_band.link);
     let source: Arc<dyn Source> = replies.clone();
-    let reply = Reply { attached: beside.attached, ..reply };
+    let reply = Reply { attached: out_of_band.attached, ..reply };
     let mut held = Some((task, cause));
     let mut rest = None;
     let mut finish = |bytes: Result<&[u8], String>| {
@@ -330,10 +330,10 @@ fn finish_with(pool: &Arc<Pool>, beside: Beside, task: Task, reply: Reply<'_>, c
         };
         rest = carrier::unpacking(&source, || task.finish(Reply { bytes, ..reply }, cause));
     };
-    if let Some(number) = beside.message {
+    if let Some(number) = out_of_band.message {
         replies.open_parcel(number, &mut finish);
         finish(Err("its message could not be taken in; are there enough descriptors?".to_owned()));
-    } else if let Some(id) = beside.buffer {
+    } else if let Some(id) = out_of_band.buffer {
         let buffer = source.find(id);
         finish(buffer.as_ref().map(|buffer| buffer.bytes()).map_err(Clone::clone));
     } else {

@@ -5,8 +5,8 @@ use super::results::end_all_items;
 use super::{MANY, Pool, SPARE};
 use crate::buffer::Buffer;
 use crate::carrier;
+use crate::dispatch::entry::{Entry, Payload};
 use crate::dispatch::{Dispatch, IN_HAND};
-use crate::entry::{Entry, Payload};
 use crate::function::NoNumber;
 use crate::settings::TransportKind;
 use executor_core::fork::Origin;
@@ -89,8 +89,8 @@ impl Pool {
             if let Some(error) = self.refusal(&mut dispatch) {
                 return Err(Rejection::Refused(error));
             }
-            if dispatch.room.is_free() {
-                dispatch.room.used += 1;
+            if dispatch.capacity.is_free() {
+                dispatch.capacity.used += 1;
                 dispatch.entering += 1;
                 return Ok(());
             }
@@ -233,11 +233,11 @@ impl Pool {
         }
         let waker = cx.waker().clone();
         let mut dispatch = self.dispatch.lock();
-        if dispatch.closed || dispatch.halted().is_some() || dispatch.room.is_free() {
+        if dispatch.closed || dispatch.halted().is_some() || dispatch.capacity.is_free() {
             return Poll::Ready(());
         }
-        if !dispatch.room.wakers.iter().any(|known| known.will_wake(&waker)) {
-            dispatch.room.wakers.push(waker);
+        if !dispatch.capacity.wakers.iter().any(|known| known.will_wake(&waker)) {
+            dispatch.capacity.wakers.push(waker);
         }
         Poll::Pending
     }

@@ -3,15 +3,15 @@
 use super::Supervisor;
 use super::limits::Ending;
 use super::worker::{Kill, Reason, Worker};
-use crate::batch::{Batch, Collected};
 use crate::before_main::Refusal;
+use crate::dispatch::batch::{Batch, Collected};
+use crate::dispatch::entry::Entry;
+use crate::dispatch::ring::Interrupted;
+use crate::dispatch::seat::SeatState;
 use crate::dispatch::{Dispatch, Wakes};
-use crate::entry::Entry;
 use crate::exit_words::{By, describe, out_of_memory_kills};
-use crate::lane::Interrupted;
 use crate::link::Event;
 use crate::pool::Pool;
-use crate::seat::SeatState;
 use executor_core::Death;
 use executor_core::remote::{Cause, Phase, Remains};
 use rustix::event::epoll;
@@ -34,7 +34,7 @@ enum Exit {
 
 impl Supervisor {
     /// A worker's process has ended: its results are taken, its unbegun tasks go elsewhere, the one it was running ends.
-    pub(super) fn bury(&mut self, index: usize) {
+    pub(super) fn reap_worker(&mut self, index: usize) {
         let Some(worker) = self.workers.get_mut(index).and_then(Option::as_mut) else { return };
         let Some(status) = worker.process.try_reap() else {
             // It is dead, but a debugger has it. It does not ring again, and is given up in time.
@@ -63,7 +63,7 @@ impl Supervisor {
         match worker.killed_by() {
             By::Others if exit.is_killed() => self.pool.with_dispatch(|dispatch, _| {
                 let seat = dispatch.seats[index].as_ref();
-                seat.and_then(|seat| seat.lane.shared().last_word()).map_or(By::Others, |word| By::Itself(word.words()))
+                seat.and_then(|seat| seat.ring.shared().last_word()).map_or(By::Others, |word| By::Itself(word.words()))
             }),
             by => by,
         }
@@ -95,7 +95,7 @@ impl Supervisor {
         let remains = exit.remains(pid);
         let may_run_on = matches!(exit, Exit::Unreaped(Kill::Connection) | Exit::Unseen(Kill::Connection));
         let loss = Loss { expected, ending, remains, may_run_on };
-        let batch = self.pool.salvage(index, &loss, &death);
+        let batch = self.pool.drain_dead(index, &loss, &death);
         self.hand_over(batch);
         if !worker.is_ready && !expected && !matches!(ending, Some(Ending::Unwanted | Ending::Ordered)) {
             let text = match ending {
@@ -154,8 +154,12 @@ fn exit_words(exit: Exit, worker: &Worker, by: By, ending: Option<&Ending>) -> S
         (_, Some(Ending::Memory(limit))) => {
             format!("was ended because it used more memory than its limit of {limit} bytes")
         }
-        (_, Some(Ending::Spoiled)) => "was ended because it overwrote the memory it shares with its parent".to_owned(),
-        (_, Some(Ending::Deaf)) => "was ended because it did not go on with its work: it was stopped".to_owned(),
+        (_, Some(Ending::Corrupted)) => {
+            "was ended because it overwrote the memory it shares with its parent".to_owned()
+        }
+        (_, Some(Ending::Unresponsive)) => {
+            "was ended because it did not go on with its work: it was stopped".to_owned()
+        }
         (Exit::Unreaped(_) | Exit::Unseen(_), _) => match by {
             By::Us(Some(why)) => format!("was killed by its pool: {why}"),
             By::Us(None) | By::Itself(_) | By::Others => "was killed".to_owned(),
@@ -179,7 +183,7 @@ pub(super) fn killed_for(why: Reason) -> String {
 
 impl Pool {
     /// Empties the seat of a worker that has ended.
-    pub(crate) fn salvage(&self, index: usize, loss: &Loss<'_>, death: &dyn Fn(Option<Phase>) -> Death) -> Batch {
+    pub(crate) fn drain_dead(&self, index: usize, loss: &Loss<'_>, death: &dyn Fn(Option<Phase>) -> Death) -> Batch {
         let mut batch = Batch::default();
         self.with_dispatch(|dispatch, wakes| {
             dispatch.collect_from(index, &mut batch, wakes);
@@ -188,12 +192,12 @@ impl Pool {
                 dispatch.unload_porter(wakes);
                 dispatch.return_unbegun(entry, wakes);
             }
-            seat.lane.shared().bell().silence();
-            let wreck = seat.lane.salvage(&seat.link, &mut batch.bytes);
-            dispatch.stats.bytes_sent += seat.lane.bytes_sent();
+            seat.ring.shared().bell().silence();
+            let unfinished = seat.ring.drain_dead(&seat.link, &mut batch.bytes);
+            dispatch.stats.bytes_sent += seat.ring.bytes_sent();
             dispatch.stats.deaths += u64::from(loss.is_death() && seat.state != SeatState::Starting);
-            batch.tombstones.extend(wreck.tombstones);
-            for (mut entry, counted) in wreck.unbegun.into_iter().rev() {
+            batch.tombstones.extend(unfinished.tombstones);
+            for (mut entry, counted) in unfinished.unbegun.into_iter().rev() {
                 if std::mem::take(&mut entry.stopping) {
                     dispatch.end_waiting(&entry, counted, wakes);
                     dispatch.stats.cancelled += 1;
@@ -214,7 +218,7 @@ impl Pool {
                 }
                 dispatch.put_back(entry);
             }
-            for Interrupted { mut collected, phase, began } in wreck.running {
+            for Interrupted { mut collected, phase, began } in unfinished.running {
                 dispatch.end_waiting(&collected.entry, began, wakes);
                 if phase == Some(Phase::Dropping) && !loss.may_run_on {
                     // What was left is the whole reply, of the call or of the items so far: only a destructor was cut short.

@@ -25,7 +25,7 @@ impl Supervisor {
             let _ = contain(|| {
                 self.collect();
                 pool.end_queue(pool.broken());
-                pool.couriers().look_after(&pool);
+                pool.callback_threads().look_after(&pool);
             });
             if contain(|| self.wait(Some(LOOK))).is_err() {
                 std::thread::park_timeout(LOOK);
@@ -47,7 +47,7 @@ impl Supervisor {
             Death::new(index, pid, words, phase.map_or_else(|| "running".to_owned(), |phase| phase.to_string()))
         };
         let loss = Loss { expected: false, ending: None, remains: Remains::Nothing, may_run_on: false };
-        let batch = self.pool.salvage(index, &loss, &death);
+        let batch = self.pool.drain_dead(index, &loss, &death);
         self.hand_over(batch);
     }
 }

@@ -2,11 +2,11 @@
 
 use super::{Due, Supervisor, sooner};
 use crate::dispatch::TRY_AGAIN;
-use crate::lane::Running;
-use crate::seat::{Seat, SeatState};
+use crate::dispatch::next_wakeup::{HEARTBEAT, MEMORY_TICK, STUCK_TICK};
+use crate::dispatch::ring::Running;
+use crate::dispatch::seat::{Seat, SeatState};
 use crate::settings::Settings;
 use crate::system;
-use crate::watch::{HEARTBEAT, MEMORY_TICK, STUCK_TICK};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ pub(crate) enum Ending {
     /// Its task, or the item after so many of it, ran longer than this.
     TimedOut(Duration, u32),
     /// It did not begin its next task, which has a limit; another worker does.
-    Deaf,
+    Unresponsive,
     /// Its task's holder stopped it.
     Stopped,
     /// It used more memory than this many bytes.
@@ -26,7 +26,7 @@ pub(crate) enum Ending {
     /// The pool's owner ended all workers.
     Ordered,
     /// It overwrote the memory it shares with its parent.
-    Spoiled,
+    Corrupted,
     /// It was not ready in time.
     NotReady(Duration),
     /// It could not begin, as it said itself.
@@ -108,10 +108,10 @@ impl Supervisor {
                 sooner(&mut finding.wait, Some(TRY_AGAIN));
             }
             let Some(seat) = dispatch.seats[index].as_mut() else { return };
-            if std::mem::replace(dealt, seat.dealt) != seat.dealt || seat.lane.depth() > 0 {
+            if std::mem::replace(dealt, seat.dealt) != seat.dealt || seat.ring.depth() > 0 {
                 sooner(&mut finding.wait, Some(HEARTBEAT));
             }
-            if seat.lane.depth() == 0 {
+            if seat.ring.depth() == 0 {
                 *position = None;
                 match leave {
                     Some(Duration::ZERO) => {
@@ -122,14 +122,14 @@ impl Supervisor {
                 }
                 return;
             }
-            let place = seat.lane.position();
+            let place = seat.ring.position();
             let since = position.filter(|(before, _)| *before == place).map_or(now, |(_, since)| since);
             *position = Some((place, since));
             look_at_task(seat, settings, now - since, &mut finding);
-            if seat.lane.is_spoiled() {
-                finding.end = Some(Ending::Spoiled);
+            if seat.ring.is_corrupted() {
+                finding.end = Some(Ending::Corrupted);
             }
-            if could_be_taken_over && seat.lane.has_some_behind() {
+            if could_be_taken_over && seat.ring.has_some_behind() {
                 finding.stuck = now - since >= STUCK_TICK;
                 sooner(&mut finding.wait, Some(STUCK_TICK));
             }
@@ -144,7 +144,7 @@ impl Supervisor {
         let settings = self.pool.settings();
         let busy = self
             .pool
-            .with_dispatch(|dispatch, _| dispatch.seats[index].as_ref().is_some_and(|seat| seat.lane.depth() > 0));
+            .with_dispatch(|dispatch, _| dispatch.seats[index].as_ref().is_some_and(|seat| seat.ring.depth() > 0));
         if busy {
             sooner(&mut finding.wait, Some(MEMORY_TICK));
         }
@@ -169,7 +169,7 @@ impl Supervisor {
                 return false;
             };
             seat.state = SeatState::Leaving;
-            let has_none = seat.lane.depth() == 0;
+            let has_none = seat.ring.depth() == 0;
             dispatch.take_back(index, usize::MAX);
             dispatch.deal(wakes);
             has_none
@@ -204,12 +204,12 @@ impl Supervisor {
             let before = std::mem::replace(&mut seat.state, SeatState::Leaving);
             dispatch.take_back(index, usize::MAX);
             let Some(seat) = dispatch.seats[index].as_mut() else { return false };
-            let running = seat.lane.running();
+            let running = seat.ring.running();
             let still = match ending {
                 Ending::Stopped => running.is_some_and(|running| running.entry.stopping),
                 Ending::TimedOut(..) => running.is_some_and(|running| is_over_time(&running, default)),
                 // Or it was stopped at its very beginning.
-                Ending::Deaf => dispatch.take_back_next(index) || dispatch.is_at_a_beginning(index),
+                Ending::Unresponsive => dispatch.take_back_next(index) || dispatch.is_at_a_beginning(index),
                 _ => true,
             };
             if !still && let Some(seat) = dispatch.seats[index].as_mut() {
@@ -236,9 +236,9 @@ impl Supervisor {
 /// The limits of the task that runs, and of those behind it. It has been the next, or run, for `waited` at least.
 fn look_at_task(seat: &mut Seat, settings: &Settings, waited: Duration, finding: &mut Finding) {
     // What has not begun yet may begin any time.
-    let due = seat.lane.first_due(settings.run_limit);
+    let due = seat.ring.first_due(settings.run_limit);
     sooner(&mut finding.wait, due.map(|due| due.max(STUCK_TICK)));
-    let Some(running) = seat.lane.running() else { return };
+    let Some(running) = seat.ring.running() else { return };
     if running.entry.stopping {
         finding.end = Some(Ending::Stopped);
         return;
@@ -246,7 +246,7 @@ fn look_at_task(seat: &mut Seat, settings: &Settings, waited: Duration, finding:
     let Some(limit) = running.limit(settings.run_limit) else { return };
     let (limit, passed, ending) = match running.ran() {
         Some(ran) => (limit, ran, Ending::TimedOut(limit, running.items)),
-        None => (limit.max(PATIENCE), waited, Ending::Deaf),
+        None => (limit.max(PATIENCE), waited, Ending::Unresponsive),
     };
     match limit.checked_sub(passed) {
         Some(left) if !left.is_zero() => sooner(&mut finding.wait, Some(left)),

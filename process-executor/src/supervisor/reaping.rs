@@ -3,9 +3,9 @@
 
 use super::worker::Reason;
 use super::{END, Supervisor, UNREAPED, sooner};
-use crate::events::leave;
+use crate::dispatch::next_wakeup::HEARTBEAT;
 use crate::process::Process;
-use crate::watch::HEARTBEAT;
+use crate::system::leave;
 use executor_core::BrokenExecutor;
 use rustix::event::epoll;
 use rustix::fd::{BorrowedFd, OwnedFd};
@@ -94,7 +94,7 @@ impl Supervisor {
     /// for this thread.
     pub(super) fn see_to_the_rest(&mut self) {
         loop {
-            let mut wait = self.pool.couriers().look_after(&self.pool);
+            let mut wait = self.pool.callback_threads().look_after(&self.pool);
             sooner(&mut wait, self.unreaped.reap());
             if wait.is_none() {
                 break;

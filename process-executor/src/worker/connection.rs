@@ -3,8 +3,8 @@
 use super::end_group;
 use crate::buffer::Buffer;
 use crate::carrier::Source;
-use crate::layout::{LastWord, Shared};
 use crate::message::{Message, Received, Receiver};
+use crate::protocol::layout::{LastWord, Shared};
 use crate::system;
 use crate::waking::DoorbellWord;
 use executor_core::task::guarded;

@@ -1,14 +1,14 @@
 //! Replies on their way to the parent: in the slot, in a block, in memory of their own, or as a message.
 
 use super::connection::Connection;
-use super::messages::Messages;
 use crate::buffer::Buffer;
 use crate::carrier;
-use crate::layout::{
+use crate::ipc_channel::message::MOST_BYTES;
+use crate::ipc_channel::worker::Messages;
+use crate::message::Message;
+use crate::protocol::layout::{
     ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, Shared, Slot, shortened,
 };
-use crate::message::Message;
-use crate::parcel::MOST_BYTES;
 use crate::waking::{LISTENED, QUIET};
 use executor_core::CodecPhase;
 use executor_core::fork::Origin;

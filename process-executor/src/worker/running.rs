@@ -4,11 +4,11 @@
 //! of its own bit by bit. The outcomes of a chunk are written where they stay, in a block, each visible to the parent before
 //! the next item begins.
 
-use super::messages::Messages;
 use super::reply::Replies;
 use crate::buffer::{Buffer, Spill};
-use crate::layout::{BLOCK, IN_BLOCK, Slot, TIMED, shortened};
-use crate::parcel::Contents;
+use crate::ipc_channel::message::Contents;
+use crate::ipc_channel::worker::Messages;
+use crate::protocol::layout::{BLOCK, IN_BLOCK, Slot, TIMED, shortened};
 use crate::system;
 use executor_core::CodecPhase;
 use executor_core::fork::Origin;

@@ -2,19 +2,19 @@
 
 use super::connection::Connection;
 use super::end_group;
-use super::messages::Messages;
 use super::printed::Printed;
 use super::reply::{Replies, ring};
 use super::running::{Running, leave_if_forked};
 use crate::carrier::{self, Source};
 use crate::function::FunctionName;
 use crate::image::Image;
-use crate::layout::{
+use crate::ipc_channel::message::{Contents, NotReceived};
+use crate::ipc_channel::worker::Messages;
+use crate::protocol::layout::{
     BLOCK, DONE, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, LastWord, QUEUED, REVOKED, RUNNING, SKIPPED, Shared,
     Slot,
 };
-use crate::parcel::{Contents, NotReceived};
-use crate::worker_settings::WorkerSettings;
+use crate::protocol::worker_settings::WorkerSettings;
 use executor_core::CodecPhase;
 use executor_core::remote::{Function, Job, Output, Phase, serializing_once, write_codec_error};
 use std::sync::Arc;

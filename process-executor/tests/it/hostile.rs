@@ -528,8 +528,8 @@ fn a_result_panics_when_it_is_dropped() {
 /// Writes all over the memory that this worker shares with the parent.
 fn overwrite(seed: u64, length: usize) {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let lane = maps.lines().find(|line| line.contains("concurrent-futures-lane")).unwrap();
-    let (start, end) = lane.split_once(' ').unwrap().0.split_once('-').unwrap();
+    let ring = maps.lines().find(|line| line.contains("concurrent-futures-ring")).unwrap();
+    let (start, end) = ring.split_once(' ').unwrap().0.split_once('-').unwrap();
     let (start, end) = (usize::from_str_radix(start, 16).unwrap(), usize::from_str_radix(end, 16).unwrap());
     let mut random = seed;
     for address in (start..end.min(start + length)).step_by(8) {

@@ -7,19 +7,19 @@ use rustix::fd::BorrowedFd;
 use rustix::net::{AddressFamily, SendFlags, SocketType};
 use std::time::Duration;
 
-/// What a slot says of a task that has not begun, see `layout.rs`, and the number of all that it can say.
+/// What a slot says of a task that has not begun, see `protocol/layout.rs`, and the number of all that it can say.
 const QUEUED: u32 = 1;
 const STATES: u32 = 6;
 
-/// Where the slots may begin, and how far apart they are, see `layout.rs`.
+/// Where the slots may begin, and how far apart they are, see `protocol/layout.rs`.
 const HEAD: usize = 4096;
 const SLOT: usize = 128;
 
 /// Says something of all tasks that this worker has been given and has not begun. Gives how many those are.
 fn say_of_queued(state: u32) -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let lane = maps.lines().find(|line| line.contains("concurrent-futures-lane")).unwrap();
-    let (start, end) = lane.split_once(' ').unwrap().0.split_once('-').unwrap();
+    let ring = maps.lines().find(|line| line.contains("concurrent-futures-ring")).unwrap();
+    let (start, end) = ring.split_once(' ').unwrap().0.split_once('-').unwrap();
     let (start, end) = (usize::from_str_radix(start, 16).unwrap(), usize::from_str_radix(end, 16).unwrap());
     // There is nothing else in it that looks like a slot of a task that has not begun.
     let words = (start + HEAD..end).step_by(SLOT).map(std::ptr::with_exposed_provenance_mut::<u32>);

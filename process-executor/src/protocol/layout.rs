@@ -101,7 +101,7 @@ pub(crate) struct FunctionEntry {
     pub(crate) fingerprint: AtomicU64,
 }
 
-/// The words of the lane as a whole, each group on a cache line of its own.
+/// The words of the ring as a whole, each group on a cache line of its own.
 #[repr(C)]
 struct Head {
     asleep: Line<Asleep>,

@@ -1,7 +1,7 @@
 //! When the supervisor looks at the workers next, as far as those who deal tasks know: a task with a limit, or one behind
 //! another, needs it to look in time, and it is called if it would not.
 
-use crate::entry::Entry;
+use crate::dispatch::entry::Entry;
 use crate::settings::Settings;
 use executor_core::task::deadline_after;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Under the pool's lock.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct NextWakeup {
     /// The limit on the run of tasks that have none of their own.
     run_limit: Option<Duration>,
     /// How long workers stay without a task, if not for ever.
@@ -33,7 +33,7 @@ pub(crate) struct Watch {
     asked: Option<Duration>,
 }
 
-impl Watch {
+impl NextWakeup {
     pub(crate) fn new(settings: &Settings) -> Self {
         let has_memory_limit = settings.soft_memory_limit.or(settings.hard_memory_limit).is_some();
         let tick = if has_memory_limit { MEMORY_TICK } else { HEARTBEAT };

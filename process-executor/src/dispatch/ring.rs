@@ -2,14 +2,14 @@
 //!
 //! All of it is under the pool's lock, so nothing here waits or runs user code; bytes are copied out for later.
 
-use crate::batch::{Batch, Beside, Collected};
-use crate::entry::{Entry, Payload};
+use crate::dispatch::batch::{Batch, Collected, OutOfBand};
+use crate::dispatch::entry::{Entry, Payload};
 use crate::function::FunctionTable;
-use crate::layout::{
+use crate::link::Link;
+use crate::protocol::layout::{
     ATTACHED, BLOCK, BLOCKS, DONE, FREE, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING,
     SKIPPED, SLOTS, Shared, Slot, TIMED, shortened,
 };
-use crate::link::Link;
 use crate::system;
 use executor_core::remote::Phase;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Tasks in flight for one worker.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(crate) struct Ring {
     shared: Arc<Shared>,
     /// Number of the slot that takes the next task.
     next: u64,
@@ -105,9 +105,9 @@ pub(crate) struct Interrupted {
     pub(crate) began: bool,
 }
 
-/// What was in a lane when its worker died.
+/// What was in a ring when its worker died.
 #[derive(Debug, Default)]
-pub(crate) struct Wreck {
+pub(crate) struct Unfinished {
     /// The task that was running; more than one only if the memory was overwritten.
     pub(crate) running: Vec<Interrupted>,
     /// Tasks that had not begun, oldest first, and whether they count as begun.
@@ -116,7 +116,7 @@ pub(crate) struct Wreck {
     pub(crate) tombstones: Vec<Entry>,
 }
 
-impl Lane {
+impl Ring {
     pub(crate) fn new(shared: Arc<Shared>, by_message: bool) -> Self {
         Self {
             shared,
@@ -298,9 +298,9 @@ impl Lane {
                 self.give_reply_block_back();
             }
         }
-        let beside = (attached || buffer.is_some() || message.is_some()).then(|| {
+        let out_of_band = (attached || buffer.is_some() || message.is_some()).then(|| {
             let length = if buffer.is_some() || message.is_some() { length as u64 } else { 0 };
-            Box::new(Beside { link: link.clone(), attached, buffer, message, length })
+            Box::new(OutOfBand { link: link.clone(), attached, buffer, message, length })
         });
         Collected {
             entry,
@@ -308,7 +308,7 @@ impl Lane {
             items: slot.items.load(Ordering::Acquire),
             elapsed: slot.elapsed.load(Ordering::Relaxed),
             cause: None,
-            beside,
+            out_of_band,
         }
     }
 
@@ -457,7 +457,7 @@ impl Lane {
     }
 
     /// Whether the memory was overwritten: a slot in use is in a state in which it cannot be.
-    pub(crate) fn is_spoiled(&self) -> bool {
+    pub(crate) fn is_corrupted(&self) -> bool {
         (self.oldest..self.next).any(|number| {
             let state = self.shared.slot(number).state.load(Ordering::Relaxed);
             state == FREE || state > SKIPPED
@@ -494,27 +494,27 @@ impl Lane {
     }
 
     /// The worker is dead, and what was over has been collected: takes all that is left.
-    pub(crate) fn salvage(&mut self, link: &Arc<Link>, bytes: &mut Vec<u8>) -> Wreck {
-        let mut wreck = Wreck::default();
+    pub(crate) fn drain_dead(&mut self, link: &Arc<Link>, bytes: &mut Vec<u8>) -> Unfinished {
+        let mut unfinished = Unfinished::default();
         while self.oldest != self.next {
             let number = self.oldest;
             self.oldest += 1;
             let shared = self.shared.clone();
             let slot = shared.slot(number);
             match self.take(number) {
-                Some(Taken::Task(task)) if self.recall(number) => wreck.unbegun.push((task.entry, task.began)),
+                Some(Taken::Task(task)) if self.recall(number) => unfinished.unbegun.push((task.entry, task.began)),
                 // Or its state is one that cannot be: the memory was overwritten, and nobody knows what has run.
                 Some(Taken::Task(InFlight { entry, began, .. })) => {
                     // ORDERING: Acquire, with the Release of a worker that has left its reply.
                     let phase = Phase::from_number(slot.phase.load(Ordering::Acquire));
                     let collected = self.read_reply(slot, entry, link, bytes);
-                    wreck.running.push(Interrupted { collected, phase, began });
+                    unfinished.running.push(Interrupted { collected, phase, began });
                 }
-                Some(Taken::Tombstone(entry)) => wreck.tombstones.push(entry),
+                Some(Taken::Tombstone(entry)) => unfinished.tombstones.push(entry),
                 None => {}
             }
         }
-        wreck
+        unfinished
     }
 }
 

@@ -4,13 +4,13 @@
 use super::client::{self, Client, check, echo, message};
 use super::worker::{self, Worker};
 use super::{below, take};
-use crate::batch::Batch;
 use crate::dispatch::RECALLED;
-use crate::entry::SMALL;
+use crate::dispatch::batch::Batch;
+use crate::dispatch::entry::SMALL;
+use crate::dispatch::seat::SeatState;
 use crate::image::Image;
-use crate::layout::{BLOCK, INLINE, SLOTS};
 use crate::pool::Pool;
-use crate::seat::SeatState;
+use crate::protocol::layout::{BLOCK, INLINE, SLOTS};
 use crate::settings::{Settings, TransportKind, WorkerOutput};
 use crate::supervisor::{Ending, Loss};
 use arbitrary::Unstructured;
@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 ///
 /// If a task is lost, runs twice or after it was cancelled, or is given what is not its own; if the pool's books are wrong in
 /// the end.
-pub fn lane(bytes: &[u8]) {
+pub fn ring(bytes: &[u8]) {
     let mut script = Unstructured::new(bytes);
     client::open_book();
     let handle = Handle::new(&mut script);
@@ -156,9 +156,9 @@ impl<'e> Driver<'e> {
     fn check_books(&self) {
         self.pool().with_dispatch(|dispatch, _| {
             let queue = dispatch.queue.iter().filter(|entry| !entry.begun && entry.task.token().get() != RECALLED);
-            let lanes = dispatch.seats.iter().flatten().map(|seat| seat.lane.count_waiting());
-            let waiting = queue.count() + lanes.sum::<usize>();
-            assert_eq!((dispatch.room.used, dispatch.stats.queued), (waiting, waiting), "room taken, tasks queued");
+            let rings = dispatch.seats.iter().flatten().map(|seat| seat.ring.count_waiting());
+            let waiting = queue.count() + rings.sum::<usize>();
+            assert_eq!((dispatch.capacity.used, dispatch.stats.queued), (waiting, waiting), "room taken, tasks queued");
         });
     }
 
@@ -180,7 +180,7 @@ impl<'e> Driver<'e> {
             18 => self.finish_oldest(),
             19 => self.deal(script),
             20 => self.look(script),
-            21 => self.bury(script),
+            21 => self.reap_worker(script),
             22 => self.start(below(script, WORKERS)),
             _ => self.leave(script),
         }
@@ -190,7 +190,8 @@ impl<'e> Driver<'e> {
 
     fn has_room(&self, tasks: usize) -> bool {
         self.pool().with_dispatch(|dispatch, _| {
-            !dispatch.closed && dispatch.room.capacity.is_none_or(|capacity| dispatch.room.used + tasks <= capacity)
+            !dispatch.closed
+                && dispatch.capacity.capacity.is_none_or(|capacity| dispatch.capacity.used + tasks <= capacity)
         })
     }
 
@@ -260,7 +261,7 @@ impl<'e> Driver<'e> {
     fn spoil(&mut self, script: &mut Unstructured<'_>) {
         let oldest = self
             .pool()
-            .with_dispatch(|dispatch, _| dispatch.seats[WILD].as_ref().map_or(0, |seat| seat.lane.position()));
+            .with_dispatch(|dispatch, _| dispatch.seats[WILD].as_ref().map_or(0, |seat| seat.ring.position()));
         let Some(worker) = &mut self.workers[WILD] else { return };
         self.good_workers = false;
         match below(script, 8) {
@@ -306,18 +307,18 @@ impl<'e> Driver<'e> {
             let _ = dispatch.wants_to_leave(index, Some(Duration::ZERO), Instant::now(), in_hand);
             let _ = dispatch.stats();
             let Some(seat) = dispatch.seats[index].as_mut() else { return };
-            if let Some(running) = seat.lane.running() {
+            if let Some(running) = seat.ring.running() {
                 let _ = (running.limit(None), running.ran(), running.items, running.entry.stopping);
             }
-            let _ = seat.lane.first_due(None);
-            assert!(!seat.lane.is_spoiled() || (index == WILD && !self.good_workers));
+            let _ = seat.ring.first_due(None);
+            assert!(!seat.ring.is_corrupted() || (index == WILD && !self.good_workers));
             let _ = seat.link.read();
-            assert!(seat.lane.first_reply(take(script)).len() <= BLOCK);
+            assert!(seat.ring.first_reply(take(script)).len() <= BLOCK);
         });
     }
 
     /// A worker dies.
-    fn bury(&mut self, script: &mut Unstructured<'_>) {
+    fn reap_worker(&mut self, script: &mut Unstructured<'_>) {
         let index = below(script, WORKERS);
         let kind = take::<u8>(script);
         let ending = match kind {
@@ -328,14 +329,14 @@ impl<'e> Driver<'e> {
         };
         let may_run_on = matches!(kind, 4..=7);
         if self.workers[index].take().is_some() {
-            let batch = self.salvage(index, ending.as_ref(), may_run_on);
+            let batch = self.drain_dead(index, ending.as_ref(), may_run_on);
             self.batches.push_back(batch);
         }
     }
 
-    fn salvage(&self, index: usize, ending: Option<&Ending>, may_run_on: bool) -> Batch {
+    fn drain_dead(&self, index: usize, ending: Option<&Ending>, may_run_on: bool) -> Batch {
         let loss = Loss { expected: false, ending, remains: Remains::Nothing, may_run_on };
-        self.pool().salvage(index, &loss, &|phase| Death::new(index, 0, "ended", format!("{phase:?}")))
+        self.pool().drain_dead(index, &loss, &|phase| Death::new(index, 0, "ended", format!("{phase:?}")))
     }
 
     /// A worker is given no more tasks, or is again; or the pool ends.
@@ -359,14 +360,14 @@ impl<'e> Driver<'e> {
         let broken = BrokenExecutor::new("the end", TimedOut::after(Duration::ZERO));
         self.pool().break_down(broken.clone());
         for index in 0..WORKERS {
-            let batch = self.salvage(index, None, false);
+            let batch = self.drain_dead(index, None, false);
             self.batches.push_back(batch);
         }
         // Each item of a chunk ends by itself.
         for _ in 0..=2 * CHUNK {
             self.pool().end_queue(Some(&broken));
-            let couriers = self.pool().couriers();
-            self.batches.extend(std::iter::from_fn(|| couriers.take()));
+            let callback_threads = self.pool().callback_threads();
+            self.batches.extend(std::iter::from_fn(|| callback_threads.take()));
             while !self.batches.is_empty() {
                 self.finish_oldest();
             }
@@ -388,7 +389,7 @@ impl<'e> Driver<'e> {
         assert_eq!(pool.in_hand(), 0, "tasks in hand");
         pool.with_dispatch(|dispatch, _| {
             assert!(dispatch.queue.is_empty() && dispatch.is_ended());
-            assert_eq!((dispatch.room.used, dispatch.stats.queued), (0, 0), "room taken, tasks queued");
+            assert_eq!((dispatch.capacity.used, dispatch.stats.queued), (0, 0), "room taken, tasks queued");
         });
     }
 }

@@ -4,9 +4,9 @@
 //! soon. So the pool neither writes to a descriptor nor waits for one before the kernel has compared the files: an entry of
 //! epoll is found only by the very file and number that it was made for.
 
-use crate::system;
+use crate::system::{self, leave};
 use rustix::event::epoll;
-use rustix::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
 
 /// An instance of epoll, and two descriptors in it.
@@ -72,11 +72,6 @@ impl Drop for Events {
             [epoll, call, witness].into_iter().for_each(leave);
         }
     }
-}
-
-/// Leaves a descriptor as it is: its number is nobody's, or somebody else's by now.
-pub(crate) fn leave(file: OwnedFd) {
-    let _ = file.into_raw_fd();
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! A worker as the dispatch knows it: its lane, and whether it may be given tasks.
+//! A worker as the dispatch knows it: its ring, and whether it may be given tasks.
 
-use crate::lane::Lane;
+use crate::dispatch::ring::Ring;
+use crate::ipc_channel::feeder::Porter;
 use crate::link::Link;
-use crate::porter::Porter;
 use crate::system::Credentials;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use std::time::Instant;
 /// A worker, as tasks know it.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    pub(crate) lane: Lane,
+    pub(crate) ring: Ring,
     pub(crate) link: Arc<Link>,
     /// Who carries tasks to it, if that is by messages.
     pub(crate) porter: Option<Arc<Porter>>,
@@ -51,7 +51,7 @@ pub(crate) enum SeatState {
 
 impl Seat {
     pub(crate) fn new(
-        lane: Lane,
+        ring: Ring,
         link: Arc<Link>,
         porter: Option<Arc<Porter>>,
         pid: u32,
@@ -59,7 +59,7 @@ impl Seat {
     ) -> Self {
         let state = SeatState::Starting;
         Self {
-            lane,
+            ring,
             link,
             porter,
             lost: false,
@@ -86,6 +86,6 @@ impl Seat {
 
     /// Whether it would begin another task at once.
     pub(crate) fn is_free(&self, most: u64) -> bool {
-        self.takes_tasks(most) && self.lane.depth() == 0
+        self.takes_tasks(most) && self.ring.depth() == 0
     }
 }

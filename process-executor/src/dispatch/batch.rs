@@ -1,8 +1,8 @@
 //! Tasks that came back from workers, on their way to being finished.
 
-use crate::entry::Entry;
+use crate::dispatch::entry::Entry;
+use crate::ipc_channel::message;
 use crate::link::Link;
-use crate::parcel;
 use executor_core::Stats;
 use executor_core::remote::Cause;
 use std::collections::VecDeque;
@@ -37,12 +37,12 @@ pub(crate) struct Collected {
     pub(crate) elapsed: u32,
     /// Why it is over, if not by a reply.
     pub(crate) cause: Option<Box<Cause>>,
-    pub(crate) beside: Option<Box<Beside>>,
+    pub(crate) out_of_band: Option<Box<OutOfBand>>,
 }
 
 /// What of a reply came on another way.
 #[derive(Debug)]
-pub(crate) struct Beside {
+pub(crate) struct OutOfBand {
     pub(crate) link: Arc<Link>,
     /// Buffers came along.
     pub(crate) attached: bool,
@@ -57,7 +57,7 @@ pub(crate) struct Beside {
 impl Collected {
     /// A task that ends without a reply.
     pub(crate) fn without_reply(entry: Entry, cause: Cause) -> Self {
-        Self { entry, bytes: 0..0, items: 0, elapsed: 0, cause: Some(Box::new(cause)), beside: None }
+        Self { entry, bytes: 0..0, items: 0, elapsed: 0, cause: Some(Box::new(cause)), out_of_band: None }
     }
 
     /// Tells as what it counts: why it is over, or what its first byte says it is.
@@ -73,21 +73,21 @@ impl Collected {
     /// Returns whether this thread can read what came back.
     #[inline]
     pub(crate) fn can_finish_here(&self) -> bool {
-        let by_message = self.beside.as_ref().is_some_and(|beside| beside.message.is_some());
-        !by_message || parcel::can_open_here()
+        let by_message = self.out_of_band.as_ref().is_some_and(|out_of_band| out_of_band.message.is_some());
+        !by_message || message::can_open_here()
     }
 
     /// Whether what came back is, as far as its first byte tells, what the task returned.
     fn is_success(&self, bytes: &[u8]) -> bool {
         let first = bytes.get(self.bytes.start).filter(|_| !self.bytes.is_empty());
         self.items > 0
-            || self.beside.as_ref().is_some_and(|beside| beside.buffer.is_some())
+            || self.out_of_band.as_ref().is_some_and(|out_of_band| out_of_band.buffer.is_some())
             || first == Some(&executor_core::remote::VALUE)
     }
 
     /// Bytes that came back on another way.
-    pub(crate) fn bytes_beside(&self) -> u64 {
-        self.beside.as_ref().map_or(0, |beside| beside.length)
+    pub(crate) fn bytes_out_of_band(&self) -> u64 {
+        self.out_of_band.as_ref().map_or(0, |out_of_band| out_of_band.length)
     }
 }
 

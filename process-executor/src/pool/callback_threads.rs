@@ -8,7 +8,7 @@
 //! A thread that only waits for a processor is not blocked, and another would not help. A few that block are replaced at once;
 //! more only if all stand still, since code that blocks for a while, and then goes on, needs no more threads than that.
 
-use crate::batch::{Batch, WaitingBatch};
+use crate::dispatch::batch::{Batch, WaitingBatch};
 use crate::pool::{Pool, break_batch};
 use crate::system::is_blocked;
 use executor_core::task::guarded;
@@ -42,7 +42,7 @@ executor_core::local! {
 
 /// Two groups of threads, so that what runs no callback never waits behind callbacks.
 #[derive(Debug, Default)]
-pub(crate) struct Couriers {
+pub(crate) struct CallbackThreads {
     callbacks: Group,
     /// For tasks without callbacks: results nobody fetched, the ends of tasks that were lost, and what is left of chunks.
     results: Group,
@@ -86,12 +86,12 @@ struct Waiting {
 }
 
 /// Whether this thread runs callbacks of that pool: it must not wait for the pool's end, which waits for it.
-pub(crate) fn is_courier_of(pool: &Pool) -> bool {
+pub(crate) fn is_callback_thread_of(pool: &Pool) -> bool {
     std::ptr::eq(POOL.get(), pool)
 }
 
 /// Runs callbacks of that pool on this thread.
-pub(crate) fn as_courier_of(pool: &Pool, run: impl FnOnce()) {
+pub(crate) fn as_callback_thread_of(pool: &Pool, run: impl FnOnce()) {
     struct Restore(*const Pool);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -102,7 +102,7 @@ pub(crate) fn as_courier_of(pool: &Pool, run: impl FnOnce()) {
     run();
 }
 
-impl Couriers {
+impl CallbackThreads {
     fn group(&self, kind: Kind) -> &Group {
         match kind {
             Kind::Callbacks => &self.callbacks,
@@ -274,10 +274,10 @@ fn start(pool: &Arc<Pool>, kind: Kind, state: &mut State) -> io::Result<()> {
     let courier = pool.clone();
     let run = move || {
         POOL.set(Arc::as_ptr(&courier));
-        courier.couriers().group(kind).state.lock().threads.push(gettid());
+        courier.callback_threads().group(kind).state.lock().threads.push(gettid());
         // A callback may fork, and its copy return: that has nothing to do here.
         while courier.is_here()
-            && let Some(mut batch) = courier.couriers().group(kind).next(&courier)
+            && let Some(mut batch) = courier.callback_threads().group(kind).next(&courier)
         {
             if let Err(broken) = guarded("callbacks", || courier.finish(&mut batch, true)) {
                 break_batch(&courier, &mut batch, &broken);

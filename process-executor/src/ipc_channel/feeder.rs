@@ -1,20 +1,20 @@
 //! The thread that carries tasks to one worker over ipc-channel.
 //!
 //! ```text
-//!  queue ─deal─► porter: pack, send ─► lane, QUEUED ═══► worker: receive, decode, run, encode, send
+//!  queue ─deal─► porter: pack, send ─► ring, QUEUED ═══► worker: receive, decode, run, encode, send
 //! ```
 //! Values that contain channels can be encoded only while they are sent. So with this transport a task is packed when it is
 //! dealt, not when it is submitted, and not under the pool's lock, since that is user code: each worker has a porter, which
-//! may take its time. A worker has one task at a time, the one that its porter carries or that is in its lane; once the
+//! may take its time. A worker has one task at a time, the one that its porter carries or that is in its ring; once the
 //! porter has it, it counts as begun.
 
-use crate::batch::{Batch, Collected};
 use crate::buffer::Buffer;
 use crate::carrier;
+use crate::dispatch::batch::{Batch, Collected};
+use crate::dispatch::entry::{Entry, Payload};
 use crate::dispatch::{Dispatch, IN_HAND, Wakes};
-use crate::entry::{Entry, Payload};
+use crate::ipc_channel::message::{MOST_BYTES, NotSent, Packed, Sender};
 use crate::link::Link;
-use crate::parcel::{MOST_BYTES, NotSent, Packed, Sender};
 use crate::pool::faults::Place;
 use crate::pool::{Pool, no_number_text};
 use executor_core::remote::{Cause, Output, serializing_once};
@@ -128,7 +128,7 @@ impl Rounds {
         }
     }
 
-    /// Sends a task to the worker, then puts it into the lane; or ends it, or puts it back.
+    /// Sends a task to the worker, then puts it into the ring; or ends it, or puts it back.
     fn carry(&self, mut entry: Entry) {
         self.pool.may_panic_at(Place::Porter);
         if self.link.has_ended() {
@@ -161,7 +161,7 @@ impl Rounds {
                 self.unload(dispatch, wakes);
             }
             if let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) {
-                seat.lane.expect_nothing();
+                seat.ring.expect_nothing();
                 seat.lost = true;
             }
         });
@@ -239,9 +239,9 @@ impl Rounds {
                 entry.stopping = true;
                 wakes.supervisor = true;
             }
-            wakes.supervisor |= dispatch.watch.must_call(dispatch.watch.limit_of(&entry));
-            seat.lane.put(entry, &dispatch.functions, crate::dispatch::place_in(self.index));
-            seat.lane.begin_oldest();
+            wakes.supervisor |= dispatch.next_wakeup.must_call(dispatch.next_wakeup.limit_of(&entry));
+            seat.ring.put(entry, &dispatch.functions, crate::dispatch::place_in(self.index));
+            seat.ring.begin_oldest();
         });
     }
 
@@ -253,12 +253,12 @@ impl Rounds {
             self.unload(dispatch, wakes);
             dispatch.stats.failed += 1;
             if let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) {
-                seat.lane.expect_nothing();
+                seat.ring.expect_nothing();
             }
             self.pool.take_in_hand(&batch);
             dispatch.deal(wakes);
         });
-        self.pool.couriers().push(&self.pool, batch);
+        self.pool.callback_threads().push(&self.pool, batch);
     }
 
     /// The worker does not listen any more: the task goes to another.
@@ -266,7 +266,7 @@ impl Rounds {
         self.pool.with_dispatch(|dispatch, wakes| {
             self.unload(dispatch, wakes);
             if let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) {
-                seat.lane.expect_nothing();
+                seat.ring.expect_nothing();
                 seat.lost = true;
             }
             dispatch.return_unbegun(entry, wakes);
@@ -284,7 +284,7 @@ impl Dispatch {
     /// Hands a task to the porter of a worker that has none.
     pub(crate) fn load_porter(&mut self, index: usize, porter: Arc<Porter>, entry: Entry, wakes: &mut Wakes) {
         let Some(seat) = self.seats[index].as_mut() else { return self.queue.push_front(entry) };
-        seat.lane.expect_one();
+        seat.ring.expect_one();
         seat.dealt += 1;
         seat.idle_since = None;
         entry.task.token().set(IN_HAND);

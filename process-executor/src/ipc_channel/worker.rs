@@ -1,33 +1,33 @@
 //! The worker's ends of the channels of ipc-channel: inputs come in as messages, replies go out as such.
 
-use super::end_group;
-use crate::layout::{LastWord, Shared};
-use crate::parcel::{self, Contents, NotReceived, NotSent, Packed, Parcel, Sender};
+use crate::ipc_channel::message::{self, Contents, NotReceived, NotSent, Packed, Parcel, Sender};
+use crate::protocol::layout::{LastWord, Shared};
+use crate::worker::end_group;
 use executor_core::CodecPhase;
 use executor_core::remote::{Output, write_codec_error};
 use ipc_channel::ipc::IpcReceiver;
 use rustix::fd::OwnedFd;
 use std::io;
 
-pub(super) struct Messages {
+pub(crate) struct Messages {
     inputs: IpcReceiver<Parcel>,
     replies: Sender,
 }
 
 impl Messages {
-    pub(super) fn new(inputs: &OwnedFd, replies: &OwnedFd) -> io::Result<Self> {
-        let replies = Sender::new(parcel::sender_at(replies)?)?;
-        Ok(Self { inputs: parcel::receiver_at(inputs)?, replies })
+    pub(crate) fn new(inputs: &OwnedFd, replies: &OwnedFd) -> io::Result<Self> {
+        let replies = Sender::new(message::sender_at(replies)?)?;
+        Ok(Self { inputs: message::receiver_at(inputs)?, replies })
     }
 
     /// Waits for an input and runs `open` with it.
-    pub(super) fn receive(&self, open: &mut dyn FnMut(&Contents<'_>)) -> Result<(), NotReceived> {
-        parcel::receive(&self.inputs, open)
+    pub(crate) fn receive(&self, open: &mut dyn FnMut(&Contents<'_>)) -> Result<(), NotReceived> {
+        message::receive(&self.inputs, open)
     }
 
     /// Sends the reply that `pack` gives, if it gives one: its bytes, or the number of the memory that they are in. Within
     /// `pack` the result is to be encoded. True: what was sent instead is an error, since the reply could not be.
-    pub(super) fn reply(
+    pub(crate) fn reply(
         &self,
         number: u64,
         shared: &Shared,
@@ -53,12 +53,12 @@ impl Messages {
     }
 
     /// Forgets the channels and the memory that were noted so far: what is encoded from now on is the reply.
-    pub(super) fn begin_encoding(&self) {
+    pub(crate) fn begin_encoding(&self) {
         self.replies.throw_away();
     }
 
     /// How many channels were noted since.
-    pub(super) fn count_channels(&self) -> usize {
+    pub(crate) fn count_channels(&self) -> usize {
         self.replies.count_channels()
     }
 }

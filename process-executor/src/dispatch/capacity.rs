@@ -4,13 +4,13 @@ use std::task::Waker;
 
 /// The bound of the queue.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct Capacity {
     pub(crate) capacity: Option<usize>,
     pub(crate) used: usize,
     pub(crate) wakers: Vec<Waker>,
 }
 
-impl Room {
+impl Capacity {
     pub(crate) fn is_free(&self) -> bool {
         self.capacity.is_none_or(|capacity| self.used < capacity)
     }

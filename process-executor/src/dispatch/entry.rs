@@ -1,7 +1,7 @@
 //! A task on its way through the pool: its handle, its packed input, and what has happened to it.
 
 use crate::buffer::Buffer;
-use crate::layout::BLOCK;
+use crate::protocol::layout::BLOCK;
 use executor_core::Death;
 use executor_core::remote::Cause;
 use executor_core::task::Task;
