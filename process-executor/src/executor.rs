@@ -4,7 +4,8 @@ use crate::before_main;
 use crate::builder::ProcessPoolBuilder;
 use crate::image::Image;
 use crate::loader;
-use crate::pool::{Fetcher, Pool, Registration};
+use crate::pool::results::Fetcher;
+use crate::pool::{Pool, Registration};
 use crate::protocol::layout;
 use crate::settings::Settings;
 use crate::start_error::Calling;
@@ -145,7 +146,7 @@ impl ProcessPoolExecutor {
         let supervisor = Supervisor::new(pool.clone(), environment).calling("fcntl(F_DUPFD_CLOEXEC)");
         let supervisor = supervisor.map_err(|error| unavailable(error.to_string()))?;
         pool.callback_threads()
-            .open(&pool)
+            .open(&|kind| pool.start_callback_thread(kind))
             .map_err(|error| unavailable(format!("no thread for callbacks: {error}")))?;
         let thread = std::thread::Builder::new().name("process-pool".to_owned()).spawn(move || supervisor.run());
         if let Err(error) = thread {

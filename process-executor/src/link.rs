@@ -2,10 +2,8 @@
 
 use crate::arrivals::Arrivals;
 use crate::buffer::Buffer;
-use crate::carrier::Source;
 use crate::ipc_channel::message::Parcels;
 use crate::message::{Intake, Message, Taken};
-use crate::pool::Pool;
 use crate::system;
 use crate::untrusted_file::{UntrustedFile, close_with_contents};
 use crate::violation::Violation;
@@ -91,6 +89,11 @@ impl Link {
         }
     }
 
+    /// Returns the replies that come as messages of ipc-channel, if this worker's do.
+    pub(crate) fn parcels(&self) -> Option<&Parcels> {
+        self.parcels.as_ref()
+    }
+
     /// Whether somebody else has read what concerns the worker as a whole, and not just bells.
     pub(crate) fn has_news(&self) -> bool {
         // Who has the lock calls the supervisor if there are any.
@@ -160,7 +163,7 @@ impl Link {
     }
 
     /// The reply that these buffers were looked up for has been read.
-    fn release(&self, used: &[u64]) {
+    pub(crate) fn release(&self, used: &[u64]) {
         let gone = self.inbox.lock().arrivals.release(used);
         drop(gone);
     }
@@ -256,63 +259,6 @@ impl Inbox {
     fn end(&mut self, last: Event) {
         self.has_ended = true;
         self.events.push(last);
-    }
-}
-
-/// Reads a reply, or is told why it is not there.
-type ReadReply<'a> = dyn FnMut(Result<&[u8], String>) + 'a;
-
-/// The buffers of one reply, which are given back when it has been read.
-pub(crate) struct ReplyBuffers {
-    pool: Arc<Pool>,
-    link: Arc<Link>,
-    used: Mutex<Vec<u64>>,
-}
-
-impl ReplyBuffers {
-    pub(crate) fn new(pool: Arc<Pool>, link: Arc<Link>) -> Arc<Self> {
-        Arc::new(Self { pool, link, used: Mutex::new(Vec::new()) })
-    }
-}
-
-impl ReplyBuffers {
-    /// Runs `read` with the reply that came as the message of that number, if it came. Channels that are in it and were not
-    /// taken are closed.
-    pub(crate) fn open_parcel(&self, number: u64, read: &mut ReadReply<'_>) {
-        let Some(parcels) = &self.link.parcels else { return };
-        parcels.open(number, &mut |contents| {
-            if contents.number == number {
-                match contents.buffer {
-                    None => read(Ok(contents.bytes)),
-                    Some(id) => {
-                        let buffer = self.find(id);
-                        read(buffer.as_ref().map(|buffer| buffer.bytes()).map_err(Clone::clone));
-                    }
-                }
-            }
-            contents.close_rest();
-        });
-    }
-}
-
-impl Source for ReplyBuffers {
-    fn find(&self, id: u64) -> Result<Arc<Buffer>, String> {
-        let (buffer, heard) = self.link.find(id);
-        if heard {
-            self.pool.call_supervisor();
-        }
-        let buffer = buffer?;
-        let mut used = self.used.lock();
-        if !used.contains(&id) {
-            used.push(id);
-        }
-        Ok(buffer)
-    }
-}
-
-impl Drop for ReplyBuffers {
-    fn drop(&mut self) {
-        self.link.release(self.used.get_mut());
     }
 }
 

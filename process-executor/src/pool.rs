@@ -8,33 +8,32 @@ mod ending;
 pub(crate) mod events;
 pub(crate) mod faults;
 mod packing;
-mod results;
-mod submission;
+pub(crate) mod reply_buffers;
+pub(crate) mod results;
+pub(crate) mod submission;
+pub(crate) mod thread_role;
 
 use crate::dispatch::batch::{Batch, Collected};
 use crate::dispatch::entry::Entry;
 use crate::dispatch::next_wakeup::NextWakeup;
 use crate::dispatch::{Dispatch, Wakes};
 use crate::image::Image;
-use crate::pool::callback_threads::{self, CallbackThreads};
-use crate::pool::events::Events;
 use crate::settings::{Settings, TransportKind};
-use crate::supervisor;
+use callback_threads::{CallbackThreads, Kind};
+use events::Events;
 use executor_core::driver;
 use executor_core::fork::Origin;
 use executor_core::remote::{self, Cause};
-use executor_core::task::{Dequeued, Owner, TaskOwner};
+use executor_core::task::{Dequeued, Owner, TaskOwner, guarded};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use faults::Place;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-pub(crate) use results::{Fetcher, break_batch};
 use rustix::process::Signal;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
-pub(crate) use submission::{keep_within, no_number_text};
 
 /// All that the pool's threads and its handle share.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ pub(crate) struct Pool {
     /// The process whose threads and workers these are.
     origin: Origin,
     /// What the supervisor sleeps on.
-    events: Events,
+    events: Arc<Events>,
     /// See there.
     #[cfg(test)]
     pub(crate) panics_at: Mutex<Option<faults::Place>>,
@@ -96,6 +95,7 @@ impl Pool {
         let next_wakeup = NextWakeup::new(&settings);
         let mut dispatch = Dispatch::new(settings.workers, settings.queue_capacity, settings.most_tasks, next_wakeup);
         dispatch.one_by_one = settings.transport == TransportKind::IpcChannel;
+        let events = Arc::new(Events::new()?);
         Ok(Arc::new(Self {
             dispatch: Mutex::new(dispatch),
             room_freed: Condvar::new(),
@@ -110,8 +110,8 @@ impl Pool {
             fetches: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             origin: Origin::here(),
-            events: Events::new()?,
-            callback_threads: CallbackThreads::default(),
+            callback_threads: CallbackThreads::new(events.clone()),
+            events,
             #[cfg(test)]
             panics_at: Mutex::new(None),
             given_up: AtomicBool::new(false),
@@ -137,6 +137,28 @@ impl Pool {
 
     pub(crate) fn callback_threads(&self) -> &CallbackThreads {
         &self.callback_threads
+    }
+
+    /// Starts a thread that finishes batches.
+    pub(crate) fn start_callback_thread(self: &Arc<Self>, kind: Kind) -> io::Result<()> {
+        let pool = self.clone();
+        let run = move || {
+            thread_role::become_callback_thread_of(&*pool);
+            pool.callback_threads.serve(kind, |mut batch| {
+                if let Err(broken) = guarded("callbacks", || pool.finish(&mut batch, true)) {
+                    results::break_batch(&pool, &mut batch, &broken);
+                    pool.break_down(broken);
+                }
+                // A callback may fork, and its copy return: that process has nothing to do here.
+                pool.is_here()
+            });
+        };
+        std::thread::Builder::new().name(kind.name().to_owned()).spawn(run).map(drop)
+    }
+
+    /// Starts callback threads for what has waited too long. Returns the time until the next look is due.
+    pub(crate) fn look_after_callbacks(self: &Arc<Self>) -> Option<Duration> {
+        self.callback_threads.look_after(&|kind| self.start_callback_thread(kind))
     }
 
     pub(crate) fn events(&self) -> &Events {
@@ -205,7 +227,7 @@ impl Pool {
             }
         });
         if !batch.is_empty() {
-            self.callback_threads.push(self, batch);
+            self.callback_threads.push(batch);
         }
         next
     }
@@ -228,14 +250,14 @@ impl Pool {
         if (wakes.closed || wakes.room_freed) && self.settings.queue_capacity.is_some() {
             self.room_freed.notify_all();
         }
-        if supervisor::is_this_thread() && (!wakes.submitters.is_empty() || wakes.prepare.is_some()) {
+        if thread_role::is_supervisor() && (!wakes.submitters.is_empty() || wakes.prepare.is_some()) {
             // What is anybody's code, or takes long, is not for this thread.
             let (wakers, prepare) = (wakes.submitters, wakes.prepare);
-            self.callback_threads.push(self, Batch { wakers, prepare, ..Batch::default() });
+            self.callback_threads.push(Batch { wakers, prepare, ..Batch::default() });
             return None;
         }
         // A waker cannot wait for the pool's end here, which may wait for this thread.
-        callback_threads::as_callback_thread_of(self, || wake_all(std::mem::take(&mut wakes.submitters)));
+        thread_role::running_callbacks_of(self, || wake_all(std::mem::take(&mut wakes.submitters)));
         wakes.prepare
     }
 

@@ -20,9 +20,9 @@ use crate::dispatch::seat::{Seat, SeatState};
 use crate::exit_words::out_of_memory_kills;
 use crate::ipc_channel::feeder::Porter;
 use crate::link::Event;
-use crate::pool::Pool;
 use crate::pool::events::CALL;
 use crate::pool::faults::Place;
+use crate::pool::{Pool, thread_role};
 use crate::process::{self, NotStarted, Started, Welcome};
 use crate::start_error::{Calling, StartError};
 use crate::untrusted_file;
@@ -38,7 +38,6 @@ use rustix::event::epoll;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use starts::Starts;
-use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
@@ -60,15 +59,6 @@ pub(crate) struct Supervisor {
     /// The program has closed the descriptors of the pool.
     has_lost_files: bool,
     fetches_seen: usize,
-}
-
-executor_core::local! {
-    static IS_THIS_THREAD: Cell<bool> = Cell::new(false);
-}
-
-/// Whether the calling thread is a pool's supervisor.
-pub(crate) fn is_this_thread() -> bool {
-    IS_THIS_THREAD.get()
 }
 
 /// How often it is looked at least whether the program has closed the pool's descriptors. If it has, nobody can say so.
@@ -99,7 +89,7 @@ impl Supervisor {
     }
 
     pub(crate) fn run(mut self) {
-        IS_THIS_THREAD.set(true);
+        thread_role::become_supervisor();
         if let Err(broken) = guarded("supervisor", || self.supervise()) {
             self.give_last_rites(broken);
         }
@@ -114,7 +104,7 @@ impl Supervisor {
             self.pool.may_panic_at(Place::Supervisor);
             self.pool.with_dispatch(|dispatch, _| dispatch.next_wakeup.begin());
             self.collect();
-            let mut wait = self.pool.callback_threads().look_after(&self.pool);
+            let mut wait = self.pool.look_after_callbacks();
             sooner(&mut wait, self.start_workers());
             sooner(&mut wait, self.look_at_workers());
             sooner(&mut wait, self.unreaped.reap());
@@ -238,7 +228,7 @@ impl Supervisor {
     fn hand_over(&self, batch: Batch) -> bool {
         let any = !batch.is_empty();
         if any {
-            self.pool.callback_threads().push(&self.pool, batch);
+            self.pool.callback_threads().push(batch);
         }
         any
     }

@@ -15,8 +15,9 @@ use crate::dispatch::entry::{Entry, Payload};
 use crate::dispatch::{Dispatch, IN_HAND, Wakes};
 use crate::ipc_channel::message::{MOST_BYTES, NotSent, Packed, Sender};
 use crate::link::Link;
+use crate::pool::Pool;
 use crate::pool::faults::Place;
-use crate::pool::{Pool, no_number_text};
+use crate::pool::submission::{keep_within, no_number_text};
 use executor_core::remote::{Cause, Output, serializing_once};
 use executor_core::task::guarded;
 use executor_core::{BrokenExecutor, CodecPhase};
@@ -258,7 +259,7 @@ impl Rounds {
             self.pool.take_in_hand(&batch);
             dispatch.deal(wakes);
         });
-        self.pool.callback_threads().push(&self.pool, batch);
+        self.pool.callback_threads().push(batch);
     }
 
     /// The worker does not listen any more: the task goes to another.
@@ -277,7 +278,7 @@ impl Rounds {
 }
 
 fn keep(bytes: &[u8]) -> Result<Payload, Failure> {
-    crate::pool::keep_within(bytes, MOST_BYTES).map_err(Failure::Cause)
+    keep_within(bytes, MOST_BYTES).map_err(Failure::Cause)
 }
 
 impl Dispatch {

@@ -1,56 +1,54 @@
-//! The threads that run what users attached to their futures: callbacks, wakers, and the decoding of results nobody fetched;
-//! and what takes too long for the supervisor.
+//! The threads that run what users attached to their futures: callbacks, wakers, and the decoding of results that no thread
+//! of the program fetched. They also do what takes too long for the supervisor.
 //!
-//! One is enough as long as none of that code blocks. If it does, another is started, so that a callback may wait for
-//! whatever it likes, a task of the same pool included: so one takes no tasks with it beyond the first that has callbacks.
-//! There are `MOST` at the most: of more callbacks that all wait for each other, the last never begins.
+//! One thread is enough as long as none of that code blocks. If it does, another is started, so that a callback may wait for
+//! anything, a task of the same pool included; for that reason a thread takes no tasks beyond the first that has callbacks.
+//! There are [`MOST`] threads at most: of more callbacks that all wait for each other, the last never begins.
 //!
-//! A thread that only waits for a processor is not blocked, and another would not help. A few that block are replaced at once;
-//! more only if all stand still, since code that blocks for a while, and then goes on, needs no more threads than that.
+//! A thread that only waits for a processor is not blocked, and another would not help. A few blocked threads are replaced at
+//! once; more only when all of them stand still, because code that blocks for a while and then goes on needs no more threads.
 
 use crate::dispatch::batch::{Batch, WaitingBatch};
-use crate::pool::{Pool, break_batch};
+use crate::pool::events::Events;
 use crate::system::is_blocked;
-use executor_core::task::guarded;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::process::Pid;
 use rustix::thread::gettid;
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A batch that waits longer than this for a thread gets a new one, if that helps.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(2);
-/// A thread without work ends after this, but for one.
+/// How long a batch waits for a thread before another is started for it, if that helps.
+const WAIT_FOR_THREAD: Duration = Duration::from_millis(2);
+/// How long a thread without work stays. The last one stays for ever.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// So many threads for each processor are started as soon as others block.
+/// How many threads for each processor are started as soon as others block.
 const FEW: usize = 2;
-/// Beyond those another is started when none has gone on to another task for so long, and a processor is free for it.
+/// Beyond those, another is started when no thread has gone on to another task for this long, and a processor is free.
 const STANDSTILL: Duration = Duration::from_millis(50);
-/// The same while they keep all processors busy: code that computes for long is to end some day.
+/// The same while the threads keep all processors busy: code that computes for long ends some day.
 const LONG_STANDSTILL: Duration = Duration::from_secs(5);
-/// The most threads of a group, blocked ones included; what is left then waits until one of them goes on.
+/// The most threads of a group, blocked ones included. What is left then waits until one of them goes on.
 const MOST: usize = 256;
 
-executor_core::local! {
-    /// The pool for which this thread works.
-    static POOL: Cell<*const Pool> = Cell::new(std::ptr::null());
-}
-
 /// Two groups of threads, so that what runs no callback never waits behind callbacks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CallbackThreads {
     callbacks: Group,
-    /// For tasks without callbacks: results nobody fetched, the ends of tasks that were lost, and what is left of chunks.
+    /// For tasks without callbacks: results that were not fetched, the ends of tasks that were lost, and the rests of chunks.
     results: Group,
+    /// How the supervisor is called, which looks after batches that wait.
+    events: Arc<Events>,
 }
 
-/// Which of the two a thread belongs to.
+/// Starts a thread of a group, which calls [`CallbackThreads::serve`].
+type Start<'a> = dyn Fn(Kind) -> io::Result<()> + 'a;
+
+/// A group of threads.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Callbacks,
     Results,
 }
@@ -61,48 +59,45 @@ struct Group {
     work: Condvar,
 }
 
+impl Kind {
+    /// Returns the name of the group's threads.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Callbacks => "process-pool-callbacks",
+            Self::Results => "process-pool-results",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     batches: VecDeque<Waiting>,
     idle: usize,
     /// The kernel's numbers of the threads that have begun.
     threads: Vec<Pid>,
-    /// Threads that were started.
+    /// Threads that were started, begun or not.
     started: usize,
     closed: bool,
-    /// How often a thread has taken something.
+    /// How often threads have taken something.
     taken: u64,
-    /// How often it was when that last changed, as far as was seen, and since when.
+    /// The value of `taken` at the last look that found it changed, and the time of that look.
     standstill: Option<(u64, Instant)>,
     /// The supervisor looks after the batches.
     is_watched: bool,
 }
 
-/// A batch that nobody has taken yet.
+/// A batch that no thread has taken yet.
 #[derive(Debug)]
 struct Waiting {
     since: Instant,
     batch: WaitingBatch,
 }
 
-/// Whether this thread runs callbacks of that pool: it must not wait for the pool's end, which waits for it.
-pub(crate) fn is_callback_thread_of(pool: &Pool) -> bool {
-    std::ptr::eq(POOL.get(), pool)
-}
-
-/// Runs callbacks of that pool on this thread.
-pub(crate) fn as_callback_thread_of(pool: &Pool, run: impl FnOnce()) {
-    struct Restore(*const Pool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            POOL.set(self.0);
-        }
-    }
-    let _before = Restore(POOL.replace(pool));
-    run();
-}
-
 impl CallbackThreads {
+    pub(crate) fn new(events: Arc<Events>) -> Self {
+        Self { callbacks: Group::default(), results: Group::default(), events }
+    }
+
     fn group(&self, kind: Kind) -> &Group {
         match kind {
             Kind::Callbacks => &self.callbacks,
@@ -111,29 +106,36 @@ impl CallbackThreads {
     }
 
     /// Starts the first threads, without which there is no pool.
-    pub(crate) fn open(&self, pool: &Arc<Pool>) -> io::Result<()> {
-        let started = [Kind::Callbacks, Kind::Results].into_iter().try_for_each(|kind| {
-            let mut state = self.group(kind).state.lock();
-            start(pool, kind, &mut state)
-        });
-        // One that was started alone would wait for ever, and keep the pool.
+    pub(crate) fn open(&self, start: &Start<'_>) -> io::Result<()> {
+        let kinds = [Kind::Callbacks, Kind::Results];
+        let started = kinds.into_iter().try_for_each(|kind| self.group(kind).state.lock().start(kind, start));
+        // A thread that was started alone would wait for ever, and keep the pool.
         started.inspect_err(|_| self.close())
     }
 
     /// Hands a batch over. If all threads are busy, the supervisor looks after it.
-    pub(crate) fn push(&self, pool: &Pool, mut batch: Batch) {
+    pub(crate) fn push(&self, mut batch: Batch) {
         let callbacks = batch.split_off_callbacks();
         for (group, batch) in [(&self.results, batch), (&self.callbacks, callbacks)] {
             if !batch.is_empty() {
-                group.push(pool, batch);
+                group.push(batch, &self.events);
             }
         }
     }
 
-    /// Sees to batches that have waited too long, and returns the time until the next look is due.
-    pub(crate) fn look_after(&self, pool: &Arc<Pool>) -> Option<Duration> {
-        let looks = [Kind::Results, Kind::Callbacks].map(|kind| self.group(kind).look_after(pool, kind));
+    /// Starts threads for batches that have waited too long. Returns the time until the next look is due.
+    pub(crate) fn look_after(&self, start: &Start<'_>) -> Option<Duration> {
+        let looks = [Kind::Results, Kind::Callbacks].map(|kind| self.group(kind).look_after(kind, start));
         looks.into_iter().flatten().min()
+    }
+
+    /// Runs `work` on this thread with one batch after the other, until it returns false or nothing more comes.
+    pub(crate) fn serve(&self, kind: Kind, mut work: impl FnMut(Batch) -> bool) {
+        let group = self.group(kind);
+        group.state.lock().threads.push(gettid());
+        while let Some(batch) = group.next(&self.events)
+            && work(batch)
+        {}
     }
 
     /// Lets the threads end once there is nothing left to do.
@@ -144,7 +146,7 @@ impl CallbackThreads {
         }
     }
 
-    /// What waits for a thread, for drivers that have none.
+    /// Takes a batch that waits for a thread, for drivers that have no threads.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn take(&self) -> Option<Batch> {
         let take = |group: &Group| group.state.lock().batches.pop_front();
@@ -153,41 +155,41 @@ impl CallbackThreads {
 }
 
 impl Group {
-    fn push(&self, pool: &Pool, batch: Batch) {
+    fn push(&self, batch: Batch, events: &Events) {
         let mut state = self.state.lock();
         state.batches.push_back(Waiting { since: Instant::now(), batch: WaitingBatch::new(batch) });
-        // One that was woken for another batch counts as idle until it has taken that.
+        // A thread that was woken for another batch counts as idle until it has taken that.
         let is_idle = state.idle >= state.batches.len();
         drop(state);
         if is_idle {
             self.work.notify_one();
         } else {
-            pool.call_supervisor();
+            events.call();
         }
     }
 
-    fn look_after(&self, pool: &Arc<Pool>, kind: Kind) -> Option<Duration> {
+    fn look_after(&self, kind: Kind, start: &Start<'_>) -> Option<Duration> {
         let mut state = self.state.lock();
         let waits = state.batches.front().map(|waiting| waiting.since.elapsed());
         state.is_watched = waits.is_some();
-        if waits? >= PATIENCE {
+        if waits? >= WAIT_FOR_THREAD {
             if state.idle > 0 {
                 self.work.notify_one();
             } else if state.may_start() {
                 let threads = state.threads.clone();
-                // The kernel is asked about each of them, meanwhile others may hand batches over.
+                // The kernel is asked about each of them; meanwhile others may hand batches over.
                 let running =
                     MutexGuard::unlocked(&mut state, || threads.iter().filter(|thread| !is_blocked(**thread)).count());
                 if state.wants_another(running) {
-                    // If there is no thread to be had, the batch waits for one that gets free.
-                    let _ = start(pool, kind, &mut state);
+                    // If the system refuses a thread, the batch waits for one that becomes free.
+                    let _ = state.start(kind, start);
                 }
             }
         }
-        Some(if state.are_few() { PATIENCE } else { STANDSTILL / 2 })
+        Some(if state.are_few() { WAIT_FOR_THREAD } else { STANDSTILL / 2 })
     }
 
-    fn next(&self, pool: &Pool) -> Option<Batch> {
+    fn next(&self, events: &Events) -> Option<Batch> {
         let mut state = self.state.lock();
         loop {
             if let Some(batch) = state.take() {
@@ -199,7 +201,7 @@ impl Group {
                 drop(state);
                 if !is_watched {
                     // What runs next may block, with more behind it.
-                    pool.call_supervisor();
+                    events.call();
                 }
                 return Some(batch);
             }
@@ -221,6 +223,12 @@ impl Group {
 }
 
 impl State {
+    fn start(&mut self, kind: Kind, start: &Start<'_>) -> io::Result<()> {
+        start(kind)?;
+        self.started += 1;
+        Ok(())
+    }
+
     /// Takes what a thread does next: of tasks with callbacks one, so that none waits behind a callback that waits for it.
     fn take(&mut self) -> Option<Batch> {
         let front = self.batches.front_mut()?;
@@ -234,18 +242,18 @@ impl State {
         Some(part)
     }
 
-    /// Whether there may be another thread: there are not too many, and none is about to begin.
+    /// Returns whether there may be another thread: there are not too many, and none is about to begin.
     fn may_start(&self) -> bool {
         self.started < MOST && self.started == self.threads.len()
     }
 
-    /// Whether others are started as soon as these are blocked.
+    /// Returns whether others are started as soon as these are blocked.
     fn are_few(&self) -> bool {
         self.started < FEW * num_cpus::get().max(FEW)
     }
 
-    /// Whether another thread would help, when so many run: some are blocked, and processors are free; or all have long been at
-    /// what they took.
+    /// Returns whether another thread would help while `running` threads run: some are blocked and processors are free, or all
+    /// have long been at what they took.
     fn wants_another(&mut self, running: usize) -> bool {
         if self.batches.is_empty() || self.idle > 0 {
             return false;
@@ -260,7 +268,7 @@ impl State {
             self.standstill = Some((self.taken, now));
             return false;
         }
-        // One that waits by looking again and again runs, too, now and then.
+        // A thread that waits by polling runs now and then, too.
         let patience = if has_free_processor { STANDSTILL } else { LONG_STANDSTILL };
         let stands_still = now.duration_since(since) >= patience;
         if stands_still {
@@ -268,28 +276,4 @@ impl State {
         }
         stands_still
     }
-}
-
-fn start(pool: &Arc<Pool>, kind: Kind, state: &mut State) -> io::Result<()> {
-    let courier = pool.clone();
-    let run = move || {
-        POOL.set(Arc::as_ptr(&courier));
-        courier.callback_threads().group(kind).state.lock().threads.push(gettid());
-        // A callback may fork, and its copy return: that has nothing to do here.
-        while courier.is_here()
-            && let Some(mut batch) = courier.callback_threads().group(kind).next(&courier)
-        {
-            if let Err(broken) = guarded("callbacks", || courier.finish(&mut batch, true)) {
-                break_batch(&courier, &mut batch, &broken);
-                courier.break_down(broken);
-            }
-        }
-    };
-    let name = match kind {
-        Kind::Callbacks => "process-pool-callbacks",
-        Kind::Results => "process-pool-results",
-    };
-    std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
-    state.started += 1;
-    Ok(())
 }

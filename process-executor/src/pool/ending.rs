@@ -1,9 +1,9 @@
 //! How the pool ends: shut down, broken, or with its workers ended.
 
+use super::thread_role;
 use super::{Pool, Registration};
 use crate::dispatch::batch::{Batch, Collected};
 use crate::dispatch::{Dispatch, Halt, IN_HAND, Wakes};
-use crate::pool::callback_threads;
 use executor_core::remote::{Cause, Remains};
 use executor_core::task::before_blocking;
 use executor_core::{BrokenExecutor, Shutdown, TimedOut};
@@ -75,7 +75,7 @@ impl Pool {
             self.take_in_hand(&batch);
         });
         if !batch.is_empty() {
-            self.callback_threads.push(self, batch);
+            self.callback_threads.push(batch);
         }
     }
 
@@ -97,7 +97,7 @@ impl Pool {
         });
         let count = cancelled.len();
         // A callback that runs here cannot wait for the end, which waits for it.
-        callback_threads::as_callback_thread_of(self, || {
+        thread_role::running_callbacks_of(self, || {
             // Newest first: nothing that ends here may let an older one begin.
             for entry in cancelled.into_iter().rev() {
                 let _ = entry.task.cancel();
@@ -125,7 +125,7 @@ impl Pool {
         self.begin_shutdown(how);
         if !how.waits() {
             self.give_up();
-        } else if !callback_threads::is_callback_thread_of(self) {
+        } else if !thread_role::runs_callbacks_of(self) {
             self.wait_for_end(None);
         }
     }
@@ -156,7 +156,7 @@ impl Pool {
             return Ok(());
         }
         self.begin_shutdown(Shutdown::wait());
-        let (now, own) = (Instant::now(), callback_threads::is_callback_thread_of(self));
+        let (now, own) = (Instant::now(), thread_role::runs_callbacks_of(self));
         let deadline = if own { Some(now) } else { now.checked_add(limit) };
         if self.wait_for_end(deadline) {
             return Ok(());
@@ -173,7 +173,7 @@ impl Pool {
             return Poll::Ready(());
         }
         self.begin_shutdown(how);
-        if how.waits() && callback_threads::is_callback_thread_of(self) {
+        if how.waits() && thread_role::runs_callbacks_of(self) {
             return Poll::Ready(());
         }
         let waker = cx.waker().clone();
@@ -252,7 +252,7 @@ impl Pool {
         // None comes after these: under this lock, `poll_shutdown` looks first whether the end is there.
         let wakers = std::mem::take(&mut *self.end_wakers.lock());
         if !wakers.is_empty() {
-            self.callback_threads.push(self, Batch { wakers, ..Batch::default() });
+            self.callback_threads.push(Batch { wakers, ..Batch::default() });
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Where tasks come back: results are fetched by whoever waits, and finished outside the lock.
 
 use super::faults::Place;
+use super::reply_buffers::ReplyBuffers;
+use super::thread_role;
 use super::{Pool, SPARE, TICK, wake_all};
 use crate::carrier::{self, Source};
 use crate::dispatch::batch::{Batch, Collected, Counted, OutOfBand};
 use crate::dispatch::entry::{Entry, Parts, Payload};
 use crate::dispatch::{Dispatch, LOOSE, Wakes};
-use crate::link::ReplyBuffers;
-use crate::pool::callback_threads;
 use crate::waking::{ARMED, DoorbellWord, LISTENED, QUIET};
 use executor_core::driver::{self, Driver};
 use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
@@ -63,7 +63,7 @@ impl Pool {
         let mut complete = 0;
         let mut had_memory = false;
         // A callback that runs here cannot wait for the end, which waits for it.
-        callback_threads::as_callback_thread_of(self, || {
+        thread_role::running_callbacks_of(self, || {
             for tombstone in batch.tombstones.drain(..) {
                 if !courier && tombstone.task.is_pending() && tombstone.task.has_listeners() {
                     left.tombstones.push(tombstone);
@@ -89,7 +89,7 @@ impl Pool {
         batch.clear();
         if !left.is_empty() {
             held.tasks -= left.collected.len() + left.tombstones.len();
-            self.callback_threads.push(self, left);
+            self.callback_threads.push(left);
         }
         if complete > 0 {
             self.with_dispatch(|dispatch, _| dispatch.stats.completed += complete);

@@ -1,6 +1,7 @@
 //! Waiting threads and the pool's lock.
 
-use super::{Fetcher, Pool, TICK};
+use super::results::Fetcher;
+use super::{Pool, TICK};
 use crate::ProcessPoolExecutor;
 use crate::image::Image;
 use executor_core::driver::Driver;

@@ -25,7 +25,7 @@ impl Supervisor {
             let _ = contain(|| {
                 self.collect();
                 pool.end_queue(pool.broken());
-                pool.callback_threads().look_after(&pool);
+                pool.look_after_callbacks();
             });
             if contain(|| self.wait(Some(LOOK))).is_err() {
                 std::thread::park_timeout(LOOK);

@@ -94,7 +94,7 @@ impl Supervisor {
     /// for this thread.
     pub(super) fn see_to_the_rest(&mut self) {
         loop {
-            let mut wait = self.pool.callback_threads().look_after(&self.pool);
+            let mut wait = self.pool.look_after_callbacks();
             sooner(&mut wait, self.unreaped.reap());
             if wait.is_none() {
                 break;
