@@ -18,12 +18,15 @@ pub(crate) mod next_wakeup;
 mod rights;
 pub(crate) mod ring;
 pub(crate) mod seat;
+pub(crate) mod whereabouts;
 
 use crate::dispatch::batch::Batch;
 use crate::dispatch::capacity::Capacity;
 use crate::dispatch::entry::Entry;
 use crate::dispatch::next_wakeup::NextWakeup;
+use crate::dispatch::ring::Ring;
 use crate::dispatch::seat::{Seat, SeatState};
+use crate::dispatch::whereabouts::Whereabouts;
 use crate::function::FunctionTable;
 use crate::ipc_channel::feeder::Porter;
 use crate::protocol::layout::{SLOTS, Shared};
@@ -36,27 +39,23 @@ use std::sync::atomic::{Ordering, fence};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// Where a task is, as its place says. A new task's is 0: it is on its way into the pool.
-pub(crate) const QUEUE: u64 = 1;
-/// It was recalled: whoever finds it drops it.
-pub(crate) const RECALLED: u64 = 2;
-/// It came back from a worker, or is between two of them.
-pub(crate) const IN_HAND: u64 = 3;
-/// In the queue, but a part of it has run, or it ran in a worker that died: it cannot be recalled.
-pub(crate) const RESTING: u64 = 4;
-/// Taken out of the queue to be cancelled.
-pub(crate) const LOOSE: u64 = 5;
-/// Taken out of the queue to be put into a buffer; it goes back there.
-const PREPARING: u64 = 6;
-/// In a ring, whose number and slot follow.
-const IN_LANE: u64 = 1 << 63;
-const LANE_SHIFT: u32 = 40;
-
 /// How much work a worker is given ahead, in nanoseconds.
 const AHEAD: u64 = 100_000;
 /// Tasks that take less are kept together with one worker, as long as it has less than this to do: waking another
 /// costs more.
 const CHEAP: u32 = 10_000;
+
+/// What becomes of the large task that was at the front of the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Preparation {
+    /// There is none.
+    #[default]
+    None,
+    /// A thread moves its input to shared memory.
+    UnderWay,
+    /// The same, and it is to be cancelled then, if it has not begun.
+    ToBeCancelled,
+}
 
 /// The pool is broken for a while.
 #[derive(Debug)]
@@ -91,14 +90,11 @@ pub(crate) struct Dispatch {
     /// A worker is given a task only when it has none.
     pub(crate) one_by_one: bool,
     pub(crate) next_wakeup: NextWakeup,
-    /// How many tasks in the queue were recalled.
-    recalled: usize,
-    /// Recalled tasks, to be dropped outside the lock.
+    /// How many tasks in the queue were revoked.
+    revoked: usize,
+    /// Tombstones of revoked tasks, to be dropped outside the lock.
     tombstones: Vec<Entry>,
-    /// The task at the front of the queue is large, and being put into a buffer.
-    preparing: bool,
-    /// It is to be cancelled then, if it has not begun.
-    cancels_prepared: bool,
+    preparation: Preparation,
     /// Chunks of `map` may be in flight.
     has_chunks: bool,
 }
@@ -134,10 +130,9 @@ impl Dispatch {
             most_tasks,
             one_by_one: false,
             next_wakeup,
-            recalled: 0,
+            revoked: 0,
             tombstones: Vec::new(),
-            preparing: false,
-            cancels_prepared: false,
+            preparation: Preparation::None,
             has_chunks: false,
         }
     }
@@ -145,7 +140,7 @@ impl Dispatch {
     /// Takes a task in; its room is taken already.
     pub(crate) fn push(&mut self, entry: Entry, wakes: &mut Wakes) {
         self.stats.queued += 1;
-        entry.task.token().set(QUEUE);
+        entry.move_to(Whereabouts::Queued);
         if !self.has_no_backlog() {
             // Nobody could take those before it when it was last looked, and whoever makes room deals.
             self.queue.push_back(entry);
@@ -170,17 +165,17 @@ impl Dispatch {
 
     /// Whether no task waits for a worker.
     pub(crate) fn has_no_backlog(&self) -> bool {
-        self.queue.is_empty() && !self.preparing
+        self.queue.is_empty() && self.preparation == Preparation::None
     }
 
     /// Hands queued tasks to workers as long as one can take them.
     pub(crate) fn deal(&mut self, wakes: &mut Wakes) {
         self.advance_older(wakes);
-        while !self.preparing
+        while self.preparation == Preparation::None
             && let Some(entry) = self.queue.pop_front()
         {
-            if entry.task.token().get() == RECALLED {
-                self.recalled -= 1;
+            if entry.is_at(Whereabouts::Revoked) {
+                self.revoked -= 1;
                 self.tombstone(entry);
                 // The end may wait for that.
                 wakes.supervisor |= self.closed;
@@ -189,7 +184,7 @@ impl Dispatch {
             if entry.stopping || (entry.begun && entry.task.is_stop_requested()) {
                 self.note_unqueued(&entry);
                 self.stats.cancelled += 1;
-                entry.task.token().set(IN_HAND);
+                entry.move_to(Whereabouts::InHand);
                 self.tombstone(entry);
                 wakes.room_freed = true;
                 wakes.supervisor = true;
@@ -197,9 +192,9 @@ impl Dispatch {
             }
             match self.choose(&entry) {
                 Some(_) if entry.payload.needs_shared_memory() => {
-                    self.preparing = true;
-                    if entry.task.token().get() == QUEUE {
-                        entry.task.token().set(PREPARING);
+                    self.preparation = Preparation::UnderWay;
+                    if entry.is_at(Whereabouts::Queued) {
+                        entry.move_to(Whereabouts::Preparing);
                     }
                     wakes.prepare = Some(entry);
                 }
@@ -226,15 +221,14 @@ impl Dispatch {
         self.requeue_prepared(entry, is_over, wakes);
     }
 
-    /// The task that was taken out to be prepared is here again; true: it was recalled meanwhile, or is to be cancelled.
+    /// The task that was taken out to be prepared is here again; true: it was revoked meanwhile, or is to be cancelled.
     fn leave_preparing(&mut self, entry: &Entry, wakes: &mut Wakes) -> bool {
         wakes.supervisor |= self.closed;
-        self.preparing = false;
-        let place = entry.task.token();
-        if std::mem::take(&mut self.cancels_prepared) && place.get() == PREPARING {
-            place.set(LOOSE);
+        let preparation = std::mem::take(&mut self.preparation);
+        if preparation == Preparation::ToBeCancelled && entry.is_at(Whereabouts::Preparing) {
+            entry.move_to(Whereabouts::Withdrawn);
         }
-        matches!(place.get(), RECALLED | LOOSE)
+        matches!(entry.whereabouts(), Whereabouts::Revoked | Whereabouts::Withdrawn)
     }
 
     /// It goes back to the front, unless it is over.
@@ -259,7 +253,7 @@ impl Dispatch {
         self.note_unqueued(&entry);
         wakes.room_freed = true;
         self.stats.failed += 1;
-        entry.task.token().set(IN_HAND);
+        entry.move_to(Whereabouts::InHand);
         self.deal(wakes);
         Some(entry)
     }
@@ -350,7 +344,7 @@ impl Dispatch {
         let Some(seat) = self.seats[index].as_mut() else { return };
         seat.full = None;
         let starts = seat.ring.depth() == 0;
-        seat.ring.put(entry, &self.functions, place_in(index));
+        seat.ring.put(entry, &self.functions, index);
         seat.dealt += 1;
         seat.idle_since = None;
         if starts {
@@ -369,27 +363,27 @@ impl Dispatch {
 
     /// Puts a task that was dealt at the front of the queue.
     pub(crate) fn put_back(&mut self, entry: Entry) {
-        entry.task.token().set(if entry.begun { RESTING } else { QUEUE });
+        entry.move_to(if entry.begun { Whereabouts::Requeued } else { Whereabouts::Queued });
         self.queue.push_front(entry);
     }
 
-    /// Drops what is left of recalled tasks if there is nothing else in the queue.
-    pub(crate) fn drop_recalled(&mut self) {
-        if self.recalled > 0 && self.recalled == self.queue.len() {
-            self.recalled = 0;
-            debug_assert!(self.queue.iter().all(|entry| entry.task.token().get() == RECALLED), "none is lost");
+    /// Drops what is left of revoked tasks if there is nothing else in the queue.
+    pub(crate) fn drop_revoked(&mut self) {
+        if self.revoked > 0 && self.revoked == self.queue.len() {
+            self.revoked = 0;
+            debug_assert!(self.queue.iter().all(|entry| entry.is_at(Whereabouts::Revoked)), "none is lost");
             self.tombstones.extend(std::mem::take(&mut self.queue));
         }
     }
 
-    /// What is left of a recalled task goes with the next batch.
+    /// What is left of a revoked task goes with the next batch.
     pub(crate) fn tombstone(&mut self, entry: Entry) {
         self.tombstones.push(entry);
     }
 
     /// Takes all replies there are.
     pub(crate) fn collect(&mut self, batch: &mut Batch, wakes: &mut Wakes) {
-        self.drop_recalled();
+        self.drop_revoked();
         batch.tombstones.append(&mut self.tombstones);
         for index in 0..self.seats.len() {
             self.collect_from(index, batch, wakes);
@@ -438,50 +432,58 @@ impl Dispatch {
         self.begin(index, wakes);
     }
 
-    /// A task is about to be cancelled or to expire.
-    pub(crate) fn recall(&mut self, place: &Token) -> bool {
-        let recalled = match place.get() {
-            whereabouts @ (QUEUE | LOOSE | PREPARING | 0) => {
-                self.recalled += usize::from(whereabouts == QUEUE);
+    /// Revokes a task that is about to be cancelled or to expire. Returns false if that comes too late.
+    pub(crate) fn revoke(&mut self, token: &Token) -> bool {
+        let revoked = match Whereabouts::read(token) {
+            Whereabouts::Queued => {
+                self.revoked += 1;
                 true
             }
-            ring if ring & IN_LANE != 0 => {
-                let (index, number) = split(ring);
-                let Some(seat) = self.seats.get_mut(index).and_then(Option::as_mut) else { return false };
-                seat.ring.recall_task(number)
-            }
-            _ => false,
+            Whereabouts::Entering | Whereabouts::Preparing | Whereabouts::Withdrawn => true,
+            Whereabouts::InRing { worker, slot } => self.ring_of(worker).is_some_and(|ring| ring.revoke_unbegun(slot)),
+            Whereabouts::InHand | Whereabouts::Requeued | Whereabouts::Revoked => false,
         };
-        if recalled {
+        if revoked {
             self.count_unqueued(1);
-            place.set(RECALLED);
+            Whereabouts::Revoked.write(token);
         }
-        recalled
+        revoked
     }
 
-    pub(crate) fn has_begun(&self, place: &Token) -> bool {
-        let place = place.get();
-        if place & IN_LANE == 0 {
-            return matches!(place, IN_HAND | RESTING);
+    /// Returns whether a task has begun.
+    pub(crate) fn has_begun(&self, token: &Token) -> bool {
+        match Whereabouts::read(token) {
+            Whereabouts::InHand | Whereabouts::Requeued => true,
+            Whereabouts::InRing { worker, slot } => {
+                self.seats.get(worker).and_then(Option::as_ref).is_some_and(|seat| seat.ring.has_begun(slot))
+            }
+            Whereabouts::Entering
+            | Whereabouts::Queued
+            | Whereabouts::Preparing
+            | Whereabouts::Withdrawn
+            | Whereabouts::Revoked => false,
         }
-        let (index, number) = split(place);
-        self.seats.get(index).and_then(Option::as_ref).is_some_and(|seat| seat.ring.has_begun(number))
     }
 
-    /// Raises the flag of a begun task, or has its worker ended.
-    pub(crate) fn ask_to_stop(&mut self, place: &Token, end_worker: bool) {
-        if place.get() == QUEUE && end_worker {
-            // The stop came while we believed it was running; its worker died before starting it.
-            let queued = self.queue.iter_mut().find(|entry| std::ptr::eq(entry.task.token(), place));
-            queued.into_iter().for_each(|entry| entry.stopping = true);
+    /// Raises the flag of a task that has begun; with `end_worker`, has its worker ended.
+    pub(crate) fn ask_to_stop(&mut self, token: &Token, end_worker: bool) {
+        match Whereabouts::read(token) {
+            Whereabouts::InRing { worker, slot } => {
+                if let Some(ring) = self.ring_of(worker) {
+                    ring.ask_to_stop(slot, end_worker);
+                }
+            }
+            Whereabouts::Queued if end_worker => {
+                // The stop came while we believed it was running; its worker died before starting it.
+                let queued = self.queue.iter_mut().find(|entry| std::ptr::eq(entry.task.token(), token));
+                queued.into_iter().for_each(|entry| entry.stopping = true);
+            }
+            _ => {}
         }
-        let place = place.get();
-        if place & IN_LANE == 0 {
-            return;
-        }
-        let (index, number) = split(place);
-        let Some(seat) = self.seats.get_mut(index).and_then(Option::as_mut) else { return };
-        seat.ring.ask_to_stop(number, end_worker);
+    }
+
+    fn ring_of(&mut self, worker: usize) -> Option<&mut Ring> {
+        self.seats.get_mut(worker)?.as_mut().map(|seat| &mut seat.ring)
     }
 
     /// Whether a worker has left results, so many at least.
@@ -525,7 +527,9 @@ impl Dispatch {
 
     /// Takes all tasks that have not begun, from the queue and from the workers, for whoever cancels them.
     pub(crate) fn take_unbegun(&mut self) -> Vec<Entry> {
-        self.cancels_prepared = self.preparing;
+        if self.preparation == Preparation::UnderWay {
+            self.preparation = Preparation::ToBeCancelled;
+        }
         for index in 0..self.seats.len() {
             self.take_back(index, SLOTS);
         }
@@ -534,20 +538,20 @@ impl Dispatch {
         unbegun
     }
 
-    /// Empties the queue: what was recalled is dropped, what has not begun is to be cancelled by whoever gets it.
+    /// Empties the queue: what was revoked is dropped, what has not begun is to be cancelled by whoever gets it.
     pub(crate) fn take_back_queue(&mut self) -> Vec<Entry> {
         let mut taken = Vec::new();
         for entry in std::mem::take(&mut self.queue) {
-            match entry.task.token().get() {
-                RECALLED => self.tombstones.push(entry),
-                QUEUE => {
-                    entry.task.token().set(LOOSE);
+            match entry.whereabouts() {
+                Whereabouts::Revoked => self.tombstones.push(entry),
+                Whereabouts::Queued => {
+                    entry.move_to(Whereabouts::Withdrawn);
                     taken.push(entry);
                 }
                 _ => taken.push(entry),
             }
         }
-        self.recalled = 0;
+        self.revoked = 0;
         taken
     }
 
@@ -580,7 +584,7 @@ impl Dispatch {
 
     /// Whether no task waits here, and none will come from outside.
     pub(crate) fn is_drained(&self) -> bool {
-        self.closed && self.entering == 0 && !self.preparing && self.queue.is_empty()
+        self.closed && self.entering == 0 && self.preparation == Preparation::None && self.queue.is_empty()
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -593,14 +597,4 @@ impl Dispatch {
         stats.bytes_sent += seats().map(|seat| seat.ring.bytes_sent()).sum::<u64>();
         stats
     }
-}
-
-/// The place of a ring; the slot is added to it.
-pub(crate) fn place_in(index: usize) -> u64 {
-    IN_LANE | (index as u64) << LANE_SHIFT
-}
-
-fn split(place: u64) -> (usize, u64) {
-    let number = place & ((1 << LANE_SHIFT) - 1);
-    (((place & !IN_LANE) >> LANE_SHIFT) as usize, number)
 }

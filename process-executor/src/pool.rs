@@ -292,7 +292,7 @@ impl TaskOwner for Pool {
     }
 
     fn revoke(&self, token: &remote::Token) -> bool {
-        self.dispatch.lock().recall(token)
+        self.dispatch.lock().revoke(token)
     }
 
     fn has_begun(&self, token: &remote::Token) -> bool {

@@ -18,7 +18,7 @@ const KEPT: usize = 1024 * 1024;
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) collected: Vec<Collected>,
-    /// Recalled tasks, to be dropped outside the lock.
+    /// Revoked tasks, to be dropped outside the lock.
     pub(crate) tombstones: Vec<Entry>,
     /// Who waits for room that is free now: wakers are anybody's code.
     pub(crate) wakers: Vec<Waker>,

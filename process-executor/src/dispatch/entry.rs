@@ -1,6 +1,7 @@
 //! A task on its way through the pool: its handle, its packed input, and what has happened to it.
 
 use crate::buffer::Buffer;
+use crate::dispatch::whereabouts::Whereabouts;
 use crate::protocol::layout::BLOCK;
 use executor_core::Death;
 use executor_core::remote::Cause;
@@ -116,6 +117,24 @@ impl Entry {
     pub(crate) fn into_parts(self) -> (Task, Parts) {
         let Self { task, payload, extra, function, begun, timed, stopping, suspicions } = self;
         (task, Parts { payload, extra, function, begun, timed, stopping, suspicions })
+    }
+
+    /// Returns where the task is.
+    #[inline]
+    pub(crate) fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::read(self.task.token())
+    }
+
+    /// Returns whether the task is there.
+    #[inline]
+    pub(crate) fn is_at(&self, whereabouts: Whereabouts) -> bool {
+        whereabouts.has(self.task.token())
+    }
+
+    /// Notes where the task is from now on.
+    #[inline]
+    pub(crate) fn move_to(&self, whereabouts: Whereabouts) {
+        whereabouts.write(self.task.token());
     }
 
     /// Whether its worker must have memory for it.

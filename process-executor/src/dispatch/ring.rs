@@ -4,6 +4,7 @@
 
 use crate::dispatch::batch::{Batch, Collected, OutOfBand};
 use crate::dispatch::entry::{Entry, Payload};
+use crate::dispatch::whereabouts::Whereabouts;
 use crate::function::FunctionTable;
 use crate::link::Link;
 use crate::protocol::layout::{
@@ -55,9 +56,9 @@ struct InFlight {
 }
 
 impl InFlight {
-    /// Whether it was recalled: its worker passes it by.
+    /// Whether it was revoked: its worker passes it by.
     fn is_tombstone(&self) -> bool {
-        self.entry.task.token().get() == crate::dispatch::RECALLED
+        self.entry.is_at(Whereabouts::Revoked)
     }
 
     /// Whether it has not begun, and may.
@@ -69,7 +70,7 @@ impl InFlight {
 /// What leaves the books.
 enum Taken {
     Task(InFlight),
-    /// It was recalled.
+    /// It was revoked.
     Tombstone(Entry),
 }
 
@@ -112,7 +113,7 @@ pub(crate) struct Unfinished {
     pub(crate) running: Vec<Interrupted>,
     /// Tasks that had not begun, oldest first, and whether they count as begun.
     pub(crate) unbegun: Vec<(Entry, bool)>,
-    /// Tombstones of tasks that were recalled.
+    /// Tombstones of tasks that were revoked.
     pub(crate) tombstones: Vec<Entry>,
 }
 
@@ -140,12 +141,12 @@ impl Ring {
         &self.shared
     }
 
-    /// Tasks in flight, recalled ones included, and the one that a porter has.
+    /// Tasks in flight, revoked ones included, and the one that a porter has.
     pub(crate) fn depth(&self) -> usize {
         (self.next - self.oldest) as usize + self.expected
     }
 
-    /// Whether there are tasks in flight that were not recalled.
+    /// Whether there are tasks in flight that were not revoked.
     pub(crate) fn has_tasks(&self) -> bool {
         let is_task = |number| self.in_flight[index(number)].as_ref().is_some_and(|task| !task.is_tombstone());
         self.expected > 0 || (self.oldest..self.next).any(is_task)
@@ -175,7 +176,7 @@ impl Ring {
     }
 
     /// Hands a task to the worker. The caller has asked `has_room_for`, and asks `take_sleeper` before it lets the lock go.
-    pub(crate) fn put(&mut self, entry: Entry, functions: &FunctionTable, place: u64) {
+    pub(crate) fn put(&mut self, entry: Entry, functions: &FunctionTable, worker: usize) {
         self.tell_functions(functions, entry.function);
         let number = self.next;
         let slot = self.shared.slot(number);
@@ -196,7 +197,7 @@ impl Ring {
             slot.stop.store(1, Ordering::Relaxed);
         }
         let cost = functions.get(entry.function).estimate;
-        entry.task.token().set(place | number);
+        entry.move_to(Whereabouts::InRing { worker, slot: number });
         self.in_flight[index(number)] = Some(InFlight { began: entry.begun, entry, block, cost, asked_to_stop });
         self.next += 1;
         self.load += u64::from(cost);
@@ -225,7 +226,7 @@ impl Ring {
         last < self.next && is_over(self.shared.slot(last).state.load(Ordering::Relaxed))
     }
 
-    /// Takes what is over, oldest first, into a batch: replies are copied, tombstones of recalled tasks go with them. Gives how
+    /// Takes what is over, oldest first, into a batch: replies are copied, tombstones of revoked tasks go with them. Gives how
     /// many have begun and ended before anybody asked `begin_oldest`.
     pub(crate) fn collect(&mut self, functions: &mut FunctionTable, link: &Arc<Link>, batch: &mut Batch) -> u64 {
         let mut unannounced = 0;
@@ -261,10 +262,12 @@ impl Ring {
         let in_flight = self.in_flight[index(number)].take()?;
         self.load = self.load.saturating_sub(u64::from(in_flight.cost));
         self.free_blocks.extend(in_flight.block);
-        let is_tombstone = in_flight.is_tombstone();
-        in_flight.entry.task.token().set(crate::dispatch::IN_HAND);
         self.clear(number, &in_flight);
-        Some(if is_tombstone { Taken::Tombstone(in_flight.entry) } else { Taken::Task(in_flight) })
+        if in_flight.is_tombstone() {
+            return Some(Taken::Tombstone(in_flight.entry));
+        }
+        in_flight.entry.move_to(Whereabouts::InHand);
+        Some(Taken::Task(in_flight))
     }
 
     /// Clears what most tasks do not touch, and which lies apart for that reason.
@@ -350,17 +353,17 @@ impl Ring {
         std::mem::take(&mut self.may_sleep) && self.oldest != self.next && self.shared.asleep().take()
     }
 
-    /// Takes back a task that has not begun. Its tombstone stays until the worker has passed it by.
-    pub(crate) fn recall(&self, number: u64) -> bool {
+    /// Revokes a slot that the worker has not begun. The slot stays taken until the worker has passed it by.
+    fn revoke(&self, number: u64) -> bool {
         let slot = self.shared.slot(number);
         slot.state.compare_exchange(QUEUED, REVOKED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// As `recall`, for a task that its holder gives up. The oldest counts as begun from the moment it is that, so that
-    /// there is one answer to whether it has, for all who ask. The tombstone stays until the worker has passed it by.
-    pub(crate) fn recall_task(&self, number: u64) -> bool {
+    /// Revokes a task that does not count as begun. The oldest counts as begun from the moment it is the oldest, so that all
+    /// who ask get the same answer. Its tombstone stays until the worker has passed it by.
+    pub(crate) fn revoke_unbegun(&self, number: u64) -> bool {
         let waits = |task: &InFlight| !task.began && !task.entry.begun;
-        self.in_flight[index(number)].as_ref().is_some_and(waits) && self.recall(number)
+        self.in_flight[index(number)].as_ref().is_some_and(waits) && self.revoke(number)
     }
 
     /// The oldest task begins, or is about to. False: it was counted before, or there is none.
@@ -415,7 +418,7 @@ impl Ring {
 
     /// Takes a task out of a slot, unless it has begun.
     fn take_back_at(&mut self, number: u64) -> Option<Entry> {
-        if !self.recall(number) {
+        if !self.revoke(number) {
             return None;
         }
         let task = self.in_flight[index(number)].take()?;
@@ -502,7 +505,7 @@ impl Ring {
             let shared = self.shared.clone();
             let slot = shared.slot(number);
             match self.take(number) {
-                Some(Taken::Task(task)) if self.recall(number) => unfinished.unbegun.push((task.entry, task.began)),
+                Some(Taken::Task(task)) if self.revoke(number) => unfinished.unbegun.push((task.entry, task.began)),
                 // Or its state is one that cannot be: the memory was overwritten, and nobody knows what has run.
                 Some(Taken::Task(InFlight { entry, began, .. })) => {
                     // ORDERING: Acquire, with the Release of a worker that has left its reply.

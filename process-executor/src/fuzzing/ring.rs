@@ -4,10 +4,10 @@
 use super::client::{self, Client, check, echo, message};
 use super::worker::{self, Worker};
 use super::{below, take};
-use crate::dispatch::RECALLED;
 use crate::dispatch::batch::Batch;
 use crate::dispatch::entry::SMALL;
 use crate::dispatch::seat::SeatState;
+use crate::dispatch::whereabouts::Whereabouts;
 use crate::image::Image;
 use crate::pool::Pool;
 use crate::protocol::layout::{BLOCK, INLINE, SLOTS};
@@ -155,7 +155,7 @@ impl<'e> Driver<'e> {
     /// What waits has room in the queue, and nothing else has.
     fn check_books(&self) {
         self.pool().with_dispatch(|dispatch, _| {
-            let queue = dispatch.queue.iter().filter(|entry| !entry.begun && entry.task.token().get() != RECALLED);
+            let queue = dispatch.queue.iter().filter(|entry| !entry.begun && !entry.is_at(Whereabouts::Revoked));
             let rings = dispatch.seats.iter().flatten().map(|seat| seat.ring.count_waiting());
             let waiting = queue.count() + rings.sum::<usize>();
             assert_eq!((dispatch.capacity.used, dispatch.stats.queued), (waiting, waiting), "room taken, tasks queued");
@@ -294,7 +294,7 @@ impl<'e> Driver<'e> {
             1 => {
                 dispatch.take_back(index, below(script, 4));
             }
-            2 => dispatch.drop_recalled(),
+            2 => dispatch.drop_revoked(),
             _ => dispatch.deal(wakes),
         });
     }

@@ -12,7 +12,8 @@ use crate::buffer::Buffer;
 use crate::carrier;
 use crate::dispatch::batch::{Batch, Collected};
 use crate::dispatch::entry::{Entry, Payload};
-use crate::dispatch::{Dispatch, IN_HAND, Wakes};
+use crate::dispatch::whereabouts::Whereabouts;
+use crate::dispatch::{Dispatch, Wakes};
 use crate::ipc_channel::message::{MOST_BYTES, NotSent, Packed, Sender};
 use crate::link::Link;
 use crate::pool::Pool;
@@ -241,7 +242,7 @@ impl Rounds {
                 wakes.supervisor = true;
             }
             wakes.supervisor |= dispatch.next_wakeup.must_call(dispatch.next_wakeup.limit_of(&entry));
-            seat.ring.put(entry, &dispatch.functions, crate::dispatch::place_in(self.index));
+            seat.ring.put(entry, &dispatch.functions, self.index);
             seat.ring.begin_oldest();
         });
     }
@@ -288,7 +289,7 @@ impl Dispatch {
         seat.ring.expect_one();
         seat.dealt += 1;
         seat.idle_since = None;
-        entry.task.token().set(IN_HAND);
+        entry.move_to(Whereabouts::InHand);
         self.note_unqueued(&entry);
         self.entering += 1;
         wakes.room_freed = true;

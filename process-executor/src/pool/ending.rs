@@ -3,7 +3,8 @@
 use super::thread_role;
 use super::{Pool, Registration};
 use crate::dispatch::batch::{Batch, Collected};
-use crate::dispatch::{Dispatch, Halt, IN_HAND, Wakes};
+use crate::dispatch::whereabouts::Whereabouts;
+use crate::dispatch::{Dispatch, Halt, Wakes};
 use executor_core::remote::{Cause, Remains};
 use executor_core::task::before_blocking;
 use executor_core::{BrokenExecutor, Shutdown, TimedOut};
@@ -67,7 +68,7 @@ impl Pool {
                     }
                 };
                 dispatch.note_unqueued(&entry);
-                entry.task.token().set(IN_HAND);
+                entry.move_to(Whereabouts::InHand);
                 let collected = Collected::without_reply(entry, cause);
                 collected.counted(&[]).add_to(&mut dispatch.stats);
                 batch.collected.push(collected);

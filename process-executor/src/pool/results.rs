@@ -7,7 +7,8 @@ use super::{Pool, SPARE, TICK, wake_all};
 use crate::carrier::{self, Source};
 use crate::dispatch::batch::{Batch, Collected, Counted, OutOfBand};
 use crate::dispatch::entry::{Entry, Parts, Payload};
-use crate::dispatch::{Dispatch, LOOSE, Wakes};
+use crate::dispatch::whereabouts::Whereabouts;
+use crate::dispatch::{Dispatch, Wakes};
 use crate::waking::{ARMED, DoorbellWord, LISTENED, QUIET};
 use executor_core::driver::{self, Driver};
 use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
@@ -371,11 +372,11 @@ pub(super) fn end_all_items(mut task: Task, mut cause: impl FnMut() -> Cause) {
     }
 }
 
-/// Ends what is left of a recalled task, or of one that was stopped before it could run again.
+/// Ends what is left of a revoked task, or of one that was stopped before it could run again.
 fn drop_tombstone(entry: Entry) {
     let stopped = entry.begun || entry.stopping;
     let (task, _) = entry.into_parts();
-    if task.token().get() == LOOSE {
+    if Whereabouts::Withdrawn.has(task.token()) {
         let _ = task.cancel();
     } else if stopped && task.is_pending() {
         end_all_items(task, || Cause::Stopped(Remains::Nothing));

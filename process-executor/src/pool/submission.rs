@@ -5,8 +5,9 @@ use super::results::end_all_items;
 use super::{MANY, Pool, SPARE};
 use crate::buffer::Buffer;
 use crate::carrier;
+use crate::dispatch::Dispatch;
 use crate::dispatch::entry::{Entry, Payload};
-use crate::dispatch::{Dispatch, IN_HAND};
+use crate::dispatch::whereabouts::Whereabouts;
 use crate::function::NoNumber;
 use crate::settings::TransportKind;
 use executor_core::fork::Origin;
@@ -165,7 +166,7 @@ impl Pool {
                 }
             };
             let mut entry = Entry::new(task, payload, number, attachments);
-            if entry.task.token().get() != 0 {
+            if !entry.is_at(Whereabouts::Entering) {
                 // Cancelled while it was packed.
                 return dispatch.tombstone(entry);
             }
@@ -201,9 +202,9 @@ impl Pool {
     fn fail_unpushed(&self, task: Task, cause: Cause, before: impl FnOnce(&mut Dispatch)) {
         self.with_dispatch(|dispatch, wakes| {
             before(dispatch);
-            if task.token().get() == 0 {
+            if Whereabouts::Entering.has(task.token()) {
                 dispatch.leave_room(wakes);
-                task.token().set(IN_HAND);
+                Whereabouts::InHand.write(task.token());
                 dispatch.stats.failed += 1;
             }
             wakes.supervisor |= dispatch.closed;

@@ -9,7 +9,7 @@
 //! ```text
 //!                 parent: deal            worker: begin           worker: end
 //!        FREE ───────────────► QUEUED ───────────────► RUNNING ─────────────► DONE
-//!         ▲                      │ parent: recall                               │
+//!         ▲                      │ parent: revoke                               │
 //!         │                      ▼             worker: pass by                  │ parent: collect
 //!         │                   REVOKED ────────────────────────► SKIPPED         │
 //!         └──────────────────────────────────────────────────────┴──────────────┘
