@@ -26,7 +26,7 @@ use executor_core::fork::Origin;
 use executor_core::remote::{self, Cause};
 use executor_core::task::{Dequeued, Owner, TaskOwner, guarded};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
-use faults::Place;
+use faults::FaultPoint;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::process::Signal;
 use std::io;
@@ -62,7 +62,7 @@ pub(crate) struct Pool {
     events: Arc<Events>,
     /// See there.
     #[cfg(test)]
-    pub(crate) panics_at: Mutex<Option<faults::Place>>,
+    pub(crate) panics_at: Mutex<Option<FaultPoint>>,
     callback_threads: CallbackThreads,
     /// A shutdown was not waited for to its end.
     given_up: AtomicBool,
@@ -146,7 +146,7 @@ impl Pool {
             thread_role::become_callback_thread_of(&*pool);
             pool.callback_threads.serve(kind, |mut batch| {
                 if let Err(broken) = guarded("callbacks", || pool.finish(&mut batch, true)) {
-                    results::break_batch(&pool, &mut batch, &broken);
+                    pool.break_batch(&mut batch, &broken);
                     pool.break_down(broken);
                 }
                 // A callback may fork, and its copy return: that process has nothing to do here.
@@ -210,7 +210,7 @@ impl Pool {
     /// Puts a large task into a buffer, with no lock held, and deals it; gives the next that is to be prepared.
     fn prepare(&self, entry: Entry) -> Option<Entry> {
         let mut unprepared = Unprepared { pool: self, entry: Some(entry) };
-        self.may_panic_at(Place::Preparation);
+        self.may_panic_at(FaultPoint::Preparation);
         let made = unprepared.entry.as_mut()?.payload.move_to_shared_memory();
         let entry = unprepared.entry.take()?;
         let Err(error) = made else {
@@ -259,6 +259,14 @@ impl Pool {
         // A waker cannot wait for the pool's end here, which may wait for this thread.
         thread_role::running_callbacks_of(self, || wake_all(std::mem::take(&mut wakes.submitters)));
         wakes.prepare
+    }
+
+    /// Panics there if a unit test has asked for it.
+    #[inline]
+    pub(crate) fn may_panic_at(&self, point: FaultPoint) {
+        #[cfg(test)]
+        assert_ne!(*self.panics_at.lock(), Some(point), "on purpose");
+        let _ = point;
     }
 
     pub(crate) fn call_supervisor(&self) {

@@ -21,7 +21,7 @@ use crate::exit_words::out_of_memory_kills;
 use crate::ipc_channel::feeder::Porter;
 use crate::link::Event;
 use crate::pool::events::CALL;
-use crate::pool::faults::Place;
+use crate::pool::faults::FaultPoint;
 use crate::pool::{Pool, thread_role};
 use crate::process::{self, NotStarted, Started, Welcome};
 use crate::start_error::{Calling, StartError};
@@ -101,7 +101,7 @@ impl Supervisor {
     /// Until the pool has ended.
     fn supervise(&mut self) {
         loop {
-            self.pool.may_panic_at(Place::Supervisor);
+            self.pool.may_panic_at(FaultPoint::Supervisor);
             self.pool.with_dispatch(|dispatch, _| dispatch.next_wakeup.begin());
             self.collect();
             let mut wait = self.pool.look_after_callbacks();

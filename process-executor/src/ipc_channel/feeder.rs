@@ -17,7 +17,7 @@ use crate::dispatch::{Dispatch, Wakes};
 use crate::ipc_channel::message::{MOST_BYTES, NotSent, Packed, Sender};
 use crate::link::Link;
 use crate::pool::Pool;
-use crate::pool::faults::Place;
+use crate::pool::faults::FaultPoint;
 use crate::pool::submission::{keep_within, no_number_text};
 use executor_core::remote::{Cause, Output, serializing_once};
 use executor_core::task::guarded;
@@ -132,7 +132,7 @@ impl Rounds {
 
     /// Sends a task to the worker, then puts it into the ring; or ends it, or puts it back.
     fn carry(&self, mut entry: Entry) {
-        self.pool.may_panic_at(Place::Porter);
+        self.pool.may_panic_at(FaultPoint::Porter);
         if self.link.has_ended() {
             // As long as it is not packed, it has its channels.
             return self.give_back(entry);

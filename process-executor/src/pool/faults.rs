@@ -1,10 +1,8 @@
 //! Where unit tests have a thread of the pool panic, as only a fault of this crate could.
 
-use super::Pool;
-
 /// A place in a thread of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum FaultPoint {
     Supervisor,
     Callbacks,
     /// Where a large task is put into a buffer.
@@ -12,19 +10,9 @@ pub(crate) enum Place {
     Porter,
 }
 
-impl Pool {
-    /// Panics if a unit test has asked for it.
-    #[inline]
-    pub(crate) fn may_panic_at(&self, place: Place) {
-        #[cfg(test)]
-        assert_ne!(*self.panics_at.lock(), Some(place), "on purpose");
-        let _ = place;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Place;
+    use super::FaultPoint;
     use crate::{ProcessPoolBuilder, ProcessPoolExecutor, TransportKind, WorkerOutput};
     use executor_core::{ExecutorExt, SubmitError, TaskError};
     use std::sync::mpsc;
@@ -44,7 +32,7 @@ mod tests {
     }
 
     /// From now on, a thread of the pool panics as soon as it comes by there.
-    fn panic_at(executor: &ProcessPoolExecutor, place: Place) {
+    fn panic_at(executor: &ProcessPoolExecutor, place: FaultPoint) {
         *executor.pool().panics_at.lock() = Some(place);
         executor.pool().call_supervisor();
     }
@@ -79,7 +67,7 @@ mod tests {
             std::thread::yield_now();
         }
         let queued: Vec<_> = (0..100).map(|_| executor.submit(for_ever, ()).unwrap()).collect();
-        panic_at(&executor, Place::Supervisor);
+        panic_at(&executor, FaultPoint::Supervisor);
         match running.result_timeout(LIMIT).map_err(drop) {
             Ok(Err(TaskError::WorkerDied(death))) => {
                 assert!(death.to_string().contains("the thread that watches over it panicked"), "{death}");
@@ -98,7 +86,7 @@ mod tests {
     #[test]
     fn a_panic_of_a_thread_for_callbacks_breaks_the_pool() {
         let executor = builder().build().unwrap();
-        panic_at(&executor, Place::Callbacks);
+        panic_at(&executor, FaultPoint::Callbacks);
         let (sender, receiver) = mpsc::channel();
         let future = executor.submit(|n: u8| n, 1).unwrap();
         future.add_done_callback(move |_| sender.send(()).unwrap());
@@ -108,7 +96,7 @@ mod tests {
     }
 
     /// A large task that waits for another, and that a thread for callbacks is to put into a buffer when it is dealt at last.
-    fn break_at_large_task(place: Place) {
+    fn break_at_large_task(place: FaultPoint) {
         let executor = builder().build().unwrap();
         let running = executor.submit(for_ever, ()).unwrap();
         // More than its worker is given ahead.
@@ -135,18 +123,18 @@ mod tests {
 
     #[test]
     fn a_panic_before_a_large_task_is_prepared_breaks_the_pool() {
-        break_at_large_task(Place::Callbacks);
+        break_at_large_task(FaultPoint::Callbacks);
     }
 
     #[test]
     fn a_panic_while_a_large_task_is_prepared_breaks_the_pool() {
-        break_at_large_task(Place::Preparation);
+        break_at_large_task(FaultPoint::Preparation);
     }
 
     #[test]
     fn a_panic_of_a_sender_of_tasks_breaks_the_pool() {
         let executor = builder().transport(TransportKind::IpcChannel).build().unwrap();
-        panic_at(&executor, Place::Porter);
+        panic_at(&executor, FaultPoint::Porter);
         let future = executor.submit(|n: u8| n, 1).unwrap();
         let Ok(Err(_)) = future.result_timeout(LIMIT) else { panic!("it is not over") };
         assert_broken(executor, "sender of tasks");

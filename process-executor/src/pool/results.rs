@@ -1,6 +1,6 @@
 //! Where tasks come back: results are fetched by whoever waits, and finished outside the lock.
 
-use super::faults::Place;
+use super::faults::FaultPoint;
 use super::reply_buffers::ReplyBuffers;
 use super::thread_role;
 use super::{Pool, SPARE, TICK, wake_all};
@@ -56,7 +56,7 @@ impl Pool {
     pub(crate) fn finish(self: &Arc<Self>, batch: &mut Batch, courier: bool) {
         let mut held = Held { pool: self, tasks: batch.collected.len() + batch.tombstones.len() };
         if courier {
-            self.may_panic_at(Place::Callbacks);
+            self.may_panic_at(FaultPoint::Callbacks);
         }
         self.see_to_what_the_supervisor_left(batch);
         let mut rests: Vec<(Vec<Entry>, Counted)> = Vec::new();
@@ -102,6 +102,19 @@ impl Pool {
         if had_memory {
             // It tells the worker, which would else keep the memory until there is more to be said.
             self.call_supervisor();
+        }
+    }
+
+    /// Ends the tasks of a batch that was not finished, and wakes whom it was to wake. A task that was to be prepared goes back
+    /// to the queue, where the breaking of the pool finds it.
+    pub(super) fn break_batch(&self, batch: &mut Batch, broken: &BrokenExecutor) {
+        wake_all(std::mem::take(&mut batch.wakers));
+        if let Some(entry) = batch.prepare.take() {
+            self.put_back_unprepared(entry);
+        }
+        let collected = batch.collected.drain(..).map(|collected| collected.entry);
+        for entry in collected.chain(batch.tombstones.drain(..)) {
+            let _ = contain(|| end_all_items(entry.into_parts().0, || Cause::Broken(broken.clone())));
         }
     }
 
@@ -266,19 +279,6 @@ struct Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.pool.let_go(self.tasks);
-    }
-}
-
-/// Ends the tasks of a batch that was not finished, and wakes whom it was to wake. A task that was to be prepared goes back to
-/// the queue, where the breaking of the pool finds it.
-pub(crate) fn break_batch(pool: &Pool, batch: &mut Batch, broken: &BrokenExecutor) {
-    wake_all(std::mem::take(&mut batch.wakers));
-    if let Some(entry) = batch.prepare.take() {
-        pool.put_back_unprepared(entry);
-    }
-    let collected = batch.collected.drain(..).map(|collected| collected.entry);
-    for entry in collected.chain(batch.tombstones.drain(..)) {
-        let _ = contain(|| end_all_items(entry.into_parts().0, || Cause::Broken(broken.clone())));
     }
 }
 
