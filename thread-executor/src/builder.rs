@@ -1,4 +1,4 @@
-//! [`ThreadPoolBuilder`]: the settings of a pool, one by one.
+//! [`ThreadPoolBuilder`]: the settings of a pool, one by one, and the constructors that use it.
 
 use crate::executor::ThreadPoolExecutor;
 use crate::settings::{DEFAULT_STACK_SIZE, ExitHook, Initializer, Settings, default_prefix};
@@ -33,7 +33,7 @@ pub struct ThreadPoolBuilder {
     keep_alive: Option<Duration>,
 }
 
-/// What is more than that overflows where std rounds it to whole pages.
+/// More than that overflows where std rounds a size up to whole pages.
 const MOST_STACK: usize = isize::MAX.unsigned_abs();
 
 impl ThreadPoolBuilder {
@@ -49,8 +49,8 @@ impl ThreadPoolBuilder {
         }
     }
 
-    /// How many workers at most: a number, or a [`WorkerCount`]. Default: [`WorkerCount::from_environment`]. Threads
-    /// start as tasks ask for them.
+    /// Sets the most workers there may be: a number, or a [`WorkerCount`]. Default: [`WorkerCount::from_environment`].
+    /// Threads start as tasks need them.
     ///
     /// ```
     /// use executor_core::WorkerCount;
@@ -65,8 +65,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Threads are called `<prefix>_<n>`, n from 0; the system keeps the first 15 bytes of it. Default:
-    /// `ThreadPoolExecutor-<k>`, k counting the pools.
+    /// Names the threads `<prefix>_<n>`, n from 0; the system keeps the first 15 bytes of it. Default:
+    /// `ThreadPoolExecutor-<k>`, where k counts the pools.
     ///
     /// ```
     /// # use thread_executor::ThreadPoolExecutor;
@@ -80,22 +80,15 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// The stack of each worker, in bytes; default 2 MiB. Tasks that wait for tasks of the same pool run on top of each
-    /// other, and go on on a fresh thread when half of it is used.
-    ///
-    /// ```
-    /// # use thread_executor::ThreadPoolExecutor;
-    /// let pool = ThreadPoolExecutor::builder().stack_size(8 * 1024 * 1024).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets the stack size of each worker, in bytes; default 2 MiB. Tasks that wait for tasks of the same pool run on top of
+    /// each other, and continue on a fresh thread when half of the stack is used.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = bytes;
         self
     }
 
-    /// Runs in each worker before its first task; and on the fresh thread to which a worker moves when tasks that wait
-    /// for tasks have used half of its stack. If it fails or panics, the pool is broken: queued tasks end with
+    /// Sets a function that runs in each worker before its first task, and on the fresh thread to which a worker moves when
+    /// tasks that wait for tasks have used half of its stack. If it fails or panics, the pool is broken: queued tasks end with
     /// [`TaskError::Broken`](executor_core::TaskError::Broken), later submits with
     /// [`SubmitError::Broken`](executor_core::SubmitError::Broken), both carrying its error.
     ///
@@ -122,50 +115,49 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Runs in each worker after its last task, before the thread ends.
-    ///
-    /// ```
-    /// # use thread_executor::ThreadPoolExecutor;
-    /// let pool = ThreadPoolExecutor::builder().on_worker_exit(|| println!("good night")).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets a function that runs in each worker after its last task, before the thread ends.
     pub fn on_worker_exit(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_worker_exit = Some(Box::new(hook));
         self
     }
 
-    /// How many tasks may wait in the queue, from 1 up. `submit` then waits for room, `try_submit` hands the arguments
-    /// back, `submit_async` awaits room. A worker of the pool itself is let in over the limit, since it may be the one
-    /// that has to make the room. Default: no bound.
+    /// Sets how many tasks may wait in the queue, from 1 up. When it is full, `submit` waits, `try_submit` hands the arguments
+    /// back, and `submit_async` waits without blocking the thread. A worker of the pool itself may queue over the limit,
+    /// since it may be the one that has to shorten the queue. Default: no bound.
     ///
     /// ```
+    /// use executor_core::{ExecutorExt, TrySubmitError};
     /// # use thread_executor::ThreadPoolExecutor;
-    /// let pool = ThreadPoolExecutor::builder().queue_capacity(100).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
+    /// use std::sync::mpsc;
+    ///
+    /// let pool = ThreadPoolExecutor::builder().workers(1).queue_capacity(1).build()?;
+    /// let (started, has_started) = mpsc::channel();
+    /// let (finish, may_finish) = mpsc::channel::<()>();
+    /// let running = pool.spawn(move || {
+    ///     started.send(()).unwrap();
+    ///     let _ = may_finish.recv();
+    /// })?;
+    /// has_started.recv()?;
+    /// let queued = pool.submit(|n: u32| n + 1, 1)?;
+    /// assert!(matches!(pool.try_submit(|n: u32| n + 1, 2), Err(TrySubmitError::Full(_))));
+    /// drop(finish);
+    /// assert_eq!(queued.result()?, 2);
+    /// # running.result()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn queue_capacity(mut self, tasks: usize) -> Self {
         self.queue_capacity = Some(tasks);
         self
     }
 
-    /// A worker that has been without a task for this long ends; a new one starts when it is needed. Default: workers
-    /// stay as long as the pool.
-    ///
-    /// ```
-    /// # use thread_executor::ThreadPoolExecutor;
-    /// # use std::time::Duration;
-    /// let pool = ThreadPoolExecutor::builder().keep_alive(Duration::from_secs(60)).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets after how long without a task a worker ends; another starts when it is needed. Default: workers stay as long as
+    /// the pool.
     pub fn keep_alive(mut self, idle: Duration) -> Self {
         self.keep_alive = Some(idle);
         self
     }
 
-    /// The pool. It has no thread yet.
+    /// Returns the pool. It has no thread yet.
     ///
     /// # Errors
     ///
@@ -201,6 +193,32 @@ impl ThreadPoolBuilder {
             queue_capacity: self.queue_capacity,
             keep_alive: self.keep_alive,
         }))
+    }
+}
+
+impl ThreadPoolExecutor {
+    /// Returns a pool with the default number of workers: the environment variable `CONCURRENT_FUTURES_WORKERS`, else one for
+    /// each processor that this process may use (affinity and cgroup quota are respected).
+    ///
+    /// # Errors
+    ///
+    /// A value of the variable that makes no sense.
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// Returns a pool with at most `workers` threads.
+    ///
+    /// # Errors
+    ///
+    /// If `workers` is 0.
+    pub fn with_workers(workers: usize) -> Result<Self, BuildError> {
+        Self::builder().workers(workers).build()
+    }
+
+    /// Returns a builder, for all other settings.
+    pub fn builder() -> ThreadPoolBuilder {
+        ThreadPoolBuilder::new()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the pool counts. Nothing here is on a cache line that two threads write in a hurry.
+//! What the pool counts. No cache line here is written often by two threads.
 
 use crate::sync::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
@@ -6,7 +6,7 @@ use executor_core::task::Ended;
 use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
 
-/// Submissions are counted on this many lines, so that submitting threads do not meet.
+/// Submissions are counted on this many cache lines, so that submitting threads do not contend for one.
 const STRIPES: usize = 8;
 
 /// The pool's own counters.
@@ -16,17 +16,17 @@ pub(crate) struct Counters {
     expired: AtomicU64,
 }
 
-/// The counters of one worker: written by that worker alone, read by all.
-pub(crate) struct WorkerCounters {
+/// What one worker shows the others: written by that worker alone, read by all.
+pub(crate) struct WorkerShared {
     started: AtomicU64,
     completed: AtomicU64,
     failed: AtomicU64,
-    /// How many tasks that are counted as over have callbacks or destructors running on the worker.
+    /// How many tasks that are counted as ended have callbacks or destructors running on the worker.
     completion_hooks: AtomicU64,
 }
 
 executor_core::local! {
-    /// The stripe of this thread, once it has one.
+    /// The stripe that this thread counts on, once it has one.
     static STRIPE: Cell<Option<usize>> = Cell::new(None);
 }
 
@@ -56,7 +56,7 @@ impl Counters {
         self.stripe().fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes back `add_submitted` of this very thread.
+    /// Undoes the last `add_submitted` of the calling thread.
     pub(crate) fn take_back_submitted(&self) {
         self.stripe().fetch_sub(1, Ordering::Relaxed);
     }
@@ -69,7 +69,7 @@ impl Counters {
         self.expired.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Tasks that wait in a queue, given how many were begun.
+    /// Returns how many tasks are queued, given that workers have begun `started`.
     pub(crate) fn queued(&self, started: u64) -> u64 {
         let gone = started + self.cancelled() + self.expired();
         let submitted: u64 = self.submitted.iter().map(|stripe| stripe.load(Ordering::Relaxed)).sum();
@@ -85,7 +85,7 @@ impl Counters {
     }
 }
 
-impl WorkerCounters {
+impl WorkerShared {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
         Self { started: zero(), completed: zero(), failed: zero(), completion_hooks: zero() }
@@ -122,17 +122,17 @@ impl WorkerCounters {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// How many tasks it has begun; and whether it has a task, or user code that comes after one.
+    /// Returns how many tasks the worker has begun, and whether it is running a task or completion hooks.
     pub(crate) fn starts_and_busy(&self) -> (u64, bool) {
-        // Ends before starts: a worker in between is taken for busy.
+        // Ends before starts: a worker between two tasks counts as busy.
         let ended = self.completed() + self.failed();
         let started = self.started();
         (started, started > ended || self.completion_hooks.load(Ordering::Relaxed) > 0)
     }
 }
 
-/// One more. No read-modify-write is needed, since no other thread writes the counter. Readers that have seen a task
-/// end see its count, since the count comes before the end.
+/// Adds one. It needs no read-modify-write, since no other thread writes the counter. A reader that has seen a task end sees
+/// it counted, since the count comes before the end.
 fn add(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }

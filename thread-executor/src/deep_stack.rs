@@ -1,11 +1,11 @@
-//! Tasks that wait for tasks that wait for tasks: each runs on top of the one that waits, so the stack grows with the
+//! Tasks that wait for tasks that wait for tasks. Each runs on top of the one that waits for it, so the stack grows with the
 //! depth. When half of it is used, the next task runs on a fresh thread, while this one waits for it.
 
 use crate::settings::Settings;
 use executor_core::task::Claimed;
 use std::ptr;
 
-/// Where a thread's stack began, and how large it is.
+/// Where a thread's stack begins, and how large it is.
 #[derive(Clone)]
 pub(crate) struct DeepStack {
     base: usize,
@@ -15,7 +15,7 @@ pub(crate) struct DeepStack {
 }
 
 impl DeepStack {
-    /// Measured from the caller's frame on.
+    /// Measures the calling thread's stack, from the caller's frame on.
     pub(crate) fn here(settings: &Settings) -> Self {
         Self {
             base: address_of_frame(),
@@ -25,15 +25,15 @@ impl DeepStack {
         }
     }
 
-    /// Whether half of the stack is used.
+    /// Returns whether half of the stack is used.
     #[inline(never)]
     pub(crate) fn is_deep(&self) -> bool {
         // A model's stack is the model's own.
         !cfg!(any(loom, shuttle)) && address_of_frame().abs_diff(self.base) > self.size / 2
     }
 
-    /// Runs `run` on a fresh thread, which `prepare` has made ready, and waits for it; here, if there is no thread to be
-    /// had or it could not be made ready.
+    /// Runs `run` on a fresh thread, after `prepare` has succeeded there, and waits for it. Runs it on the calling thread if
+    /// no thread could be started or prepared.
     #[cfg(not(any(loom, shuttle)))]
     pub(crate) fn run_on_another<'a>(
         &self,
@@ -42,16 +42,16 @@ impl DeepStack {
         run: impl FnOnce(Claimed<'a>, Self) + Send,
     ) {
         // Shared, so that task and work survive a thread that does not get to them.
-        let parcel = parking_lot::Mutex::new(Some((task, run)));
+        let handoff = parking_lot::Mutex::new(Some((task, run)));
         let open = |stack: Self| {
-            let unpacked = parcel.lock().take();
-            if let Some((task, run)) = unpacked {
+            let taken = handoff.lock().take();
+            if let Some((task, run)) = taken {
                 run(task, stack);
             }
         };
         std::thread::scope(|scope| {
             let builder = std::thread::Builder::new().name(self.name.to_string()).stack_size(self.size);
-            // Whether it started is seen by what is left in the parcel.
+            // An error is ignored: what is left in `handoff` runs here.
             let _ = builder.spawn_scoped(scope, || {
                 if prepare() {
                     open(Self { base: address_of_frame(), ..self.clone() });
@@ -72,7 +72,7 @@ impl DeepStack {
     }
 }
 
-/// The address of a local variable of a fresh frame.
+/// Returns the address of a local variable of a fresh frame.
 #[inline(never)]
 fn address_of_frame() -> usize {
     let marker = 0_u8;

@@ -1,13 +1,10 @@
 //! [`ThreadPoolExecutor`]: the handle of a pool.
 
-use crate::builder::ThreadPoolBuilder;
 use crate::pool::Pool;
-use crate::scope::{self, Scope};
 use crate::settings::Settings;
+use crate::worker;
 use executor_core::task::Task;
-use executor_core::{
-    Admission, BuildError, Executor, Future, Rejected, Shutdown, Stats, SubmitError, TaskOptions, TimedOut,
-};
+use executor_core::{Admission, Executor, Future, Rejected, Shutdown, Stats, SubmitError, TaskOptions, TimedOut};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -16,21 +13,21 @@ use std::time::Duration;
 
 /// An executor whose workers are threads of this process.
 ///
-/// Every worker takes the oldest task that waits. So with one worker tasks begin in the order in which they were submitted.
+/// Every worker takes the oldest task that waits. With one worker, tasks begin in the order in which they were submitted.
 /// With several, when a task begins, each older one has begun or is in the hands of a worker that is about to begin it;
 /// none waits while a worker is free.
 ///
-/// A task that panics fails its own future and nothing else. A task may submit to its own pool and wait for it, at any
-/// depth and with one worker: the waiting worker runs the awaited task itself if nobody has begun it, and never any
+/// A task that panics fails its own future and nothing else. A task may submit to its own pool and wait for the result, at
+/// any depth and with one worker: the waiting worker runs the awaited task itself if no worker has begun it, and never any
 /// other. That is the only task that begins before older ones.
 ///
-/// A worker runs tasks of no other pool. So if tasks of two pools wait for each other's queued tasks, and all workers of one
-/// are among those who wait, they wait for ever, as threads do that take two locks in different orders. Let waits between
+/// A worker runs tasks of no other pool. So if tasks of two pools wait for each other's queued tasks, and every worker of one
+/// of the pools is waiting, they wait for ever, as threads do that take two locks in different orders. Let waits between
 /// pools go in one direction, let tasks that wait for each other share a pool, or wait with a limit.
 ///
-/// Dropping the pool waits until all accepted tasks are over, as the end of Python's `with` block does; dropped by one
-/// of its own workers it does not wait. For another end, call [`shutdown`](Executor::shutdown) before. If that did not wait,
-/// or gave up waiting ([`shutdown_timeout`](Executor::shutdown_timeout), a dropped
+/// Dropping the pool waits until all accepted tasks have ended, as the end of Python's `with` block does; a worker of the
+/// pool that drops it does not wait. To end it otherwise, call [`shutdown`](Executor::shutdown) first. If that did not wait,
+/// or stopped waiting ([`shutdown_timeout`](Executor::shutdown_timeout), a dropped
 /// [`shutdown_async`](executor_core::AsyncExecutor::shutdown_async)), the drop does not wait either: the threads are
 /// detached, and run what was accepted as long as the program lasts. So a pool with a task that never ends can be left.
 ///
@@ -48,52 +45,8 @@ pub struct ThreadPoolExecutor {
 }
 
 impl ThreadPoolExecutor {
-    /// A pool with the default number of workers: the environment variable `CONCURRENT_FUTURES_WORKERS`, else one for
-    /// each processor that this process may use (affinity and cgroup quota are respected).
-    ///
-    /// # Errors
-    ///
-    /// A value of the variable that makes no sense.
-    ///
-    /// ```
-    /// let pool = thread_executor::ThreadPoolExecutor::new()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
-    pub fn new() -> Result<Self, BuildError> {
-        Self::builder().build()
-    }
-
-    /// A pool with at most `workers` threads.
-    ///
-    /// # Errors
-    ///
-    /// If `workers` is 0.
-    ///
-    /// ```
-    /// # use thread_executor::ThreadPoolExecutor;
-    /// let pool = ThreadPoolExecutor::with_workers(4)?;
-    /// assert!(ThreadPoolExecutor::with_workers(0).is_err());
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
-    pub fn with_workers(workers: usize) -> Result<Self, BuildError> {
-        Self::builder().workers(workers).build()
-    }
-
-    /// All the settings.
-    ///
-    /// ```
-    /// let pool = thread_executor::ThreadPoolExecutor::builder().workers(2).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
-    pub fn builder() -> ThreadPoolBuilder {
-        ThreadPoolBuilder::new()
-    }
-
     pub(crate) fn with_settings(settings: Settings) -> Self {
-        Self { pool: Pool::new(settings) }
+        Self { pool: Pool::new(settings, worker::run) }
     }
 
     /// Hands a closure to the pool: what `submit` does for plain functions with portable arguments, this does for
@@ -125,7 +78,7 @@ impl ThreadPoolExecutor {
         Task::spawn_on(self, None, f)
     }
 
-    /// As [`spawn`](Self::spawn), with a name or limits.
+    /// Does what [`spawn`](Self::spawn) does, with a name or limits.
     ///
     /// # Errors
     ///
@@ -135,8 +88,9 @@ impl ThreadPoolExecutor {
     /// # use executor_core::TaskOptions;
     /// # use thread_executor::ThreadPoolExecutor;
     /// let pool = ThreadPoolExecutor::with_workers(2)?;
-    /// let future = pool.spawn_with(TaskOptions::new().name("greet"), || "hello")?;
-    /// assert_eq!(future.result()?, "hello");
+    /// let future = pool.spawn_with(TaskOptions::new().name("greet"), || "hello".parse::<u32>().unwrap())?;
+    /// let error = future.result().unwrap_err();
+    /// assert!(error.to_string().contains("greet"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
@@ -148,33 +102,7 @@ impl ThreadPoolExecutor {
         Task::spawn_on(self, Some(options), f)
     }
 
-    /// Runs `f`, which may hand closures to the pool that borrow from outside of it; returns once all of them are over.
-    ///
-    /// # Panics
-    ///
-    /// If `f` panics, or if a closure did and its future was not asked for its result: after all closures are over.
-    ///
-    /// ```
-    /// # use thread_executor::ThreadPoolExecutor;
-    /// let pool = ThreadPoolExecutor::with_workers(2)?;
-    /// let text = String::from("borrowed, not moved");
-    /// let words = pool.scope(|scope| {
-    ///     let words = scope.spawn(|| text.split(' ').count())?;
-    ///     let letters = scope.spawn(|| text.chars().filter(|c| c.is_alphabetic()).count())?;
-    ///     assert_eq!(letters.result().unwrap(), 16);
-    ///     Ok::<_, executor_core::SubmitError>(words.result().unwrap())
-    /// })?;
-    /// assert_eq!(words, 3);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn scope<'env, F, R>(&'env self, f: F) -> R
-    where
-        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
-    {
-        scope::run(self, f)
-    }
-
-    /// What the pool is doing, in numbers.
+    /// Returns what the pool is doing, in numbers.
     ///
     /// ```
     /// # use executor_core::ExecutorExt;

@@ -1,22 +1,42 @@
 //! A thread pool behind the [`Executor`](executor_core::Executor) trait.
 //!
-//! ```text
-//!  submit ─► room? ─► queue ──oldest──► worker ─► run ─► future
-//!                      │ wakes a sleeper
-//!                      └─ or starts a worker
 //! ```
-//! - All submitters append to one queue, and every worker takes the oldest task of it: no task waits behind a younger one,
-//!   or behind one that runs, while a worker is free.
+//! use executor_core::{ExecutorExt, as_completed};
+//! use thread_executor::ThreadPoolExecutor;
+//!
+//! let pool = ThreadPoolExecutor::builder().workers(4).thread_name_prefix("hash").build()?;
+//!
+//! // A plain function and its argument, as every executor takes them.
+//! let squares = [1_u64, 2, 3].map(|n| pool.submit(|n: u64| n * n, n).unwrap());
+//! assert_eq!(as_completed(squares).map(|square| square.result().unwrap()).sum::<u64>(), 14);
+//!
+//! // On threads, closures may also capture, and borrow for a scope.
+//! let text = String::from("one two three");
+//! let words = pool.scope(|scope| scope.spawn(|| text.split(' ').count()).unwrap().result());
+//! assert_eq!(words?, 3);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! How it works:
+//!
+//! ```text
+//!  submit ─► capacity? ─► queue ──oldest──► worker ─► run ─► future
+//!                           │ wakes a sleeper
+//!                           └─ or starts a worker
+//! ```
+//! - All submitters append to one queue, and every worker takes its oldest task: no task waits behind a younger one, or
+//!   behind one that runs, while a worker is free.
 //! - Workers sleep without cost and are woken one at a time; a submit that finds no sleeper makes no system call.
 //! - Workers hold the pool, not its handle. Closing the queue is what ends them.
 
 mod sync;
 
+mod capacity;
 mod counters;
 mod idle;
-mod ledger;
-mod room;
 mod settings;
+
+mod backlog;
 
 mod deep_stack;
 mod pool;
@@ -30,10 +50,10 @@ pub use builder::ThreadPoolBuilder;
 pub use executor::ThreadPoolExecutor;
 pub use scope::{Scope, ScopedFuture};
 
-/// Wakes async waiters, whose wakers may be anybody's code: call it without a lock.
+/// Wakes async waiters. Their wakers may be user code, so no lock may be held.
 fn wake_all(wakers: Vec<std::task::Waker>) {
     for waker in wakers {
-        // Reported by the panic hook if it panics; the others are woken all the same.
+        // The panic hook reports a waker that panics; the others are woken all the same.
         let _ = executor_core::task::contain(|| waker.wake());
     }
 }

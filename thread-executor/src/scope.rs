@@ -1,7 +1,7 @@
-//! [`Scope`]: closures that borrow, all over before the scope returns.
+//! [`Scope`]: closures that borrow, all ended before the scope returns.
 //!
 //! What a scoped closure captures lives in the closure itself, what it returns in a slot that it shares with its handle;
-//! neither is in the task's cell. A task that is over has dropped its closure, so once all tasks of a scope are over,
+//! neither is in the task's cell. A task that has ended has dropped its closure. So once all tasks of a scope have ended,
 //! nothing in the pool refers to what was borrowed.
 
 use crate::executor::ThreadPoolExecutor;
@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The right to hand closures that borrow for `'scope` to the pool. From [`ThreadPoolExecutor::scope`].
+/// Spawns closures that borrow for `'scope`. From [`ThreadPoolExecutor::scope`].
 ///
 /// ```
 /// # use thread_executor::ThreadPoolExecutor;
@@ -40,31 +40,32 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// A task of a scope, shared by the scope and the handle.
 struct Entry {
     future: Future<()>,
-    /// The handle wants the outcome, and gets it.
-    asked: AtomicBool,
+    /// The handle has asked for the outcome, which is then for the handle alone.
+    claimed: AtomicBool,
 }
 
-/// The tasks of a scope that are not known to be over, by number.
+/// The tasks of a scope that are not known to have ended, by number.
 struct Tasks(Mutex<BTreeMap<TaskId, Arc<Entry>>>);
 
 impl Tasks {
-    /// Waits for all tasks, those included that are spawned meanwhile; the first panic that no handle has asked for.
+    /// Waits for all tasks, also for those that are spawned meanwhile. Returns the first panic that no handle has claimed.
     ///
-    /// It must not unwind while a task may still run, so what users' destructors throw ends here.
+    /// It must not unwind while a task may still run, so it catches what users' destructors throw.
     fn join(&self) -> Option<Box<dyn Any + Send>> {
-        let mut unasked = None;
+        let mut unclaimed = None;
         loop {
-            let Some((_, entry)) = self.0.lock().pop_first() else { return unasked };
+            let Some((_, entry)) = self.0.lock().pop_first() else { return unclaimed };
             entry.future.wait();
-            if entry.asked.load(Ordering::SeqCst) {
-                // The handle waits for this reference to go.
+            // ORDERING: SeqCst, pairs with the store in `ScopedFuture::result`; either order of the two is handled.
+            if entry.claimed.load(Ordering::SeqCst) {
+                // The handle waits until this reference is gone.
                 drop(entry);
                 continue;
             }
-            // A handle that still holds it may ask later, or was leaked.
+            // A handle that still exists may claim the outcome later, or was leaked.
             let Some(entry) = Arc::into_inner(entry) else { continue };
             let _ = contain(|| match entry.future.result() {
-                Err(TaskError::Panicked(panic)) if unasked.is_none() => unasked = Some(panic.into_payload()),
+                Err(TaskError::Panicked(panic)) if unclaimed.is_none() => unclaimed = Some(panic.into_payload()),
                 outcome => drop(outcome),
             });
         }
@@ -89,28 +90,49 @@ pub struct ScopedFuture<'scope, T> {
     scope: PhantomData<&'scope ()>,
 }
 
-pub(crate) fn run<'env, F, R>(pool: &'env ThreadPoolExecutor, f: F) -> R
-where
-    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
-{
-    let tasks = Arc::new(Tasks(Mutex::new(BTreeMap::new())));
-    let scope = Scope { pool, tasks, scope: PhantomData, env: PhantomData };
-    // Unwind safety: the panic goes on below.
-    let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    let unasked = scope.tasks.join();
-    match (result, unasked) {
-        (Err(payload), unasked) => {
-            // One panic goes on; the other's destructor must not throw into it.
-            let _ = contain(|| drop(unasked));
-            resume_unwind(payload)
+impl ThreadPoolExecutor {
+    /// Runs `f`, which may hand closures to the pool that borrow from outside of it. Returns once all of them have ended.
+    ///
+    /// # Panics
+    ///
+    /// If `f` panics, or if a closure did and its handle was not asked for the result: after all closures have ended.
+    ///
+    /// ```
+    /// # use thread_executor::ThreadPoolExecutor;
+    /// let pool = ThreadPoolExecutor::with_workers(2)?;
+    /// let text = String::from("borrowed, not moved");
+    /// let words = pool.scope(|scope| {
+    ///     let words = scope.spawn(|| text.split(' ').count())?;
+    ///     let letters = scope.spawn(|| text.chars().filter(|c| c.is_alphabetic()).count())?;
+    ///     assert_eq!(letters.result().unwrap(), 16);
+    ///     Ok::<_, executor_core::SubmitError>(words.result().unwrap())
+    /// })?;
+    /// assert_eq!(words, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn scope<'env, F, R>(&'env self, f: F) -> R
+    where
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+    {
+        let tasks = Arc::new(Tasks(Mutex::new(BTreeMap::new())));
+        let scope = Scope { pool: self, tasks, scope: PhantomData, env: PhantomData };
+        // Unwind safety: the panic goes on below.
+        let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+        let unclaimed = scope.tasks.join();
+        match (result, unclaimed) {
+            (Err(payload), unclaimed) => {
+                // One panic goes on; the other's destructor must not throw into it.
+                let _ = contain(|| drop(unclaimed));
+                resume_unwind(payload)
+            }
+            (Ok(_), Some(payload)) => resume_unwind(payload),
+            (Ok(value), None) => value,
         }
-        (Ok(_), Some(payload)) => resume_unwind(payload),
-        (Ok(value), None) => value,
     }
 }
 
 impl<'scope> Scope<'scope, '_> {
-    /// Hands a closure to the pool that may borrow all that outlives the scope. Closures may spawn more.
+    /// Hands a closure to the pool that may borrow all that outlives the scope. Closures may spawn more closures.
     ///
     /// # Errors
     ///
@@ -144,33 +166,28 @@ impl<'scope> Scope<'scope, '_> {
             }
         };
         let work: Box<dyn FnOnce() + Send + 'scope> = Box::new(work);
-        // SAFETY: only the lifetime changes. `run` returns, by value or by panic, after `join` has seen every task over,
-        // and a task that is over has dropped its closure; so the closure does not outlive `'scope`. The task's own
-        // result is `()`. A handle takes its task off the list only after having seen it over, and `join` does not unwind.
+        // SAFETY: only the lifetime changes. `ThreadPoolExecutor::scope` returns, by value or by panic, after `join` has seen
+        // the end of every task, and a task that has ended has dropped its closure; so the closure does not outlive `'scope`.
+        // The task's own result is `()`. A handle takes its task off the list only after the task's end, and `join` does not
+        // unwind.
         let work: Box<dyn FnOnce() + Send + 'static> = unsafe { std::mem::transmute(work) };
         let future = Task::spawn_on(self.pool, None, work)?;
-        let task = Arc::new(Entry { future, asked: AtomicBool::new(false) });
+        let task = Arc::new(Entry { future, claimed: AtomicBool::new(false) });
         self.tasks.0.lock().insert(task.future.id(), task.clone());
         Ok(ScopedFuture { task, value, tasks: self.tasks.clone(), scope: PhantomData })
     }
 }
 
 impl<T> ScopedFuture<'_, T> {
-    /// Waits for the closure and gives its value.
+    /// Waits for the closure and returns its value.
     ///
     /// # Errors
     ///
     /// As for [`Future::result`](executor_core::Future::result).
-    ///
-    /// ```
-    /// # use thread_executor::ThreadPoolExecutor;
-    /// let pool = ThreadPoolExecutor::with_workers(1)?;
-    /// assert_eq!(pool.scope(|scope| scope.spawn(|| 7).unwrap().result().unwrap()), 7);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
     pub fn result(self) -> Result<T, TaskError> {
         let Self { mut task, value, tasks, .. } = self;
-        task.asked.store(true, Ordering::SeqCst);
+        // ORDERING: SeqCst, pairs with the load in `Tasks::join`.
+        task.claimed.store(true, Ordering::SeqCst);
         task.future.wait();
         drop(tasks.0.lock().remove(&task.future.id()));
         loop {
@@ -179,14 +196,14 @@ impl<T> ScopedFuture<'_, T> {
                     entry.future.result()?;
                     return Ok(value.lock().take().expect("a closure that returned has left its value"));
                 }
-                // The scope's owner has just seen it over, too, and lets go of it.
+                // `join` has just seen the end, too, and is about to drop its reference.
                 Err(shared) => task = shared,
             }
             thread::yield_now();
         }
     }
 
-    /// As [`Future::cancel`](executor_core::Future::cancel).
+    /// Cancels the closure if no worker has begun it, as [`Future::cancel`](executor_core::Future::cancel) does.
     ///
     /// ```
     /// # use thread_executor::ThreadPoolExecutor;
@@ -203,19 +220,7 @@ impl<T> ScopedFuture<'_, T> {
         self.task.future.cancel()
     }
 
-    /// As [`Future::is_done`](executor_core::Future::is_done).
-    ///
-    /// ```
-    /// # use thread_executor::ThreadPoolExecutor;
-    /// let pool = ThreadPoolExecutor::with_workers(1)?;
-    /// pool.scope(|scope| {
-    ///     let future = scope.spawn(|| ()).unwrap();
-    ///     while !future.is_done() {
-    ///         std::thread::yield_now();
-    ///     }
-    /// });
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Returns whether the closure has ended or was cancelled.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.task.future.is_done()

@@ -1,4 +1,4 @@
-//! What a pool is built with.
+//! The settings of a pool.
 
 use std::error::Error;
 use std::fmt;
@@ -25,14 +25,14 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn thread_name(&self, seat: usize) -> String {
-        format!("{}_{seat}", self.thread_name_prefix)
+    pub(crate) fn thread_name(&self, index: usize) -> String {
+        format!("{}_{index}", self.thread_name_prefix)
     }
 }
 
-/// `ThreadPoolExecutor-<k>`, counting the pools of this process.
+/// Returns `ThreadPoolExecutor-<k>`, where k counts the pools of this process.
 pub(crate) fn default_prefix() -> String {
-    // Not the shim's atomic: a plain counter that no model needs to explore.
+    // Std's atomic, not the one of `sync`: a counter that no model needs to explore.
     static POOLS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     format!("ThreadPoolExecutor-{}", POOLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
 }

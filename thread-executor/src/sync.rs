@@ -1,4 +1,4 @@
-//! The one door to atomics, locks and threads, so that a model checker can stand in for them.
+//! Atomics, locks and threads, which a model checker replaces here.
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::native::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, fence, thread};
@@ -29,7 +29,7 @@ macro_rules! model {
             /// `parking_lot::Mutex`'s shape over the checker's.
             pub(crate) struct Mutex<T>($checker::sync::Mutex<T>);
 
-            /// `None` only while a condition variable has it.
+            /// `inner` is `None` only while a condition variable waits with it.
             pub(crate) struct MutexGuard<'a, T> {
                 mutex: &'a Mutex<T>,
                 inner: Option<$checker::sync::MutexGuard<'a, T>>,
@@ -89,7 +89,7 @@ macro_rules! model {
                     guard.inner = Some(self.0.wait(inner).unwrap_or_else(PoisonError::into_inner));
                 }
 
-                /// A model has no clock: the time is up once others have had a chance to run.
+                /// A model has no clock: the time is up as soon as other threads have had a chance to run.
                 pub(crate) fn wait_until<T>(
                     &self,
                     guard: &mut MutexGuard<'_, T>,

@@ -1,7 +1,7 @@
-//! One worker: finds a task, runs it, rests when there is none.
+//! One worker: finds a task, runs it, sleeps when there is none.
 
 use crate::deep_stack::DeepStack;
-use crate::idle::Bed;
+use crate::idle::Parker;
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sync::thread;
@@ -14,31 +14,31 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-/// After so many tasks a worker looks whether the pool lacks a worker: one whose thread could not be started when it was
+/// After so many tasks a worker checks whether the pool lacks another worker, whose thread could not be started when it was
 /// wanted. Rare enough to cost nothing beside the tasks.
-const TASKS_BETWEEN_LOOKS: u32 = 32;
+const TASKS_BETWEEN_CHECKS: u32 = 32;
 
-/// A worker thread's whole life.
-pub(crate) fn run(pool: Arc<Pool>, seat: usize) {
-    if let Err(broken) = guarded("worker", || work(&pool, seat)) {
+/// The body of a worker thread.
+pub(crate) fn run(pool: Arc<Pool>, index: usize) {
+    if let Err(broken) = guarded("worker", || work(&pool, index)) {
         pool.break_down(broken);
-        pool.quit(seat, false);
+        pool.quit(index, false);
     }
 }
 
-fn work(pool: &Arc<Pool>, seat: usize) {
-    let context = Context { pool, seat, stack: DeepStack::here(pool.settings()) };
+fn work(pool: &Arc<Pool>, index: usize) {
+    let context = Context { pool, index, stack: DeepStack::here(pool.settings()) };
     with_worker(&context, || {
-        if let Err(broken) = initialize(pool.settings(), seat) {
+        if let Err(broken) = initialize(pool.settings(), index) {
             pool.break_down(broken);
-            pool.quit(seat, false);
+            pool.quit(index, false);
             return;
         }
-        let mut worker = Worker { pool, seat, bed: Arc::new(Bed::new()), owes: false, taken: 0 };
+        let mut worker = Worker { pool, index, parker: Arc::new(Parker::new()), must_notify: false, taken: 0 };
         let retired = worker.work();
         if !pool.is_here() {
-            // A task has forked, and its copy has returned: all that is here is the other process's. This thread ends, and
-            // with it this process, unless the task has started others.
+            // A task has forked, and its copy has returned here, in the new process. The pool belongs to the other one. This
+            // thread ends, and with it this process, unless the task has started more threads.
             let _left = ManuallyDrop::new(pool.clone());
             return;
         }
@@ -46,15 +46,15 @@ fn work(pool: &Arc<Pool>, seat: usize) {
             // Reported by the panic hook if it panics; the worker is on its way out anyway.
             let _ = contain(hook);
         }
-        pool.quit(seat, retired);
+        pool.quit(index, retired);
     });
 }
 
-fn initialize(settings: &Settings, seat: usize) -> Result<(), BrokenExecutor> {
+fn initialize(settings: &Settings, index: usize) -> Result<(), BrokenExecutor> {
     let Some(initializer) = &settings.initializer else {
         return Ok(());
     };
-    let name = settings.thread_name(seat);
+    let name = settings.thread_name(index);
     match contain(initializer) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(BrokenExecutor::new(format!("the initializer of worker {name} failed"), error)),
@@ -64,44 +64,44 @@ fn initialize(settings: &Settings, seat: usize) -> Result<(), BrokenExecutor> {
 
 struct Worker<'a> {
     pool: &'a Arc<Pool>,
-    seat: usize,
-    bed: Arc<Bed>,
-    /// It has rested, and has yet to renew the announcement or wake the next (see `idle.rs`).
-    owes: bool,
+    index: usize,
+    parker: Arc<Parker>,
+    /// It has searched or slept, and has yet to renew the announcement or wake the next worker (see `idle.rs`).
+    must_notify: bool,
     /// How many tasks it has taken.
     taken: u32,
 }
 
 /// What a worker does after it has found nothing.
-enum Rest {
-    /// Look again.
-    Again,
-    /// The pool is closed and empty.
+enum Next {
+    /// Looks for a task again.
+    Search,
+    /// Ends: the pool is closed and empty.
     End,
-    /// The idle time is over.
+    /// Retires: its idle time is over.
     Retire,
 }
 
 impl Worker<'_> {
-    /// Works until there is no more; whether the worker has retired.
+    /// Runs tasks until the worker ends. Returns whether it has retired.
     fn work(&mut self) -> bool {
         while self.pool.is_here() {
             if let Some(task) = self.find() {
-                self.pay();
-                run_task(self.pool, self.seat, task);
+                self.notify_next();
+                run_task(self.pool, self.index, task);
                 continue;
             }
-            match self.rest() {
-                Rest::Again => {}
-                Rest::End => return false,
-                Rest::Retire if self.pool.retire() => return true,
-                Rest::Retire => {}
+            match self.search_or_sleep() {
+                Next::Search => {}
+                Next::End => return false,
+                Next::Retire if self.pool.retire() => return true,
+                Next::Retire => {}
             }
         }
         false
     }
 
-    /// The oldest task of the pool.
+    /// Takes the oldest task of the pool.
     fn find(&mut self) -> Option<Task> {
         let queue = self.pool.queue();
         let Some(task) = queue.pop() else {
@@ -112,14 +112,15 @@ impl Worker<'_> {
             return None;
         };
         self.taken = self.taken.wrapping_add(1);
-        if self.taken.is_multiple_of(TASKS_BETWEEN_LOOKS) {
+        if self.taken.is_multiple_of(TASKS_BETWEEN_CHECKS) {
             self.pool.call_help_if_waiting();
         }
         Some(task)
     }
 
-    fn pay(&mut self) {
-        if !std::mem::take(&mut self.owes) || self.pool.idle().asleep() == 0 {
+    /// Renews the announcement, or wakes the next worker, if this one has to.
+    fn notify_next(&mut self) {
+        if !std::mem::take(&mut self.must_notify) || self.pool.idle().asleep() == 0 {
             return;
         }
         // There are more tasks: this worker may have been woken for one of them, and have found another.
@@ -128,59 +129,59 @@ impl Worker<'_> {
         }
     }
 
-    fn rest(&mut self) -> Rest {
+    fn search_or_sleep(&mut self) -> Next {
         let (pool, idle) = (self.pool, self.pool.idle());
-        // Looking or getting up again, it may have kept a push from waking another.
-        self.owes = true;
-        if idle.look(|| spin_until(|| !pool.queue().is_empty())) {
-            return Rest::Again;
+        // By searching, or by leaving the list again, this worker may keep a push from waking another.
+        self.must_notify = true;
+        if idle.search(|| spin_until(|| !pool.queue().is_empty())) {
+            return Next::Search;
         }
-        idle.enter(&self.bed);
+        idle.enter(&self.parker);
         match pool.queue().announce_sleep() {
             Ok(()) => self.sleep(),
             Err(reason) => {
-                self.get_up();
+                self.leave_sleepers();
                 match reason {
-                    Awake::Tasks => Rest::Again,
-                    Awake::Closed => Rest::End,
+                    Awake::Tasks => Next::Search,
+                    Awake::Closed => Next::End,
                 }
             }
         }
     }
 
-    fn sleep(&mut self) -> Rest {
+    fn sleep(&mut self) -> Next {
         let keep_alive = self.pool.settings().keep_alive;
         let deadline = keep_alive.and_then(deadline_after);
-        if self.bed.sleep(deadline) {
-            Rest::Again
-        } else if self.get_up() {
-            Rest::Retire
+        if self.parker.sleep(deadline) {
+            Next::Search
+        } else if self.leave_sleepers() {
+            Next::Retire
         } else {
-            Rest::Again
+            Next::Search
         }
     }
 
-    /// Leaves the list of sleepers. False: somebody had taken the worker off it to wake it, which counts as woken.
-    fn get_up(&mut self) -> bool {
-        let left = self.pool.idle().leave(&self.bed);
+    /// Leaves the list of sleepers. Returns false if another thread had taken the worker off it; that counts as a wake-up.
+    fn leave_sleepers(&mut self) -> bool {
+        let left = self.pool.idle().leave(&self.parker);
         if !left {
-            // The call is on its way; it must not be left for the next sleep.
-            self.bed.sleep(None);
+            // The call is on its way; it must not remain for the next sleep.
+            self.parker.sleep(None);
         }
         left
     }
 }
 
-fn run_task(pool: &Pool, seat: usize, task: Task) {
-    let counters = pool.counters(seat);
-    // A tombstone, cancelled while it was queued, is dropped by `run`.
-    task.run(&|| pool.task_begins(counters), &|ended| counters.add_ended(ended));
+fn run_task(pool: &Pool, index: usize, task: Task) {
+    let shared = pool.shared(index);
+    // `run` drops the tombstone of a task that was cancelled while it was queued.
+    task.run(&|| pool.task_begins(shared), &|ended| shared.add_ended(ended));
 }
 
-/// A worker as the futures that are awaited in its tasks know it.
+/// The worker as seen by futures that its tasks wait for.
 struct Context<'a> {
     pool: &'a Arc<Pool>,
-    seat: usize,
+    index: usize,
     stack: DeepStack,
 }
 
@@ -190,16 +191,16 @@ impl InlineWorker for Context<'_> {
     }
 
     fn run_inline(&self, task: Claimed<'_>) {
-        let counters = self.pool.counters(self.seat);
-        self.pool.task_begins(counters);
-        let end = |ended: Ended| counters.add_ended(ended);
+        let shared = self.pool.shared(self.index);
+        self.pool.task_begins(shared);
+        let end = |ended: Ended| shared.add_ended(ended);
         if !self.stack.is_deep() {
             return task.run(&end);
         }
         let settings = self.pool.settings();
-        let prepare = || initialize(settings, self.seat).is_ok();
+        let prepare = || initialize(settings, self.index).is_ok();
         self.stack.run_on_another(task, prepare, |task, stack| {
-            let context = Context { pool: self.pool, seat: self.seat, stack };
+            let context = Context { pool: self.pool, index: self.index, stack };
             with_worker(&context, || task.run(&end));
         });
     }
@@ -213,16 +214,16 @@ impl InlineWorker for Context<'_> {
     }
 
     fn share(&self, task: Task) -> Result<(), Task> {
-        // A worker is let in over the queue's bound.
+        // A worker may queue over the bound.
         self.pool.submit(task, Admission::Block).map_err(|rejected| rejected.task)
     }
 
     fn run_completion_hooks(&self, run: &mut dyn FnMut()) {
-        let counters = self.pool.counters(self.seat);
-        // The task is no longer counted as running, but this keeps the worker from the next one.
-        counters.begin_completion_hooks();
+        let shared = self.pool.shared(self.index);
+        // The task no longer counts as running, but its hooks keep this worker from the next task.
+        shared.begin_completion_hooks();
         self.pool.call_help_if_waiting();
         run();
-        counters.end_completion_hooks();
+        shared.end_completion_hooks();
     }
 }

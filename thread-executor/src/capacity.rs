@@ -1,4 +1,4 @@
-//! The bound of a bounded queue: permits, and those who wait for one.
+//! The bound of a bounded queue: permits, and the submitters that wait for one.
 
 use crate::sync::{Condvar, Mutex};
 use executor_core::Admission;
@@ -6,9 +6,9 @@ use executor_core::task::before_blocking;
 use std::task::{Context, Poll, Waker};
 
 /// Permits for queued tasks. A permit is taken before a task is queued and given back when it begins, is cancelled, or
-/// expires; so a cancelled task makes room at once, though the queue still holds its tombstone.
-pub(crate) struct Room {
-    capacity: usize,
+/// expires. So a cancelled task frees its permit at once, though the queue still holds its tombstone.
+pub(crate) struct Capacity {
+    most: usize,
     state: Mutex<State>,
     freed: Condvar,
 }
@@ -17,7 +17,7 @@ struct State {
     used: usize,
     closed: bool,
     wakers: Vec<Waker>,
-    /// With this many wakers all are woken: those who still wait come again, those who gave up are forgotten.
+    /// With this many wakers all are woken: tasks that still wait come again, and those that gave up are forgotten.
     most_wakers: usize,
 }
 
@@ -25,44 +25,45 @@ struct State {
 const WAKERS: usize = 64;
 
 /// Why there is no permit.
-pub(crate) enum NoRoom {
+pub(crate) enum NoCapacity {
     Full,
     Closed,
 }
 
-impl Room {
-    pub(crate) fn new(capacity: usize) -> Self {
+impl Capacity {
+    pub(crate) fn new(most: usize) -> Self {
         let state = State { used: 0, closed: false, wakers: Vec::new(), most_wakers: WAKERS };
-        Self { capacity, state: Mutex::new(state), freed: Condvar::new() }
+        Self { most, state: Mutex::new(state), freed: Condvar::new() }
     }
 
-    /// Takes a permit. `own_worker` is let in over the limit: it may be the one that has to make the room.
-    pub(crate) fn acquire(&self, admission: Admission, own_worker: bool) -> Result<(), NoRoom> {
+    /// Takes a permit. An `own_worker` gets one over the limit unless it only tries: it may be the one that frees permits.
+    pub(crate) fn acquire(&self, admission: Admission, own_worker: bool) -> Result<(), NoCapacity> {
         if admission == Admission::Block {
             before_blocking();
         }
         let mut state = self.state.lock();
         loop {
             if state.closed {
-                return Err(NoRoom::Closed);
+                return Err(NoCapacity::Closed);
             }
-            if state.used < self.capacity || own_worker && admission != Admission::Try {
+            if state.used < self.most || own_worker && admission != Admission::Try {
                 state.used += 1;
                 return Ok(());
             }
             if admission != Admission::Block {
-                return Err(NoRoom::Full);
+                return Err(NoCapacity::Full);
             }
             self.freed.wait(&mut state);
         }
     }
 
-    /// Gives a permit back. All async waiters are to be woken: one alone might have lost interest, and the room with it.
+    /// Gives a permit back. Returns all async waiters: if only one were woken and had lost interest, the permit would stay
+    /// unused.
     #[must_use = "the wakers have to be woken"]
     pub(crate) fn release(&self) -> Vec<Waker> {
         let mut state = self.state.lock();
         state.used -= 1;
-        if state.used >= self.capacity {
+        if state.used >= self.most {
             return Vec::new();
         }
         let wakers = std::mem::take(&mut state.wakers);
@@ -72,11 +73,11 @@ impl Room {
         wakers
     }
 
-    /// Ready when a try is worth it: there is a permit, or there never will be.
+    /// Returns `Ready` if there is a permit, or never will be one again.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let mut state = self.state.lock();
-        if state.closed || state.used < self.capacity {
+        if state.closed || state.used < self.most {
             return Poll::Ready(());
         }
         if state.wakers.iter().any(|known| known.will_wake(&waker)) {
@@ -92,7 +93,7 @@ impl Room {
         Poll::Pending
     }
 
-    /// No permits any more: whoever waits is told.
+    /// Ends the giving of permits, and wakes all that wait for one.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;

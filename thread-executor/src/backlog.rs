@@ -1,0 +1,36 @@
+//! What changes when a task leaves the queue: the counters and the capacity. It is all that tasks know of the pool.
+
+use crate::capacity::Capacity;
+use crate::counters::Counters;
+use executor_core::task::{Dequeued, TaskOwner};
+use std::task::Waker;
+
+/// The pool as its queued tasks know it.
+pub(crate) struct Backlog {
+    pub(crate) counters: Counters,
+    /// The bound of the queue, if it has one.
+    pub(crate) capacity: Option<Capacity>,
+}
+
+impl Backlog {
+    pub(crate) fn new(queue_capacity: Option<usize>) -> Self {
+        Self { counters: Counters::new(), capacity: queue_capacity.map(Capacity::new) }
+    }
+
+    /// Gives back the permit of a task that has left the queue.
+    pub(crate) fn release_permit(&self) {
+        if let Some(capacity) = &self.capacity {
+            crate::wake_all(capacity.release());
+        }
+    }
+}
+
+impl TaskOwner for Backlog {
+    fn task_dequeued(&self, how: Dequeued) -> Vec<Waker> {
+        match how {
+            Dequeued::Cancelled => self.counters.add_cancelled(),
+            Dequeued::Expired => self.counters.add_expired(),
+        }
+        self.capacity.as_ref().map_or_else(Vec::new, Capacity::release)
+    }
+}
