@@ -71,7 +71,7 @@ fn quiet_panic() -> ! {
 }
 
 #[test]
-fn two_submitters_two_workers() {
+fn two_submitters_on_two_workers_get_their_results() {
     check(|| {
         let pool = Arc::new(pool(2));
         let other = {
@@ -238,7 +238,7 @@ fn cancelling_shutdown_resolves_every_future() {
 }
 
 #[test]
-fn two_shutdowns_and_a_drop() {
+fn two_shutdowns_and_a_drop_all_end() {
     check(|| {
         let pool = Arc::new(pool(2));
         let future = pool.submit(|n: u32| n, 7).unwrap();
@@ -369,7 +369,7 @@ fn a_map_dropped_midway_leaves_nothing() {
 }
 
 #[test]
-fn anything_at_random() {
+fn random_operations_resolve_every_future() {
     check(|| {
         let mut random = thread_rng();
         let lives = Arc::new(Lives::default());

@@ -1,4 +1,4 @@
-//! T8, D: tasks that wait for tasks of the same worker, so deep that no stack would hold them.
+//! T8, H32: tasks that wait for tasks of the same worker, so deep that no stack would hold them.
 
 use crate::support::{Counter, pool};
 use crate::watchdog::{step, watched};
@@ -25,7 +25,7 @@ fn nest(pool: &Arc<ThreadPoolExecutor>, depth: u64, ask: fn(Future<u64>) -> u64)
 }
 
 #[test]
-fn t8_twenty_thousand_waits_for_a_result() {
+fn t8_twenty_thousand_nested_waits_end() {
     watched(|| {
         let pool = small_stack();
         step("a nest of results");
@@ -37,13 +37,13 @@ fn t8_twenty_thousand_waits_for_a_result() {
 
 /// Each level runs inside a poll of the level above.
 #[test]
-fn t8_twenty_thousand_awaits() {
+fn t8_twenty_thousand_nested_awaits_end() {
     watched(|| {
         let pool = small_stack();
         step("a nest of polls");
         let deep = nest(&pool, DEPTH, |future| {
             let mut future = pin!(future);
-            // Nobody else could have begun it, so the first poll runs it.
+            // No other worker could have begun it, so the first poll runs it.
             match future.as_mut().poll(&mut Context::from_waker(&noop_waker())) {
                 Poll::Ready(outcome) => outcome.unwrap(),
                 Poll::Pending => panic!("the only worker did not run what it awaits"),
@@ -54,7 +54,7 @@ fn t8_twenty_thousand_awaits() {
 }
 
 #[test]
-fn t8_a_nest_of_sets() {
+fn t8_nested_waits_for_sets_end() {
     watched(|| {
         let pool = small_stack();
         step("a nest of sets");
@@ -66,7 +66,7 @@ fn t8_a_nest_of_sets() {
     });
 }
 
-/// The threads of the deeper levels carry the pool's name, and are gone with their tasks.
+/// The threads of the deeper levels carry the pool's name, and end with their tasks.
 #[cfg(target_os = "linux")]
 #[test]
 fn t8_fresh_stacks_are_gone_after_the_nest() {
@@ -78,9 +78,9 @@ fn t8_fresh_stacks_are_gone_after_the_nest() {
     });
 }
 
-/// A panic at the bottom goes up level by level, as the outcome of each.
+/// A panic at the bottom goes up level by level: it is the outcome of each.
 #[test]
-fn t8_a_panic_comes_up() {
+fn t8_a_panic_at_the_bottom_fails_every_level() {
     fn nest(pool: &Arc<ThreadPoolExecutor>, depth: u32) -> Future<u32> {
         let own = pool.clone();
         pool.spawn(move || {
@@ -98,9 +98,9 @@ fn t8_a_panic_comes_up() {
     });
 }
 
-/// What is put into thread-local storage stays where it was put, and threads of one nest are not mixed up with another's.
+/// Thread-local values stay where they were put, and the threads of one nest do not serve another.
 #[test]
-fn t8_several_nests_at_once() {
+fn t8_several_nests_do_not_mix() {
     watched(|| {
         let pool = Arc::new(ThreadPoolExecutor::builder().workers(3).stack_size(256 * 1024).build().unwrap());
         step("three nests on three workers, submitted by six threads");
@@ -118,7 +118,7 @@ fn t8_several_nests_at_once() {
 
 /// Breadth and depth: a tree whose every task waits for two.
 #[test]
-fn t8_a_tree_of_waits() {
+fn t8_a_tree_of_waits_ends() {
     fn fibonacci(pool: &Arc<ThreadPoolExecutor>, n: u32, tasks: &Counter) -> u64 {
         tasks.add();
         if n < 2 {
@@ -142,9 +142,9 @@ fn t8_a_tree_of_waits() {
     });
 }
 
-/// A stack too small for even one level costs a thread each, and no overflow.
+/// A stack too small for even one level costs a thread per level, and does not overflow.
 #[test]
-fn t8_the_smallest_stack() {
+fn t8_the_smallest_stack_does_not_overflow() {
     watched(|| {
         let pool = Arc::new(ThreadPoolExecutor::builder().workers(1).stack_size(0).build().unwrap());
         assert_eq!(pool.spawn(|| 5).unwrap().result().unwrap(), 5);

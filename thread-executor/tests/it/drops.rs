@@ -8,7 +8,7 @@ use std::thread;
 use thread_executor::ThreadPoolExecutor;
 
 #[test]
-fn s10_drains() {
+fn s10_a_drop_runs_queued_tasks() {
     watched(|| {
         for workers in 1..=3 {
             let pool = pool(workers);
@@ -26,7 +26,7 @@ fn s10_drains() {
 }
 
 #[test]
-fn s9_waits_also_when_the_block_panics() {
+fn s9_a_drop_waits_also_when_the_block_panics() {
     watched(|| {
         let ran = Counter::default();
         let count = ran.clone();
@@ -44,9 +44,9 @@ fn s9_waits_also_when_the_block_panics() {
     });
 }
 
-/// The last owner is a task: the worker does not wait for itself, and the rest of the queue still runs.
+/// The last owner is a task: its worker does not wait for itself, and the rest of the queue still runs.
 #[test]
-fn s18_in_its_own_worker() {
+fn s18_a_worker_that_drops_its_pool_does_not_wait() {
     watched(|| {
         for workers in 1..=2 {
             let pool = Arc::new(pool(workers));
@@ -74,9 +74,9 @@ fn s18_in_its_own_worker() {
     });
 }
 
-/// Dropped with a result that nobody takes, or with what a task captured: in the worker, too.
+/// The pool is dropped in its worker with a result that nobody takes, or with what a task captured.
 #[test]
-fn s18_as_a_value_of_its_own_task() {
+fn s18_a_pool_may_be_a_value_of_its_own_task() {
     watched(|| {
         let pool = Arc::new(pool(1));
         let (gate, gone) = (Gate::new(), Counter::default());
@@ -93,9 +93,9 @@ fn s18_as_a_value_of_its_own_task() {
     });
 }
 
-/// A pool may be the last thing that another pool's task holds.
+/// The task of another pool may hold the last reference to a pool.
 #[test]
-fn s10_in_a_worker_of_another_pool() {
+fn s10_a_worker_of_another_pool_may_drop_the_pool() {
     watched(|| {
         let (outer, ran) = (pool(1), Counter::default());
         let inner = pool(1);
@@ -111,7 +111,7 @@ fn s10_in_a_worker_of_another_pool() {
 }
 
 #[test]
-fn t10_after_half_a_map() {
+fn t10_the_pool_ends_after_half_a_map() {
     watched(|| {
         let pool = pool(2);
         let options = MapOptions::new().chunk_size(1).buffer(8);
@@ -127,9 +127,9 @@ fn t10_after_half_a_map() {
     });
 }
 
-/// A map that is kept by a scope's task, whose pool ends under it: what was submitted comes, then the refusal.
+/// The pool ends under a map that is half read: the map yields what was submitted, then the refusal.
 #[test]
-fn t10_shutdown_under_half_a_map() {
+fn t10_a_map_shut_down_halfway_yields_what_was_submitted() {
     watched(|| {
         let pool = pool(2);
         let options = MapOptions::new().chunk_size(1).buffer(8);
@@ -144,9 +144,9 @@ fn t10_shutdown_under_half_a_map() {
     });
 }
 
-/// Each submitter owns the pool, so the last one drops it; every task that was let in runs.
+/// Each submitter owns the pool, so the last one drops it. Every accepted task runs.
 #[test]
-fn s10_while_submitters_wait_for_room() {
+fn s10_a_pool_dropped_by_its_last_submitter_runs_everything() {
     watched(|| {
         let pool = Arc::new(ThreadPoolExecutor::builder().workers(1).queue_capacity(1).build().unwrap());
         let ran = Counter::default();
@@ -172,7 +172,7 @@ fn s10_while_submitters_wait_for_room() {
 }
 
 #[test]
-fn s10_after_every_shutdown() {
+fn s10_a_drop_after_any_shutdown_returns() {
     watched(|| {
         let ways = [Shutdown::wait(), Shutdown::no_wait(), Shutdown::no_wait().cancel_futures()];
         for how in ways {
@@ -185,7 +185,7 @@ fn s10_after_every_shutdown() {
             pool.shutdown(how);
             gate.open();
             drop(pool);
-            // Only a shutdown that waits has a drop that waits.
+            // The drop waits only if the shutdown did.
             assert!(!how.waits() || queued.is_done());
             queued.wait();
             assert_eq!(queued.is_cancelled(), how.cancels());
@@ -193,9 +193,9 @@ fn s10_after_every_shutdown() {
     });
 }
 
-/// Futures outlive the pool, and so do their callbacks, which come late.
+/// Futures outlive the pool, and so do callbacks that are added late.
 #[test]
-fn s10_futures_stay() {
+fn s10_futures_outlive_the_pool() {
     watched(|| {
         let pool = pool(1);
         let (future, called) = (pool.spawn(|| 9).unwrap(), Counter::default());
@@ -232,7 +232,7 @@ fn s10_a_hundred_pools_leave_no_thread() {
     });
 }
 
-/// Nothing that tasks held is left either.
+/// Nor do tasks leave values behind.
 #[test]
 fn s10_a_hundred_pools_leave_no_value() {
     watched(|| {

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 use thread_executor::ThreadPoolExecutor;
 
-/// Sleeping and busy ones, all are gone when the call returns.
+/// Sleeping and busy workers have all ended when the call returns.
 #[cfg(target_os = "linux")]
 #[test]
 fn t9_all_workers_end() {
@@ -34,7 +34,7 @@ fn t9_all_workers_end() {
 }
 
 #[test]
-fn s2_from_many_threads_at_once() {
+fn s2_many_threads_may_shut_down_at_once() {
     watched(|| {
         for round in 0..200 {
             let pool = pool(2);
@@ -56,9 +56,9 @@ fn s2_from_many_threads_at_once() {
     });
 }
 
-/// Asked by its own worker, a shutdown is begun and not waited for, in whatever way it is asked.
+/// A worker that shuts its own pool down begins the shutdown and does not wait, by whichever call.
 #[test]
-fn s18_asked_by_a_worker() {
+fn s18_a_worker_that_shuts_down_does_not_wait() {
     watched(|| {
         let ways: [fn(&ThreadPoolExecutor); 4] = [
             |pool| pool.shutdown(Shutdown::wait()),
@@ -80,9 +80,9 @@ fn s18_asked_by_a_worker() {
     });
 }
 
-/// So is a worker on a fresh stack, deep inside a nest: it works for the same pool.
+/// The same holds for a worker on a fresh stack, deep inside a nest: it works for the same pool.
 #[test]
-fn s18_asked_from_a_fresh_stack() {
+fn s18_a_worker_on_a_fresh_stack_does_not_wait() {
     fn nest(pool: &Arc<ThreadPoolExecutor>, depth: u32) {
         if depth == 0 {
             return pool.shutdown(Shutdown::wait());
@@ -98,7 +98,7 @@ fn s18_asked_from_a_fresh_stack() {
     });
 }
 
-/// After the end a task that is still running may wait for tasks that were accepted before, and for no others.
+/// After a shutdown, a running task may wait for tasks that were accepted before it, and for no others.
 #[test]
 fn s3_accepted_tasks_wait_for_accepted_tasks() {
     watched(|| {
@@ -137,7 +137,7 @@ fn a_limited_shutdown_can_be_repeated() {
 }
 
 #[test]
-fn an_awaited_shutdown() {
+fn an_awaited_shutdown_ends_with_the_workers() {
     watched(|| {
         let pool = pool(2);
         let gate = occupy(&pool, 2);
@@ -155,9 +155,9 @@ fn an_awaited_shutdown() {
     });
 }
 
-/// Ends meet beginnings: the first submit starts a thread while another thread shuts down.
+/// The first submit starts a thread while another thread shuts down.
 #[test]
-fn s1_the_first_submit_against_the_shutdown() {
+fn s1_the_first_submit_races_with_a_shutdown() {
     watched(|| {
         for round in 0..300 {
             let pool = pool(2);
@@ -176,8 +176,8 @@ fn s1_the_first_submit_against_the_shutdown() {
     });
 }
 
-/// What the caller has given up is given up: the drop of a pool with a stuck task returns, and the detached threads still run
-/// what was accepted.
+/// After an abandoned shutdown, dropping a pool with a stuck task returns, and the detached threads still run what was
+/// accepted.
 #[test]
 fn a_pool_with_a_stuck_task_can_be_left() {
     let ways: [fn(&ThreadPoolExecutor); 5] = [
@@ -188,7 +188,7 @@ fn a_pool_with_a_stuck_task_can_be_left() {
             let mut cx = Context::from_waker(Waker::noop());
             assert!(pin!(pool.shutdown_async(Shutdown::wait())).poll(&mut cx).is_pending());
         },
-        // Asking again, in whatever way that does not see the end, takes nothing back.
+        // Another shutdown that does not see the end changes nothing about it.
         |pool| {
             pool.shutdown(Shutdown::no_wait());
             assert!(pool.shutdown_timeout(Duration::ZERO).is_err());
@@ -213,9 +213,9 @@ fn a_pool_with_a_stuck_task_can_be_left() {
     });
 }
 
-/// A task that asks its own pool to end cannot wait, and has given nothing up: the drop elsewhere waits.
+/// A task that shuts its own pool down cannot wait, and so has abandoned no wait: a drop elsewhere still waits.
 #[test]
-fn a_worker_gives_up_nothing() {
+fn a_shutdown_by_a_worker_abandons_no_wait() {
     watched(|| {
         let ways: [fn(&ThreadPoolExecutor); 3] = [
             |pool| pool.shutdown(Shutdown::wait()),

@@ -18,7 +18,7 @@ fn t1_no_thread_before_the_first_task() {
     });
 }
 
-/// Once a result is there, its worker is free: the next task is for it, not for a new thread.
+/// Once a result is there, its worker is free: that worker runs the next task, not a new thread.
 #[test]
 fn t1_one_task_after_another_needs_one_thread() {
     watched(|| {
@@ -30,9 +30,9 @@ fn t1_one_task_after_another_needs_one_thread() {
     });
 }
 
-/// The same with a callback, which runs before the result is there.
+/// The same with a callback, which runs before the result is ready.
 #[test]
-fn t1_one_task_after_another_with_callbacks() {
+fn t1_one_task_after_another_with_callbacks_needs_one_thread() {
     watched(|| {
         let pool = pool(8);
         for number in 0..5_000 {
@@ -45,7 +45,7 @@ fn t1_one_task_after_another_with_callbacks() {
 }
 
 #[test]
-fn t1_idle_ones_are_reused_after_a_burst() {
+fn t1_idle_workers_are_reused_after_a_burst() {
     watched(|| {
         let pool = pool(8);
         drop(occupy(&pool, 3));
@@ -57,7 +57,7 @@ fn t1_idle_ones_are_reused_after_a_burst() {
     });
 }
 
-/// T6 the other way: a burst finds as many workers as there are seats, whatever each of them was doing.
+/// T6 turned round: a burst finds all the workers that there may be, whatever each of them was doing.
 #[test]
 fn t1_a_burst_starts_one_for_each_task() {
     watched(|| {
@@ -92,7 +92,7 @@ fn t1_a_burst_of_several_submitters_starts_one_for_each_task() {
     });
 }
 
-/// Tasks that tasks submit find the free seats, too.
+/// Tasks that tasks submit start workers, too.
 #[test]
 fn t1_a_task_that_submits_starts_others() {
     watched(|| {
@@ -165,7 +165,7 @@ fn t1_a_callback_keeps_its_worker_busy() {
     });
 }
 
-/// The same with the other task in the queue before the callback begins, or just then.
+/// The same with the other task queued before the callback begins, or at that moment.
 #[test]
 fn t1_a_callback_that_begins_while_a_task_arrives() {
     watched(|| {
@@ -185,7 +185,7 @@ fn t1_a_callback_that_begins_while_a_task_arrives() {
     });
 }
 
-/// A result that nobody wants goes in the worker; while its destructor runs, the worker is busy.
+/// A result that nobody wants is dropped in the worker; while its destructor runs, the worker is busy.
 #[test]
 fn t1_a_destructor_keeps_its_worker_busy() {
     struct PassOnDrop(Pass);
@@ -207,7 +207,7 @@ fn t1_a_destructor_keeps_its_worker_busy() {
         destructor.wait_arrivals(1);
         step("a task that arrives while a destructor runs");
         let second = pool.spawn(|| ()).unwrap();
-        // Endless until the gate opens, if it is not begun now.
+        // If no worker begins it now, this waits until the gate opens, which is never.
         let begun = second.wait_timeout(Duration::from_secs(5));
         destructor.open();
         assert!(begun, "a task waits behind a destructor, although the pool may have another worker");

@@ -1,4 +1,4 @@
-//! T8, P24, H32: every way to wait inside a worker for tasks of the same pool, and that it runs nothing else meanwhile.
+//! T8, P24, H32: every way to wait inside a worker for tasks of the same pool, while it runs nothing else.
 
 use crate::support::{Counter, Gate, LONG, pool, thread_name};
 use crate::watchdog::{step, watched};
@@ -26,7 +26,7 @@ fn some(pool: &ThreadPoolExecutor) -> Vec<Future<u32>> {
 }
 
 #[test]
-fn t8_result_and_its_relatives() {
+fn t8_a_worker_may_wait_for_results() {
     watched(|| {
         inside(|pool| {
             assert_eq!(pool.spawn(|| 1).unwrap().result().unwrap(), 1);
@@ -45,7 +45,7 @@ fn t8_result_and_its_relatives() {
 
 /// A limit that passes at once runs nothing; any other lets the worker help.
 #[test]
-fn t8_a_wait_with_a_limit() {
+fn t8_a_wait_with_a_limit_runs_the_awaited_task() {
     watched(|| {
         inside(|pool| {
             let future = pool.spawn(thread_name).unwrap();
@@ -57,7 +57,7 @@ fn t8_a_wait_with_a_limit() {
     });
 }
 
-/// A limit passes also inside a worker, where the awaited task is another worker's.
+/// A limit also passes inside a worker if another worker runs the awaited task.
 #[test]
 fn t8_a_limit_passes_inside_a_worker() {
     watched(|| {
@@ -74,7 +74,7 @@ fn t8_a_limit_passes_inside_a_worker() {
 }
 
 #[test]
-fn t8_for_sets() {
+fn t8_a_worker_may_wait_for_sets() {
     watched(|| {
         inside(|pool| {
             let all = wait(some(pool), None, ReturnWhen::AllCompleted);
@@ -93,7 +93,7 @@ fn t8_for_sets() {
 }
 
 #[test]
-fn t8_await() {
+fn t8_a_worker_may_await() {
     watched(|| {
         inside(|pool| {
             assert_eq!(block_on(pool.spawn(|| 1).unwrap()).unwrap(), 1);
@@ -111,7 +111,7 @@ fn t8_await() {
 }
 
 #[test]
-fn t8_map() {
+fn t8_a_worker_may_map() {
     watched(|| {
         inside(|pool| {
             let doubled: Vec<u64> = pool.map(|n: u64| 2 * n, 0..1000).map(Result::unwrap).collect();
@@ -127,9 +127,9 @@ fn t8_map() {
     });
 }
 
-/// What a callback waits for is awaited in a worker, too.
+/// A callback that waits does so in a worker, too.
 #[test]
-fn t8_in_a_callback() {
+fn t8_a_callback_may_wait() {
     watched(|| {
         let pool = Arc::new(pool(1));
         let (gate, got) = (Gate::new(), Arc::new(Mutex::new(None)));
@@ -146,8 +146,8 @@ fn t8_in_a_callback() {
     });
 }
 
-/// A task holds a lock and waits for its own task, while another task that wants the lock is first in the queue. A
-/// worker that ran just anything while it waits would wait for itself.
+/// A task holds a lock and waits for its own task, while another task that wants the lock is first in the queue. A worker
+/// that ran any task while it waits would wait for itself.
 #[test]
 fn t8_no_unrelated_work_while_waiting() {
     type Wait = fn(&ThreadPoolExecutor, Future<u32>) -> u32;
@@ -193,7 +193,7 @@ fn t8_no_unrelated_work_while_waiting() {
     });
 }
 
-/// Waiting for what is not the pool's own is a plain wait: no task is run on top.
+/// Waiting for a future of another origin is a plain wait: the worker runs no task meanwhile.
 #[test]
 fn t8_other_futures_are_only_waited_for() {
     watched(|| {
@@ -220,9 +220,9 @@ fn t8_other_futures_are_only_waited_for() {
     });
 }
 
-/// The task that is run on top may itself be cancelled or out of time before the worker comes to it.
+/// The awaited task may be cancelled or expire before the worker comes to it.
 #[test]
-fn t8_awaited_tasks_that_never_begin() {
+fn t8_awaited_tasks_may_be_cancelled_or_expire() {
     watched(|| {
         inside(|pool| {
             let cancelled = pool.spawn(|| ()).unwrap();
@@ -241,9 +241,9 @@ fn t8_awaited_tasks_that_never_begin() {
     });
 }
 
-/// Waits that go from one pool to another and never back end, however few workers there are.
+/// Waits that go from one pool to another and never back come to an end, however few workers there are.
 #[test]
-fn t8_in_one_direction_between_pools() {
+fn t8_waits_in_one_direction_between_pools_end() {
     watched(|| {
         let (front, back) = (pool(1), Arc::new(pool(1)));
         let ask = |number: u64| {
@@ -262,7 +262,7 @@ fn t8_in_one_direction_between_pools() {
     });
 }
 
-/// A circle of waits through two pools is not found, but ends where a wait has a limit; what was queued runs then.
+/// A circle of waits through two pools is not detected, but ends at a wait with a limit; then the queued tasks run.
 #[test]
 fn t8_a_limit_ends_a_circle_through_two_pools() {
     watched(|| {

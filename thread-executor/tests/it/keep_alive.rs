@@ -51,7 +51,7 @@ fn t5_without_a_limit_workers_stay() {
     });
 }
 
-/// At each of these submits a worker may be asleep, retiring, or gone.
+/// At each of these submits a worker may be asleep, retiring, or ended.
 #[test]
 fn t5_no_task_is_lost_to_a_retiring_worker() {
     watched(|| {
@@ -69,7 +69,7 @@ fn t5_no_task_is_lost_to_a_retiring_worker() {
 }
 
 #[test]
-fn t5_several_submitters_against_retiring_workers() {
+fn t5_several_submitters_lose_no_task_to_retiring_workers() {
     watched(|| {
         let pool = short_lived(3, Duration::ZERO);
         let ran = Counter::default();
@@ -93,7 +93,7 @@ fn t5_several_submitters_against_retiring_workers() {
 }
 
 #[test]
-fn t5_shutdown_against_retiring_workers() {
+fn t5_a_shutdown_races_with_retiring_workers() {
     watched(|| {
         for round in 0..300 {
             let pool = short_lived(2, Duration::ZERO);

@@ -42,9 +42,9 @@ fn a_run_limit_ends_the_future_and_asks_the_task() {
     });
 }
 
-/// In `map` each input has the limit for itself: its outcome is there while its function still runs, and no input waits for it.
+/// In `map` each input has the limit to itself: its outcome is there while its function still runs, and no input waits for it.
 #[test]
-fn a_run_limit_of_a_map() {
+fn a_run_limit_of_a_map_is_per_input() {
     static GATE: OnceLock<Gate> = OnceLock::new();
     fn hold_one(number: u32) -> u32 {
         if number == 2 {
@@ -67,9 +67,9 @@ fn a_run_limit_of_a_map() {
     });
 }
 
-/// The value comes too late for anybody: it is dropped, once, and so is what the task panics with.
+/// A value that comes too late is dropped, once, and so is the payload of a late panic.
 #[test]
-fn what_an_expired_task_still_gives_is_dropped() {
+fn the_late_result_of_an_expired_task_is_dropped() {
     watched(|| {
         let pool = pool(1);
         let drops = Counter::default();
@@ -109,7 +109,7 @@ fn a_run_limit_does_not_count_the_queue() {
         gate.open();
         match waiting.result() {
             Ok(asked) => assert!(!asked),
-            // A machine that stands still for the limit between the start and the end.
+            // The machine stood still between start and end for as long as the limit.
             Err(error) => assert!(error.is_timed_out()),
         }
     });
@@ -132,7 +132,7 @@ fn a_queue_limit_ends_what_has_not_begun() {
             let Err(TaskError::TimedOut(expired)) = late.result() else { panic!("it waits for ever") };
             assert_eq!(expired.limit(), limit);
         }
-        // Dropped at the limit, not when the worker comes by.
+        // Dropped at the limit, not when a worker takes the task.
         assert_eq!((ran.get(), drops.get()), (0, 2));
         let stats = pool.stats();
         assert_eq!((stats.queued, stats.failed), (0, 2));
@@ -143,14 +143,14 @@ fn a_queue_limit_ends_what_has_not_begun() {
 }
 
 #[test]
-fn a_queue_limit_is_met_by_the_start() {
+fn a_task_that_begins_in_time_meets_its_queue_limit() {
     watched(|| {
         let pool = pool(1);
         for _ in 0..500 {
             let options = TaskOptions::new().queue_timeout(LONG).run_timeout(LONG);
             assert_eq!(pool.spawn_with(options, || 1).unwrap().result().unwrap(), 1);
         }
-        // Begun in time, whatever it takes then.
+        // It began in time, however long it runs.
         let (gate, options) = (Gate::new(), TaskOptions::new().queue_timeout(Duration::from_secs(30)));
         let pass = gate.pass();
         let running = pool.spawn_with(options, move || pass.go()).unwrap();
@@ -161,7 +161,7 @@ fn a_queue_limit_is_met_by_the_start() {
 }
 
 #[test]
-fn endless_limits_are_none() {
+fn endless_limits_never_pass() {
     watched(|| {
         let pool = pool(1);
         let options = TaskOptions::new().queue_timeout(Duration::MAX).run_timeout(Duration::MAX);
@@ -170,9 +170,9 @@ fn endless_limits_are_none() {
     });
 }
 
-/// Either it begins in time or it expires, and what is counted says which.
+/// The task either begins in time or expires, and the numbers say which.
 #[test]
-fn limits_against_the_start() {
+fn a_queue_limit_races_with_the_start() {
     watched(|| {
         let pool = pool(2);
         let ran = Counter::default();
@@ -194,7 +194,7 @@ fn limits_against_the_start() {
 }
 
 #[test]
-fn limits_against_cancel_and_end() {
+fn limits_race_with_cancel_and_end() {
     watched(|| {
         let pool = pool(2);
         for round in 0..500_u64 {
@@ -208,7 +208,7 @@ fn limits_against_cancel_and_end() {
                 Err(error) => assert!(if cancelled { error.is_cancelled() } else { error.is_timed_out() }),
             }
         }
-        // A run limit ends a future whose task may be on its last steps.
+        // A run limit may end a future whose task is about to return.
         crate::support::until("the last task is over", || pool.stats().running == 0);
         assert_eq!(pool.stats().queued, 0);
     });
@@ -234,15 +234,15 @@ fn a_callback_of_an_expired_future_holds_up_no_other_limit() {
     });
 }
 
-/// The same for a destructor of what the task would have used: it runs when the limit passes, and must not stop the clock
-/// for everybody else. A pool that a task owns is such a value: its end waits for its own tasks, and their limits.
+/// The same for the destructor of what the task captured: it runs when the limit passes, and must not stop the clock for
+/// all others. A captured pool is such a value: its drop waits for its own tasks and their limits.
 #[test]
 fn a_destructor_of_an_expired_task_holds_up_no_other_limit() {
     struct WaitOnDrop(std::sync::mpsc::Receiver<()>, crate::support::Pass);
     impl Drop for WaitOnDrop {
         fn drop(&mut self) {
             self.1.arrive();
-            // A failing test ends the wait by letting go of the other end.
+            // If the test fails, the other end is dropped, which ends the wait.
             let _ = self.0.recv();
         }
     }
@@ -255,7 +255,7 @@ fn a_destructor_of_an_expired_task_holds_up_no_other_limit() {
         let first = pool.spawn_with(TaskOptions::new().queue_timeout(SHORT), move || drop(value)).unwrap();
         inside.wait_arrivals(1);
         let second = pool.spawn_with(TaskOptions::new().queue_timeout(SHORT), || ()).unwrap();
-        // Far longer than the limit, so that the failure is one of this test and not of all that use limits meanwhile.
+        // Far longer than the limit, so that only this test fails and not all that use limits meanwhile.
         let in_time = second.wait_timeout(Duration::from_secs(30));
         drop(done);
         assert!(in_time, "a limit of a millisecond was held up by another task's destructor");
@@ -285,9 +285,9 @@ fn stop_asks_and_cancels() {
     });
 }
 
-/// Many limits at once, of many lengths: none is forgotten.
+/// Of many limits of many lengths, none is forgotten.
 #[test]
-fn many_limits_at_once() {
+fn many_limits_at_once_are_all_kept() {
     watched(|| {
         let pool = pool(1);
         let gate = occupy(&pool, 1);
@@ -303,10 +303,10 @@ fn many_limits_at_once() {
     });
 }
 
-/// In a process of its own: it uses up the threads that expired tasks have.
+/// Runs in a process of its own, since it uses up the threads that end expired tasks.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_expires_has_so_many_threads() {
+fn expired_tasks_have_a_bounded_number_of_threads() {
     watched(|| crate::child::run("limits::child_whose_destructors_block", "", |_| ()));
 }
 

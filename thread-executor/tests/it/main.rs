@@ -1,6 +1,6 @@
-//! Tests of the thread pool through its public API: what is its own, beyond the cases that every executor passes.
+//! Tests of the thread pool through its public API: what it promises beyond the cases that every executor passes.
 //!
-//! Numbers such as T3 or I1 are those of the contract. Each test runs under a watchdog, waits for events and never for
+//! Numbers such as T3 or I1 are those of `docs/contract.md`. Each test runs under a watchdog, waits for events and never for
 //! time, and names its panics "on purpose" so that they do not clutter the output.
 
 #![cfg(not(any(loom, shuttle)))]
@@ -21,11 +21,11 @@ mod starting;
 mod deep;
 mod inside;
 
+mod capacity;
 mod limits;
 mod panics;
 mod panics_in_drop;
 mod read_ahead;
-mod room;
 mod stats;
 
 mod drops;

@@ -6,7 +6,7 @@ use crate::watchdog::watched;
 use executor_core::{BuildError, ExecutorExt, MapOptions, TaskError};
 use thread_executor::ThreadPoolExecutor;
 
-/// The names of all workers of a pool, by keeping each inside a task.
+/// Returns the names of all workers of a pool, each of which it keeps inside a task.
 fn names(pool: &ThreadPoolExecutor, workers: usize) -> Vec<String> {
     let gate = Gate::new();
     let spawn = || {
@@ -40,9 +40,9 @@ fn t3_the_first_worker_has_the_number_zero() {
     });
 }
 
-/// E7: a panic says in which thread it happened, as its message on standard error does.
+/// E7: the error of a panic names its thread, as the message on standard error does.
 #[test]
-fn t3_in_the_error_of_a_panic() {
+fn t3_a_panic_names_its_thread() {
     fn fall(number: u8) {
         panic!("{number}, on purpose");
     }
@@ -60,7 +60,7 @@ fn t3_in_the_error_of_a_panic() {
     });
 }
 
-/// Pools of other tests may be built in between: the numbers rise, and all threads of a pool share one.
+/// Other tests may build pools in between: the numbers rise, and all threads of a pool share one.
 #[test]
 fn t3_default_prefix_counts_the_pools() {
     watched(|| {
@@ -92,7 +92,7 @@ fn child_of_default_prefix() {
     watched(|| {
         let named = ThreadPoolExecutor::builder().workers(1).thread_name_prefix("other").build().unwrap();
         let (first, second) = (pool(1), pool(1));
-        // In the order in which they were built, not in that of their first tasks; a pool with a name is not counted.
+        // Pools are numbered as they are built, not as their first tasks come; a pool with a name is not counted.
         assert_eq!(second.spawn(thread_name).unwrap().result().unwrap(), "ThreadPoolExecutor-1_0");
         assert_eq!(first.spawn(thread_name).unwrap().result().unwrap(), "ThreadPoolExecutor-0_0");
         assert_eq!(named.spawn(thread_name).unwrap().result().unwrap(), "other_0");
@@ -109,7 +109,7 @@ fn t3_any_text_is_a_prefix() {
     });
 }
 
-/// The one letter that no thread's name can have is refused where the mistake is, not at the first task.
+/// NUL, which no thread's name can contain, is refused by the builder, not at the first task.
 #[test]
 fn t3_nul_is_refused() {
     watched(|| {

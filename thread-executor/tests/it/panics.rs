@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use thread_executor::ThreadPoolExecutor;
 
-/// The pool runs tasks as before, on the one thread it had.
+/// Asserts that the pool runs tasks as before, on the one thread it had.
 fn assert_works(pool: &ThreadPoolExecutor) {
     step("a task after the panic");
     assert_eq!(pool.spawn(|| 1).unwrap().result().unwrap(), 1);
@@ -21,7 +21,7 @@ fn assert_works(pool: &ThreadPoolExecutor) {
 }
 
 #[test]
-fn e7_in_a_task() {
+fn e7_a_panic_fails_only_its_task() {
     watched(|| {
         let pool = pool(1);
         for number in 0..50 {
@@ -53,7 +53,7 @@ fn e7_the_payload_is_the_tasks_own() {
     });
 }
 
-/// Those beside it: run, waited for, in a set.
+/// Neighbours that run, that are waited for, and that are in a set.
 #[test]
 fn e7_neighbours_are_spared() {
     watched(|| {
@@ -75,14 +75,14 @@ fn e7_neighbours_are_spared() {
                 Err(error) => assert!(error.is_panic() && number % 3 == 0),
             }
         }
-        // The two that held the workers end by themselves.
+        // The two tasks that held the workers end by themselves.
         crate::support::until("all are over", || pool.stats().completed == 66 + 2);
         assert_eq!(pool.stats().failed, 34);
     });
 }
 
 #[test]
-fn f23_in_a_callback() {
+fn f23_a_panicking_callback_harms_no_other() {
     watched(|| {
         let pool = pool(1);
         let gate = Gate::new();
@@ -101,7 +101,7 @@ fn f23_in_a_callback() {
         gate.open();
         future.result().unwrap();
         assert_eq!(called.get(), 6);
-        // A callback that comes late runs here, and is as harmless.
+        // A callback that is added late runs here, and is as harmless.
         let late = pool.spawn(|| ()).unwrap();
         late.wait();
         late.add_done_callback(|_| panic!("a late callback, on purpose"));
@@ -111,9 +111,9 @@ fn f23_in_a_callback() {
     });
 }
 
-/// In the thread that cancels, not in the worker: it is contained there, too.
+/// The callback runs in the thread that cancels, and its panic is contained there, too.
 #[test]
-fn f23_in_a_callback_of_a_cancel() {
+fn f23_a_panicking_callback_is_contained_in_cancel() {
     watched(|| {
         let pool = pool(1);
         let gate = occupy(&pool, 1);
@@ -135,7 +135,7 @@ impl Wake for PanickingWaker {
 }
 
 #[test]
-fn a_waker_that_panics() {
+fn a_panicking_waker_is_contained() {
     watched(|| {
         let pool = pool(1);
         for _ in 0..20 {
@@ -152,9 +152,9 @@ fn a_waker_that_panics() {
     });
 }
 
-/// One that waits for room, or for the end of the pool.
+/// A waker that waits for capacity, or for the end of the pool.
 #[test]
-fn a_waker_of_the_pool_that_panics() {
+fn a_panicking_waker_of_the_pool_is_contained() {
     use executor_core::{Executor, Shutdown};
     watched(|| {
         let pool = ThreadPoolExecutor::builder().workers(1).queue_capacity(1).build().unwrap();
@@ -174,7 +174,7 @@ fn a_waker_of_the_pool_that_panics() {
         }
         gate.open();
         queued.result().unwrap();
-        // Both are woken before the task whose start made the room ends.
+        // Both are woken before the task whose start freed the permit ends.
         assert_eq!((woken.get(), other.get()), (1, 1));
         assert_works(&pool);
 
@@ -189,9 +189,9 @@ fn a_waker_of_the_pool_that_panics() {
     });
 }
 
-/// Many at once, from several threads, with nobody to ask.
+/// Many panics at once, from several threads, and no handle is left to ask for them.
 #[test]
-fn e7_a_storm_of_detached_panics() {
+fn e7_many_detached_panics_cost_no_worker() {
     watched(|| {
         let pool = pool(2);
         std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! E3, E7: destructors that panic, wherever a pool comes to run them.
+//! E3, E7: destructors that panic, wherever a pool runs them.
 
 use crate::support::{Counter, Gate, PanicOnDrop, occupy, pool};
 use crate::watchdog::watched;
@@ -13,9 +13,9 @@ fn assert_works(pool: &ThreadPoolExecutor) {
     assert_eq!((stats.workers, stats.running, stats.queued), (1, 0, 0));
 }
 
-/// What a task captured goes when the task is over: that is still the task.
+/// Captures are dropped as the task ends; that still counts as the task.
 #[test]
-fn of_a_capture_that_ran() {
+fn a_capture_that_panics_fails_its_task() {
     watched(|| {
         let (pool, drops) = (pool(1), Counter::default());
         let value = PanicOnDrop(drops.clone());
@@ -32,7 +32,7 @@ fn of_a_capture_that_ran() {
 }
 
 #[test]
-fn of_a_capture_of_a_cancelled_task() {
+fn a_capture_of_a_cancelled_task_costs_no_worker() {
     watched(|| {
         let (pool, drops) = (pool(1), Counter::default());
         let gate = occupy(&pool, 1);
@@ -47,7 +47,7 @@ fn of_a_capture_of_a_cancelled_task() {
 }
 
 #[test]
-fn of_a_capture_of_an_expired_task() {
+fn a_capture_of_an_expired_task_costs_no_worker() {
     watched(|| {
         let (pool, drops) = (pool(1), Counter::default());
         let gate = occupy(&pool, 1);
@@ -55,7 +55,7 @@ fn of_a_capture_of_an_expired_task() {
         let value = PanicOnDrop(drops.clone());
         let future = pool.spawn_with(limited(), move || drop(value)).unwrap();
         assert!(future.result().unwrap_err().is_timed_out());
-        // The clock goes on.
+        // The clock still works.
         let next = pool.spawn_with(limited(), || ()).unwrap();
         assert!(next.result().unwrap_err().is_timed_out());
         assert_eq!(drops.get(), 1);
@@ -65,7 +65,7 @@ fn of_a_capture_of_an_expired_task() {
 }
 
 #[test]
-fn of_captures_at_a_shutdown_that_cancels() {
+fn captures_dropped_by_a_shutdown_are_contained() {
     watched(|| {
         let (pool, drops) = (pool(1), Counter::default());
         let gate = occupy(&pool, 1);
@@ -83,7 +83,7 @@ fn of_captures_at_a_shutdown_that_cancels() {
 }
 
 #[test]
-fn of_captures_in_a_pool_that_is_dropped() {
+fn captures_dropped_with_the_pool_are_contained() {
     watched(|| {
         let (pool, drops) = (pool(1), Counter::default());
         let gate = occupy(&pool, 1);
@@ -98,7 +98,7 @@ fn of_captures_in_a_pool_that_is_dropped() {
 }
 
 #[test]
-fn of_captures_in_a_pool_that_breaks() {
+fn captures_dropped_by_a_broken_pool_are_contained() {
     watched(|| {
         let (gate, drops) = (Gate::new(), Counter::default());
         let pass = gate.pass();
@@ -118,9 +118,9 @@ fn of_captures_in_a_pool_that_breaks() {
     });
 }
 
-/// A capture that the pool does not take is dropped by the submit, in the thread of its caller.
+/// The submit drops a capture that the pool refuses, in the caller's thread.
 #[test]
-fn of_a_capture_that_is_refused() {
+fn a_refused_capture_panics_in_its_caller() {
     watched(|| {
         let (pool, drops) = (pool(1), Counter::default());
         pool.shutdown(Shutdown::wait());
@@ -131,9 +131,9 @@ fn of_a_capture_that_is_refused() {
     });
 }
 
-/// A result that nobody waits for goes in the worker.
+/// A result that nobody waits for is dropped in the worker.
 #[test]
-fn of_a_detached_result() {
+fn a_detached_result_costs_no_worker() {
     watched(|| {
         let (pool, drops) = (pool(1), Counter::default());
         for _ in 0..5 {
@@ -152,9 +152,9 @@ fn of_a_detached_result() {
     });
 }
 
-/// A result that was taken is the taker's; so is one that goes with its handle.
+/// A result that was taken is dropped by its taker; one that was not, with its handle.
 #[test]
-fn of_a_result_outside() {
+fn a_taken_result_panics_in_its_taker() {
     watched(|| {
         let (pool, drops) = (pool(1), Counter::default());
         let spawn = || {
@@ -166,15 +166,15 @@ fn of_a_result_outside() {
         let unread = spawn();
         unread.wait();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(unread)));
-        // The worker that woke the wait may be the last to let go.
+        // The worker that woke the wait may drop the last reference.
         assert_works(&pool);
         assert_eq!(drops.get(), 2);
     });
 }
 
-/// A result that comes after the run limit has nobody either.
+/// Nobody waits for a result that comes after the run limit either.
 #[test]
-fn of_a_result_that_comes_too_late() {
+fn a_late_result_costs_no_worker() {
     watched(|| {
         let (pool, drops) = (pool(1), Counter::default());
         let value = PanicOnDrop(drops.clone());
@@ -193,10 +193,10 @@ fn of_a_result_that_comes_too_late() {
 
 /// A panic's payload is a value like any other.
 #[test]
-fn of_a_payload() {
+fn a_payload_panics_where_it_is_dropped() {
     watched(|| {
         let (pool, drops) = (pool(1), Counter::default());
-        // Nobody asks: it goes in the worker.
+        // Nobody asks for it: the worker drops it.
         for _ in 0..5 {
             let gate = Gate::new();
             let (pass, payload) = (gate.pass(), PanicOnDrop(drops.clone()));
@@ -209,12 +209,12 @@ fn of_a_payload() {
         }
         assert_works(&pool);
         assert_eq!(drops.get(), 5);
-        // Somebody asks: it is theirs.
+        // A caller asks for it: the caller drops it.
         let payload = PanicOnDrop(drops.clone());
         let error = pool.spawn::<(), _>(move || panic_any(payload)).unwrap().result().unwrap_err();
         assert!(error.is_panic());
         assert!(catch_unwind(AssertUnwindSafe(|| drop(error))).is_err());
-        // In a callback: there is nobody to have it.
+        // A callback panics: nobody could ask for its payload.
         let future = pool.spawn(|| ()).unwrap();
         let payload = PanicOnDrop(drops.clone());
         future.add_done_callback(move |_| panic_any(payload));
@@ -226,7 +226,7 @@ fn of_a_payload() {
 
 /// A capture, a result and a payload of the same task.
 #[test]
-fn of_everything_at_once() {
+fn capture_result_and_payload_of_one_task_may_all_panic() {
     watched(|| {
         let (pool, drops) = (pool(1), Counter::default());
         let (capture, other) = (PanicOnDrop(drops.clone()), PanicOnDrop(drops.clone()));

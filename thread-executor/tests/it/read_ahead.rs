@@ -11,7 +11,7 @@ use std::task::{Context, Waker};
 
 const WORKERS: u64 = 2;
 const CHUNK: u64 = 1000;
-/// What the documents promise: half a million values for each worker, and the chunks in flight.
+/// The documented bound: half a million values for each worker, and the chunks in flight.
 const MOST: u64 = WORKERS * (512 * 1024 + 2 * 4 * CHUNK);
 
 static HEAD_MAY_END: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
@@ -25,7 +25,7 @@ fn hold_the_head(number: u64) {
     }
 }
 
-/// Lets the head end, also in a test that fails: declare it after the pool.
+/// Lets the head end, also if the test fails: declare it after the pool.
 struct Release;
 
 impl Drop for Release {
@@ -35,14 +35,14 @@ impl Drop for Release {
     }
 }
 
-/// Values without a size take up nothing, and yet there is an end to them.
+/// Values without a size take no memory, yet reading ahead is bounded.
 #[test]
 fn values_without_a_size_are_bounded() {
     watched(|| {
         let pool = pool(WORKERS as usize);
         let release = Release;
         let pulled = AtomicU64::new(0);
-        // Without a bound the input ends, so that the test does.
+        // The input ends, so that the test does if there is no bound.
         let inputs = (0..=MOST).inspect(|_| _ = pulled.fetch_add(1, Ordering::Relaxed));
         let mut map = pool.map_with(MapOptions::new().chunk_size(CHUNK as usize), hold_the_head, inputs);
         let mut read = || Pin::new(&mut map).poll_next(&mut Context::from_waker(Waker::noop())).is_pending();
@@ -55,7 +55,7 @@ fn values_without_a_size_are_bounded() {
                 break;
             }
             before = now;
-            // All that was pulled is over but for the head, so the next look pulls more if it ever will.
+            // All that was pulled has ended but the head, so the next read pulls more if any does.
             until("only the head runs", || {
                 let stats = pool.stats();
                 let begun = stats.completed + stats.running as u64;

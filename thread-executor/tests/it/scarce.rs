@@ -1,7 +1,7 @@
-//! D57, D58: a system that gives no more threads. The pool says so, keeps nothing half done, and goes on when it can.
+//! H25: a system that gives no more threads. The pool says so, leaves nothing half done, and goes on when it can.
 //!
-//! The limit of a user's threads is set on a child under a user of its own, since it does not hold for the superuser; the
-//! child uses up what the limit leaves, so that each test decides by itself how many threads the pool can have.
+//! The limit on a user's threads is set on a child under a user of its own, since it does not bind the superuser. The
+//! child uses up what the limit leaves, so that each test decides how many threads the pool can have.
 
 #![cfg(target_os = "linux")]
 
@@ -23,10 +23,10 @@ use thread_executor::ThreadPoolExecutor;
 /// How many threads and processes a child may have.
 const LIMIT: usize = 24;
 
-/// Runs the child's test under the limit, or says why it cannot.
+/// Runs the child's test under the limit, or prints why it cannot.
 fn run_limited(test: &str) {
     static USERS: AtomicU32 = AtomicU32::new(0);
-    // Nobody else has this user's number, so the limit counts nothing but the child.
+    // No other process has this user's number, so the limit counts the child alone.
     let user = 100_000 + (process::id() % 50_000) * 10 + USERS.fetch_add(1, Ordering::Relaxed) % 10;
     let with_limit = |program: &str| {
         let mut command = Command::new("setpriv");
@@ -40,7 +40,7 @@ fn run_limited(test: &str) {
         Err(error) => Some(format!("setpriv: {error}")),
     };
     if let Some(reason) = reason {
-        // Not a macro of std, which the test harness would keep to itself when the test passes.
+        // Not a macro of std, whose output the test harness drops when the test passes.
         let _ = writeln!(io::stderr(), "not tested: {test}: it needs a user of its own: {reason}");
         return;
     }
@@ -71,7 +71,7 @@ impl Drop for Folder {
     }
 }
 
-/// All the threads that the limit leaves.
+/// Holds all the threads that the limit leaves.
 struct Occupied {
     threads: Vec<(Gate, thread::JoinHandle<()>)>,
 }
@@ -96,7 +96,7 @@ impl Occupied {
         }
     }
 
-    /// Lets one go; the system counts it a moment longer.
+    /// Ends `count` of the threads. The system counts each a moment longer.
     fn free(&mut self, count: usize) {
         for _ in 0..count {
             let (gate, thread) = self.threads.pop().unwrap();
@@ -111,7 +111,7 @@ fn is_child() -> bool {
 }
 
 #[test]
-fn d57_without_the_first_thread() {
+fn h25_without_a_first_thread_submit_fails_and_recovers() {
     watched(|| run_limited("scarce::child_without_the_first_thread"));
 }
 
@@ -134,7 +134,7 @@ fn child_without_the_first_thread() {
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
             assert!(SubmitError::NoWorkers(error).to_string().contains("raise the limit"));
         }
-        // Nothing is left behind: no task, no count, no room that is taken.
+        // Nothing is left behind: no task, no count, no permit.
         let stats = pool.stats();
         assert_eq!((stats.workers, stats.queued, stats.completed, stats.failed), (0, 0, 0, 0));
         assert_eq!((ran.get(), drops.get()), (0, 5));
@@ -151,7 +151,7 @@ fn child_without_the_first_thread() {
 }
 
 #[test]
-fn d58_without_a_later_thread() {
+fn h25_without_a_later_thread_the_pool_works_on() {
     watched(|| run_limited("scarce::child_without_a_later_thread"));
 }
 
@@ -172,7 +172,7 @@ fn child_without_a_later_thread() {
         let mut futures: Vec<_> = (0..10).map(|_| spawn()).collect();
         gate.wait_arrivals(1);
         assert_eq!((pool.stats().workers, pool.stats().queued), (1, 9));
-        // Each further submit asks again, so the pool grows by what there is, and no more.
+        // Each further submit tries again, so the pool grows by what there is, and no more.
         occupied.free(2);
         until("the pool has what the system gives", || {
             futures.push(spawn());
@@ -189,7 +189,7 @@ fn child_without_a_later_thread() {
 }
 
 #[test]
-fn d58_without_a_fresh_stack() {
+fn h25_without_a_fresh_stack_a_nest_goes_on() {
     watched(|| run_limited("scarce::child_without_a_fresh_stack"));
 }
 
@@ -198,7 +198,7 @@ fn address() -> usize {
     ptr::from_ref(std::hint::black_box(&marker)).addr()
 }
 
-/// A nest deeper than half of the stack goes on where it is, as long as there is stack.
+/// A nest deeper than half of the stack goes on on the same stack, as long as there is any.
 #[test]
 fn child_without_a_fresh_stack() {
     const STACK: usize = 8 * 1024 * 1024;
@@ -225,9 +225,9 @@ fn child_without_a_fresh_stack() {
     });
 }
 
-/// A stack that no system has: the same refusal without any limit of a user.
+/// A stack that no system can give: the same refusal without any limit on a user.
 #[test]
-fn d57_a_stack_that_is_too_large() {
+fn h25_a_stack_that_is_too_large_is_refused() {
     watched(|| {
         let pool = ThreadPoolExecutor::builder().workers(2).stack_size(1 << 60).build().unwrap();
         for _ in 0..3 {
@@ -241,11 +241,11 @@ fn d57_a_stack_that_is_too_large() {
 }
 
 #[test]
-fn limits_without_a_thread_for_callbacks() {
+fn limits_pass_without_a_thread_for_callbacks() {
     watched(|| run_limited("scarce::child_without_a_thread_for_callbacks"));
 }
 
-/// A callback of a future that a limit has ended waits for a thread. Other limits do not wait for it.
+/// The callback of a future that a limit has ended waits for a thread; other limits do not wait for it.
 #[test]
 fn child_without_a_thread_for_callbacks() {
     const SHORT: Duration = Duration::from_millis(1);
@@ -254,7 +254,7 @@ fn child_without_a_thread_for_callbacks() {
     }
     watched(|| {
         let pool = ThreadPoolExecutor::builder().workers(1).build().unwrap();
-        // As long as a limit is set, the clock has its thread.
+        // The clock has its thread as long as a limit is set.
         let far = TaskOptions::new().queue_timeout(Duration::from_secs(3600));
         let gate = occupy(&pool, 1);
         let far = pool.spawn_with(far, || ()).unwrap();

@@ -1,4 +1,4 @@
-//! `scope`: closures that borrow, over before the scope returns, whatever happens in it.
+//! `scope`: closures that borrow, all ended before the scope returns, whatever happens in it.
 
 use crate::support::{Counter, Gate, PanicOnDrop, occupy, pool};
 use crate::watchdog::{step, watched};
@@ -18,7 +18,7 @@ fn caught<R>(f: impl FnOnce() -> R) -> Box<dyn std::any::Any + Send> {
 }
 
 #[test]
-fn borrows_and_writes() {
+fn closures_borrow_and_write() {
     watched(|| {
         for workers in 1..=3 {
             let pool = pool(workers);
@@ -35,9 +35,9 @@ fn borrows_and_writes() {
     });
 }
 
-/// A result may borrow, too, and one that nobody asks for is dropped before the scope ends.
+/// A result may borrow, too, and an unclaimed one is dropped before the scope ends.
 #[test]
-fn results_that_borrow() {
+fn results_may_borrow() {
     struct Touch<'a>(&'a AtomicU64);
     impl Drop for Touch<'_> {
         fn drop(&mut self) {
@@ -72,7 +72,7 @@ fn closures_spawn_closures() {
                     let outer = scope.spawn(|| {
                         for _ in 0..10 {
                             let inner = scope.spawn(|| count.fetch_add(1, Ordering::SeqCst));
-                            // Every other one is waited for inside of the task that spawned it.
+                            // The task that spawned them waits for every other one.
                             if count.load(Ordering::SeqCst).is_multiple_of(2) {
                                 inner.unwrap().result().unwrap();
                             }
@@ -87,7 +87,7 @@ fn closures_spawn_closures() {
 }
 
 #[test]
-fn waits_for_what_was_not_asked() {
+fn a_scope_waits_for_unclaimed_closures() {
     watched(|| {
         let pool = pool(1);
         let gate = occupy(&pool, 1);
@@ -133,7 +133,7 @@ fn a_panic_of_the_body_waits_for_all() {
 }
 
 #[test]
-fn a_panic_that_was_asked_for_is_an_error() {
+fn a_claimed_panic_is_an_error() {
     watched(|| {
         let pool = pool(1);
         let error = pool.scope(|scope| scope.spawn(|| panic!("asked for, on purpose")).unwrap().result().unwrap_err());
@@ -143,7 +143,7 @@ fn a_panic_that_was_asked_for_is_an_error() {
 }
 
 #[test]
-fn a_panic_that_was_not_asked_for_goes_on() {
+fn an_unclaimed_panic_goes_on() {
     watched(|| {
         let pool = pool(1);
         let ran = AtomicU64::new(0);
@@ -159,7 +159,7 @@ fn a_panic_that_was_not_asked_for_goes_on() {
     });
 }
 
-/// Of several, one goes on; the others' payloads are dropped, even those that panic then.
+/// Of several panics one goes on; the others' payloads are dropped, even if that panics.
 #[test]
 fn of_several_panics_one_goes_on() {
     watched(|| {
@@ -175,7 +175,7 @@ fn of_several_panics_one_goes_on() {
     });
 }
 
-/// A payload whose destructor panics must not get the scope to return while a task still borrows.
+/// A payload whose destructor panics must not make the scope return while a task still borrows.
 #[test]
 fn payloads_with_a_bad_destructor_cut_no_wait_short() {
     watched(|| {
@@ -199,7 +199,7 @@ fn payloads_with_a_bad_destructor_cut_no_wait_short() {
 }
 
 #[test]
-fn inside_a_task_of_the_same_worker() {
+fn a_task_may_open_a_scope_on_its_own_worker() {
     watched(|| {
         let pool = Arc::new(pool(1));
         let own = pool.clone();
@@ -209,7 +209,7 @@ fn inside_a_task_of_the_same_worker() {
             own.scope(|scope| {
                 let (left, right) = numbers.split_at(2);
                 let left = scope.spawn(|| left.iter().sum::<u64>()).unwrap();
-                // Nobody asks for this one; the end of the scope runs it.
+                // Nobody claims this one; the end of the scope runs it.
                 drop(scope.spawn(|| right.len()).unwrap());
                 own.scope(|inner| {
                     let right = inner.spawn(|| right.iter().sum::<u64>()).unwrap();
@@ -223,7 +223,7 @@ fn inside_a_task_of_the_same_worker() {
 
 /// Divide and conquer on one worker and a small stack: each level is a scope inside a task.
 #[test]
-fn scopes_in_scopes() {
+fn scopes_nest_on_one_worker() {
     fn sum(pool: &ThreadPoolExecutor, numbers: &[u64]) -> u64 {
         if let [number] = numbers {
             return *number;
@@ -244,7 +244,7 @@ fn scopes_in_scopes() {
 }
 
 #[test]
-fn cancelled_closures() {
+fn a_cancelled_closure_does_not_run() {
     watched(|| {
         let pool = pool(1);
         let gate = occupy(&pool, 1);
@@ -263,9 +263,9 @@ fn cancelled_closures() {
     });
 }
 
-/// A cancel from outside of the scope's own code: the shutdown's. The scope returns all the same.
+/// A shutdown cancels from outside of the scope's own code. The scope returns all the same.
 #[test]
-fn cancelled_by_a_shutdown() {
+fn a_shutdown_may_cancel_closures() {
     watched(|| {
         let pool = pool(1);
         let gate = occupy(&pool, 1);
@@ -281,7 +281,7 @@ fn cancelled_by_a_shutdown() {
 }
 
 #[test]
-fn on_a_pool_that_was_shut_down() {
+fn a_pool_that_was_shut_down_refuses_closures() {
     watched(|| {
         let pool = pool(1);
         pool.shutdown(Shutdown::wait());
@@ -292,9 +292,9 @@ fn on_a_pool_that_was_shut_down() {
     });
 }
 
-/// Over a bounded queue the body waits for room like any submitter, and a task of the scope is let in.
+/// The body waits for capacity like any submitter; a task of the scope may queue over the bound.
 #[test]
-fn over_a_bounded_queue() {
+fn a_bounded_queue_lets_all_closures_in() {
     watched(|| {
         let pool = ThreadPoolExecutor::builder().workers(1).queue_capacity(1).build().unwrap();
         let count = AtomicU64::new(0);
@@ -312,9 +312,9 @@ fn over_a_bounded_queue() {
     });
 }
 
-/// A handle that another task of the scope asks, while the scope is being joined.
+/// Another task of the scope claims a handle while the scope is being joined.
 #[test]
-fn handles_that_travel() {
+fn handles_may_travel_to_other_closures() {
     watched(|| {
         for workers in 1..=2 {
             let pool = pool(workers);
@@ -330,9 +330,9 @@ fn handles_that_travel() {
     });
 }
 
-/// The same for one that panics: its panic reaches somebody, as an error or as a panic of the scope.
+/// The same for a closure that panics: its panic is reported, as an error or as a panic of the scope.
 #[test]
-fn panics_of_handles_that_travel() {
+fn a_panic_of_a_travelling_handle_is_not_lost() {
     watched(|| {
         let pool = pool(2);
         for _ in 0..200 {

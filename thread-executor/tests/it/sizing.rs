@@ -1,4 +1,4 @@
-//! T2, E4: how many workers. What the environment says is tested in processes of their own.
+//! T2, E4: how many workers. The environment is tested in processes of their own.
 
 use crate::child;
 use crate::support::pool;
@@ -10,26 +10,26 @@ use thread_executor::ThreadPoolExecutor;
 
 const CHILD: &str = "sizing::child_of_sizes";
 
-/// A child whose default pool must have `expected` workers.
+/// Runs a child whose default pool must have `expected` workers.
 fn expect(value: &str, expected: usize) {
     child::run(CHILD, &expected.to_string(), |command| {
         command.env(WORKERS_VARIABLE, value);
     });
 }
 
-/// A child whose default pool must not be built; the error has to name the variable and say `found`.
+/// Runs a child that must not be able to build its default pool; the error has to name the variable and quote `found`.
 fn refuse(value: &OsStr, found: &str) {
     child::run(CHILD, &format!("refuse {found}"), |command| {
         command.env(WORKERS_VARIABLE, value);
     });
 }
 
-/// The argument says what the default must be.
+/// The argument is the expected default.
 #[test]
 fn child_of_sizes() {
     let Some(expected) = child::argument() else { return };
     watched(|| {
-        // What the code says goes before the environment, good or bad.
+        // A count in the code overrides the environment, valid or not.
         assert_eq!(ThreadPoolExecutor::with_workers(3).unwrap().workers(), 3);
         assert_eq!(ThreadPoolExecutor::builder().workers(WorkerCount::Exactly(2)).build().unwrap().workers(), 2);
         let built = [ThreadPoolExecutor::new(), ThreadPoolExecutor::builder().thread_name_prefix("any").build()];
@@ -59,7 +59,7 @@ fn t2_the_variable_gives_a_share() {
         for share in [50, 100, 250] {
             expect(&format!("{share}%"), WorkerCount::Percent(share).resolve().unwrap());
         }
-        // Never none.
+        // Never zero.
         expect("1%", WorkerCount::Percent(1).resolve().unwrap().max(1));
     });
 }
@@ -100,7 +100,7 @@ fn t2_the_default_is_what_the_process_may_use() {
     });
 }
 
-/// A process that may use one processor has one worker, on however large a machine.
+/// A process that may use one processor has one worker, however large the machine.
 #[cfg(target_os = "linux")]
 #[test]
 fn t2_the_default_follows_the_affinity() {
@@ -111,7 +111,7 @@ fn t2_the_default_follows_the_affinity() {
         let mut command = Command::new("taskset");
         command.args(["-c", processor]).arg(std::env::current_exe().unwrap()).args(child::arguments(CHILD));
         command.env(child::VARIABLE, "1").env_remove(WORKERS_VARIABLE);
-        // A system without taskset has nothing to test here.
+        // Without `taskset` this cannot be tested.
         if let Ok(output) = command.output() {
             child::assert_passed(CHILD, "one processor", &output);
         }

@@ -24,7 +24,7 @@ impl fmt::Display for NoLicence {
 
 impl std::error::Error for NoLicence {}
 
-/// Counts in the thread and over all.
+/// Counts the runs of the initializer, in each thread and in all.
 fn counting(builder: ThreadPoolBuilder) -> (ThreadPoolBuilder, Counter) {
     let calls = Counter::default();
     let count = calls.clone();
@@ -62,9 +62,9 @@ fn i1_once_per_worker_before_its_first_task() {
     });
 }
 
-/// A worker that comes after one that retired is a worker of its own.
+/// The successor of a retired worker is a new worker.
 #[test]
-fn i1_again_after_retiring() {
+fn i1_a_worker_after_a_retired_one_is_initialized() {
     watched(|| {
         let builder = ThreadPoolExecutor::builder().workers(1).keep_alive(Duration::ZERO);
         let (builder, calls) = counting(builder);
@@ -72,13 +72,13 @@ fn i1_again_after_retiring() {
         for round in 1..=20 {
             assert_eq!(pool.spawn(|| INITIALIZED.get()).unwrap().result().unwrap(), 1);
             crate::support::until("the worker has retired", || pool.stats().workers == 0);
-            // One that found nothing to do retires, too, should the task come late.
+            // Should the task come late, a worker that found nothing retires, too.
             assert!(calls.get() >= round);
         }
     });
 }
 
-/// A task that runs on top of another may have to move to a fresh stack; it is still a task of an initialized worker.
+/// A task that runs on top of another may move to a fresh stack, which is initialized like its worker.
 #[test]
 fn i1_tasks_on_a_fresh_stack_are_initialized() {
     fn nest(pool: &Arc<ThreadPoolExecutor>, depth: u32) -> u32 {
@@ -98,7 +98,7 @@ fn i1_tasks_on_a_fresh_stack_are_initialized() {
     });
 }
 
-/// The reason is the initializer's own error, for tasks that were queued and for those that come later.
+/// Queued and later tasks both get the initializer's own error as the reason.
 #[test]
 fn i2_a_failure_carries_its_own_error() {
     watched(|| {
@@ -164,7 +164,7 @@ fn i2_a_panic_breaks_the_pool() {
     });
 }
 
-/// What is running when a later worker's initializer fails goes on to its end.
+/// A task that runs when a later worker's initializer fails runs to its end.
 #[test]
 fn i2_a_later_failure_spares_what_runs() {
     watched(|| {
@@ -192,7 +192,7 @@ fn i2_a_later_failure_spares_what_runs() {
     });
 }
 
-/// Submitters that wait for room hear of it, too.
+/// Submitters that wait for capacity get the error, too.
 #[test]
 fn i2_a_failure_reaches_those_who_wait_for_room() {
     watched(|| {
@@ -214,7 +214,7 @@ fn i2_a_failure_reaches_those_who_wait_for_room() {
                     Err(SubmitError::Broken(broken)) => {
                         assert_eq!(broken.cause().downcast_ref(), Some(&NoLicence(3)));
                     }
-                    // It found the room that the first task's failure made.
+                    // It took the permit that the first task's failure freed.
                     Ok(future) => assert!(matches!(future.result(), Err(TaskError::Broken(..)))),
                     Err(error) => panic!("{error}"),
                 }
@@ -243,7 +243,7 @@ fn the_exit_hook_runs_once_per_worker() {
     });
 }
 
-/// On the worker's own thread, after all tasks.
+/// The exit hook runs on the worker's own thread, after all tasks.
 #[test]
 fn the_exit_hook_sees_what_the_initializer_made() {
     watched(|| {
@@ -264,7 +264,7 @@ fn the_exit_hook_sees_what_the_initializer_made() {
     });
 }
 
-/// Also of a worker that retired before: all hooks are over when a shutdown that waits returns.
+/// All hooks have ended when a shutdown that waits returns, also those of workers that retired before.
 #[test]
 fn the_exit_hook_of_retired_workers_is_over_too() {
     watched(|| {
@@ -290,7 +290,7 @@ fn the_exit_hook_of_retired_workers_is_over_too() {
     });
 }
 
-/// The limit of a shutdown is one for hooks as well: a retired worker that is still in its hook must not hold it up.
+/// The limit of a shutdown covers hooks as well: a retired worker that is still in its hook must not hold it up.
 #[test]
 fn a_hook_does_not_hold_up_a_limited_shutdown() {
     watched(|| {
@@ -299,7 +299,7 @@ fn a_hook_does_not_hold_up_a_limited_shutdown() {
         let hook_over = Counter::default();
         let over = hook_over.clone();
         let watch = returned.clone();
-        // The hook ends when the shutdown has returned, or, so that a failure is no hang, after many looks.
+        // The hook ends when the shutdown has returned, or after many rounds, so that a failure does not hang.
         let hook = move || {
             inside.arrive();
             let patience = std::time::Instant::now() + Duration::from_secs(5);
@@ -337,7 +337,7 @@ fn a_hook_that_panics_keeps_nobody() {
     });
 }
 
-/// No worker was ever there whose last task it could follow.
+/// There was no worker whose last task the hook could follow.
 #[test]
 fn the_exit_hook_is_not_for_workers_that_never_began() {
     watched(|| {

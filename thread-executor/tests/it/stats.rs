@@ -1,4 +1,4 @@
-//! `stats()`: exact in every state of a pool that is quiet.
+//! `stats()`: exact whenever the pool is quiet.
 
 use crate::support::{Gate, occupy, pool};
 use crate::watchdog::{step, watched};
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use thread_executor::ThreadPoolExecutor;
 
-/// workers, idle, queued, running; completed, failed, cancelled.
+/// Returns workers, idle, queued, running; completed, failed, cancelled.
 fn numbers(stats: Stats) -> ([usize; 4], [u64; 3]) {
     ([stats.workers, stats.idle, stats.queued, stats.running], [stats.completed, stats.failed, stats.cancelled])
 }
 
 #[test]
-fn from_the_first_task_to_the_end() {
+fn numbers_are_exact_from_the_first_task_to_the_end() {
     watched(|| {
         let pool = pool(2);
         assert_eq!(numbers(pool.stats()), ([0, 0, 0, 0], [0, 0, 0]));
@@ -40,7 +40,7 @@ fn from_the_first_task_to_the_end() {
 }
 
 #[test]
-fn failures_of_every_kind() {
+fn every_kind_of_failure_is_counted() {
     watched(|| {
         let pool = pool(1);
         let gate = occupy(&pool, 1);
@@ -50,16 +50,16 @@ fn failures_of_every_kind() {
         gate.open();
         assert!(pool.spawn(|| panic!("a task, on purpose")).unwrap().result().is_err());
         assert_eq!(numbers(pool.stats()), ([1, 1, 0, 0], [1, 2, 0]));
-        // The error is the task's value, so the task has returned.
+        // The error is the task's value, so the task counts as completed.
         let value = pool.spawn(|| Err::<(), _>("an error")).unwrap();
         assert!(value.result().unwrap().is_err());
         assert_eq!(numbers(pool.stats()), ([1, 1, 0, 0], [2, 2, 0]));
     });
 }
 
-/// The numbers are there when the result is: no test of them needs to wait.
+/// The numbers are exact as soon as the result is there: no test needs to wait for them.
 #[test]
-fn are_exact_when_a_result_is_there() {
+fn numbers_are_exact_when_a_result_is_there() {
     watched(|| {
         let pool = pool(1);
         for number in 1..=2000 {
@@ -84,9 +84,9 @@ fn a_shutdown_that_cancels_counts_each() {
     });
 }
 
-/// A worker that runs an awaited task on top of the one that waits is one busy worker with two tasks begun.
+/// A worker that runs an awaited task on top of the waiting one is one busy worker with two tasks begun.
 #[test]
-fn of_tasks_on_top_of_each_other() {
+fn a_worker_with_several_tasks_is_one_busy_worker() {
     watched(|| {
         let pool = Arc::new(pool(2));
         drop(occupy(&pool, 2));
@@ -114,9 +114,9 @@ fn of_tasks_on_top_of_each_other() {
     });
 }
 
-/// A callback runs in the worker after its task is over, and before the result is there.
+/// A callback runs in the worker after its task has ended and before the result is ready.
 #[test]
-fn inside_a_callback() {
+fn a_callback_sees_its_task_counted_as_ended() {
     watched(|| {
         let pool = Arc::new(pool(1));
         let (gate, seen) = (Gate::new(), Arc::new(parking_lot::Mutex::new(None)));
@@ -130,9 +130,9 @@ fn inside_a_callback() {
     });
 }
 
-/// However it is looked at from another thread, no task is counted twice and none is negative.
+/// Seen from another thread, no task is counted twice and no number is negative.
 #[test]
-fn never_contradict_themselves() {
+fn numbers_never_contradict_each_other() {
     watched(|| {
         let pool = pool(2);
         std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! What several themes share: gates, counts, and ways to look at threads.
+//! What several themes share: gates, counts, and ways to observe threads.
 
 use crate::watchdog::step;
 use parking_lot::{Condvar, Mutex};
@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use thread_executor::ThreadPoolExecutor;
 
-/// A limit that never passes in a healthy run; the watchdog is faster.
+/// A limit that never passes in a healthy run; the watchdog ends a hang first.
 pub(crate) const LONG: std::time::Duration = std::time::Duration::from_secs(3600);
 
-/// Where tasks stop until the test lets them go on. Opens when the test drops it, so that a failing test leaves no task
-/// behind for which its pool would wait: declare it after the pool.
+/// Holds tasks until the test opens it. It opens when dropped, so that a failing test leaves no task behind for which its
+/// pool would wait: declare it after the pool.
 pub(crate) struct Gate(Pass);
 
 /// A task's side of a gate.
@@ -40,7 +40,7 @@ impl Gate {
         self.0.0.1.notify_all();
     }
 
-    /// Waits until `count` have come.
+    /// Waits until `count` tasks have arrived.
     pub(crate) fn wait_arrivals(&self, count: usize) {
         step(format!("waiting for {count} arrivals at a gate"));
         let (arrived, changed) = &*self.0.0;
@@ -89,7 +89,7 @@ impl Counter {
     }
 }
 
-/// Raises a count when it goes.
+/// Raises a count when dropped.
 #[derive(Debug)]
 pub(crate) struct CountDrop(pub(crate) Counter);
 
@@ -99,7 +99,7 @@ impl Drop for CountDrop {
     }
 }
 
-/// Panics when it goes, and counts that.
+/// Panics when dropped, and counts that.
 #[derive(Debug)]
 pub(crate) struct PanicOnDrop(pub(crate) Counter);
 
@@ -125,7 +125,7 @@ pub(crate) fn occupy(pool: &ThreadPoolExecutor, workers: usize) -> Gate {
     gate
 }
 
-/// Waits for something that happens by itself and tells nobody; the watchdog is the deadline.
+/// Waits for something that happens without an event; the watchdog is the deadline.
 pub(crate) fn until(what: &str, mut happened: impl FnMut() -> bool) {
     step(format!("waiting until {what}"));
     while !happened() {
@@ -133,12 +133,12 @@ pub(crate) fn until(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// The name of the thread that asks.
+/// Returns the name of the calling thread.
 pub(crate) fn thread_name() -> String {
     thread::current().name().unwrap_or_default().to_owned()
 }
 
-/// How many threads of this process the system knows by a name that begins with `prefix`, of at most 15 letters.
+/// Returns how many threads of this process have a name that begins with `prefix`, of at most 15 letters.
 #[cfg(target_os = "linux")]
 pub(crate) fn threads_named(prefix: &str) -> usize {
     let comm = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).unwrap_or_default();

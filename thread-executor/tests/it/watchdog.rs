@@ -1,6 +1,6 @@
-//! Ends the process when a test hangs: a hang must never be silent. It names the test and the last step it took, shows the
-//! panics there were (a test that fails may hang while it unwinds, and its output is lost), and what each thread waits for,
-//! here and in the processes that were started.
+//! Ends the process when a test hangs: a hang must never be silent. It names the test and its last step, shows the panics so
+//! far (a test that fails may hang while it unwinds, and its output is lost), and what each thread waits for, here and in the
+//! processes that were started.
 
 use executor_conformance::{other_panics, silence_panics_on_purpose};
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use std::{env, process, thread};
 /// Far beyond what any test takes on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A child speaks before its parent gives up.
+/// Shorter in a child, which reports before its parent gives up.
 const LIMIT_OF_CHILD: Duration = Duration::from_secs(40);
 
 type LastStep = Arc<Mutex<String>>;
@@ -26,7 +26,7 @@ thread_local! {
     static LAST_STEP: RefCell<Option<LastStep>> = const { RefCell::new(None) };
 }
 
-/// Notes what the test is about to wait for; shown if it never comes.
+/// Notes what the test is about to wait for, which is shown if it never comes.
 pub(crate) fn step(text: impl Into<String>) {
     LAST_STEP.with_borrow(|last| {
         if let Some(last) = last {
@@ -35,10 +35,10 @@ pub(crate) fn step(text: impl Into<String>) {
     });
 }
 
-/// Runs a test's body on this thread and aborts the process if it takes longer than the limit. The test is known by the
-/// path of the function that the body stands in.
+/// Runs a test's body on this thread and aborts the process if it takes longer than the limit. The path of the enclosing
+/// function names the test.
 pub(crate) fn watched<R>(body: impl FnOnce() -> R) -> R {
-    // Before any pool of this process puts its own hook on top.
+    // Before any pool of this process chains its own hook.
     silence_panics_on_purpose();
     let test = type_name_of_val(&body).trim_end_matches("::{{closure}}").to_owned();
     let last: LastStep = Arc::new(Mutex::new("the start".to_owned()));
@@ -70,14 +70,14 @@ fn watch(ended: &Receiver<()>, test: &str, last: &LastStep) {
     if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
         let text = last.lock().clone();
         let (panics, processes) = (other_panics(), processes());
-        // Not a macro of std: the test harness would capture those, and the process is about to end.
+        // Not a macro of std: the test harness would capture its output, and the process is about to end.
         let _ =
             writeln!(io::stderr(), "\n{test} did not end within {limit:?}; its last step: {text}\n{panics}{processes}");
         process::abort();
     }
 }
 
-/// This process and all below it, as far as the system lists them: what each thread does.
+/// Returns what each thread of this process and of all its descendants does, as far as the system lists them.
 fn processes() -> String {
     let parents: Vec<(u32, u32)> = numbers("/proc").filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
     let mut found = vec![process::id()];
@@ -111,7 +111,7 @@ fn threads(pid: u32) -> String {
     text
 }
 
-/// The entries of a folder that are numbers.
+/// Returns the entries of a folder that are numbers.
 fn numbers(folder: &str) -> impl Iterator<Item = u32> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())

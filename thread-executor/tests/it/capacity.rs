@@ -1,4 +1,4 @@
-//! H42 and around: the bounded queue of a pool. A permit is free once its task begins, is cancelled or expires.
+//! H48: the bounded queue of a pool. A permit is free once its task begins, is cancelled or expires.
 
 use crate::support::{Counter, Gate, occupy, until};
 use crate::watchdog::{step, watched};
@@ -46,7 +46,7 @@ fn a_full_queue_hands_the_arguments_back() {
     });
 }
 
-/// What executors are given is handed back as it was.
+/// A refused task is handed back unchanged.
 #[test]
 fn a_full_queue_hands_the_task_back() {
     watched(|| {
@@ -65,7 +65,7 @@ fn a_full_queue_hands_the_task_back() {
 }
 
 #[test]
-fn cancel_frees_room_at_once() {
+fn cancel_frees_capacity_at_once() {
     watched(|| {
         let pool = bounded(1, 2);
         let gate = occupy(&pool, 1);
@@ -84,9 +84,9 @@ fn cancel_frees_room_at_once() {
     });
 }
 
-/// Cancelled before it came to the pool, a task takes no room and leaves none behind that is not there.
+/// A task that was cancelled before it came to the pool takes no permit and gives none back.
 #[test]
-fn a_task_that_was_cancelled_before() {
+fn a_task_cancelled_before_submission_takes_no_capacity() {
     watched(|| {
         let pool = bounded(1, 1);
         let gate = occupy(&pool, 1);
@@ -104,7 +104,7 @@ fn a_task_that_was_cancelled_before() {
 }
 
 #[test]
-fn an_expired_task_frees_room_at_once() {
+fn an_expired_task_frees_capacity_at_once() {
     watched(|| {
         let pool = bounded(1, 1);
         let gate = occupy(&pool, 1);
@@ -112,7 +112,7 @@ fn an_expired_task_frees_room_at_once() {
             let options = TaskOptions::new().queue_timeout(Duration::from_millis(1));
             let late = pool.submit_with(options, same, 1).unwrap();
             step("room that a limit makes");
-            // Waits for the limit of the one before.
+            // Waits until the task before it has expired.
             let next = pool.submit(same, 2).unwrap();
             assert!(late.result().unwrap_err().is_timed_out());
             assert!(next.cancel());
@@ -121,9 +121,9 @@ fn an_expired_task_frees_room_at_once() {
     });
 }
 
-/// A worker may be the one that has to make the room: it is let in, and what it is in for is counted.
+/// A worker may be the one that has to free a permit: it may queue over the limit, and its task is counted.
 #[test]
-fn own_workers_are_let_in_over_the_limit() {
+fn own_workers_may_queue_over_the_limit() {
     watched(|| {
         let pool = Arc::new(bounded(1, 1));
         let own = pool.clone();
@@ -157,14 +157,14 @@ fn own_workers_map_over_a_small_queue() {
     });
 }
 
-/// A worker that awaits room in its own queue would wait for itself: it is let in as when it blocks.
+/// A worker that awaits capacity in its own queue would wait for itself: it may queue as if it blocked.
 #[test]
-fn own_workers_are_let_in_when_they_await_room() {
-    watched(|| crate::child::run("room::child_that_awaits_room", "", |_| ()));
+fn own_workers_that_await_capacity_may_queue_over_the_limit() {
+    watched(|| crate::child::run("capacity::child_that_awaits_capacity", "", |_| ()));
 }
 
 #[test]
-fn child_that_awaits_room() {
+fn child_that_awaits_capacity() {
     if crate::child::argument().is_none() {
         return;
     }
@@ -189,7 +189,7 @@ fn child_that_awaits_room() {
 }
 
 #[test]
-fn many_submitters_and_little_room() {
+fn many_submitters_share_little_capacity() {
     watched(|| {
         let pool = bounded(2, 3);
         let ran = Counter::default();
@@ -220,9 +220,9 @@ fn many_submitters_and_little_room() {
     });
 }
 
-/// Waiters for room go on one by one, and none is forgotten when room comes by different ways.
+/// Each free permit lets one waiter in, and none is forgotten when permits are freed in different ways.
 #[test]
-fn room_by_every_way_at_once() {
+fn capacity_freed_in_every_way_forgets_no_waiter() {
     watched(|| {
         let pool = bounded(1, 2);
         for round in 0..50 {
