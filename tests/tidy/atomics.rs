@@ -16,7 +16,7 @@ const STILL_ALONE: &[(&str, usize)] = &[
     ("executor-wire/", 10),
     ("process-core/", 40),
     ("process-executor/", 45),
-    ("thread-executor/", 8),
+    ("thread-executor/", 0),
 ];
 
 #[test]

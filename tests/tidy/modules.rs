@@ -115,11 +115,6 @@ const STILL_IN_CIRCLES: &[&str] = &[
     "stress/src/sets",
     "stress/src/tasks",
     "stress/src/watchdog",
-    "thread-executor/src/builder",
-    "thread-executor/src/executor",
-    "thread-executor/src/pool",
-    "thread-executor/src/scope",
-    "thread-executor/src/worker",
 ];
 
 #[test]
