@@ -2,10 +2,11 @@
 
 use executor_core::task::Task;
 use executor_core::{Admission, BuildError, Executor, Rejected, SerialExecutor, Shutdown, TimedOut};
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "processes"))]
 use process_executor::ProcessPoolExecutor;
 use std::task::{Context, Poll};
 use std::time::Duration;
+#[cfg(feature = "threads")]
 use thread_executor::ThreadPoolExecutor;
 
 /// What [`ExecutorSpec::build_any`](crate::ExecutorSpec::build_any) gives: an [`Executor`] that also knows what it is.
@@ -29,8 +30,9 @@ pub struct AnyExecutor {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Serial(SerialExecutor),
+    #[cfg(feature = "threads")]
     Threads(ThreadPoolExecutor),
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "processes"))]
     Processes(ProcessPoolExecutor),
 }
 
@@ -74,8 +76,10 @@ impl AnyExecutor {
     /// ```
     pub fn terminate_workers(&self) {
         match &self.kind {
-            Kind::Serial(_) | Kind::Threads(_) => {}
-            #[cfg(target_os = "linux")]
+            Kind::Serial(_) => {}
+            #[cfg(feature = "threads")]
+            Kind::Threads(_) => {}
+            #[cfg(all(target_os = "linux", feature = "processes"))]
             Kind::Processes(pool) => pool.terminate_workers(),
         }
     }
@@ -83,8 +87,9 @@ impl AnyExecutor {
     pub(crate) fn into_boxed(self) -> Box<dyn Executor> {
         match self.kind {
             Kind::Serial(executor) => Box::new(executor),
+            #[cfg(feature = "threads")]
             Kind::Threads(pool) => Box::new(pool),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "processes"))]
             Kind::Processes(pool) => Box::new(pool),
         }
     }
@@ -92,8 +97,9 @@ impl AnyExecutor {
     fn inner(&self) -> &dyn Executor {
         match &self.kind {
             Kind::Serial(executor) => executor,
+            #[cfg(feature = "threads")]
             Kind::Threads(pool) => pool,
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "processes"))]
             Kind::Processes(pool) => pool,
         }
     }

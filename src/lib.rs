@@ -21,6 +21,19 @@
 //! executable and need no set-up in it. They are taken over before `main` begins; without the feature `before-main`,
 //! [`init`] comes first in `main` instead.
 //!
+//! # Features
+//!
+//! | feature | what it is for | by default |
+//! | --- | --- | --- |
+//! | `threads` | the pool of threads | yes |
+//! | `processes` | the pool of worker processes, on Linux | yes |
+//! | `before-main` | worker processes are taken over before `main` | yes |
+//!
+//! A program that needs threads alone says `default-features = false, features = ["threads"]`: it then compiles half as many
+//! crates, and nothing of ours runs before its `main`.
+//!
+//! # Crates
+//!
 //! This crate holds documentation and re-exports; the work is done by `executor-core` (the trait, the future, `wait`,
 //! `as_completed`, `map`), `thread-executor` (the thread pool) and `process-executor` (the process pool).
 
@@ -36,24 +49,23 @@ pub use executor_core::{
     TrySubmitError, Unfinished, WORKERS_VARIABLE, WorkerCount, WorkerDeath, as_completed, is_stop_requested, queue,
     task, wait,
 };
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "processes"))]
 pub use process_executor::{
     Plain, ProcessPoolBuilder, ProcessPoolExecutor, SharedBuffer, TransportKind, WorkerInfo, WorkerOutput, WorkerState,
     init,
 };
 pub use spec::ExecutorSpec;
+#[cfg(feature = "threads")]
 pub use thread_executor::{Scope, ScopedFuture, ThreadPoolBuilder, ThreadPoolExecutor};
 
-/// Nothing on this system, which has no worker processes. On Linux, the first line of the `main` of a program that is built
+/// Nothing in this build, which has no worker processes. With them, on Linux, the first line of the `main` of a program that is built
 /// without the feature `before-main`.
 ///
 /// ```
-/// fn main() {
-///     concurrent_futures::init();
-///     // The program.
-/// }
+/// // The first line of `main`:
+/// concurrent_futures::init();
 /// ```
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", feature = "processes")))]
 pub fn init() {}
 
 /// What most programs import. [`Future`] is not in it: it would shadow the standard library's trait unasked.
@@ -68,11 +80,13 @@ pub fn init() {}
 /// # Ok::<(), concurrent_futures::BuildError>(())
 /// ```
 pub mod prelude {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "processes"))]
     pub use crate::ProcessPoolExecutor;
+    #[cfg(feature = "threads")]
+    pub use crate::ThreadPoolExecutor;
     pub use crate::{
         AsyncExecutor, AsyncExecutorExt, Executor, ExecutorExt, FirstError, MapOptions, ReturnWhen, Shutdown,
-        TaskOptions, ThreadPoolExecutor, as_completed, wait,
+        TaskOptions, as_completed, wait,
     };
 }
 

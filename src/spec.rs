@@ -4,7 +4,6 @@ use crate::any_executor::{AnyExecutor, Kind};
 use executor_core::{BuildError, Executor, SerialExecutor, WorkerCount};
 use std::fmt;
 use std::str::FromStr;
-use thread_executor::ThreadPoolExecutor;
 
 const EXPECTED: &str = "\"serial\", \"threads\" or \"processes\"; the latter two may name their workers, as in \
                         \"threads:8\", \"processes:50%\" or \"threads:physical\", and \"processes?\" falls back to threads";
@@ -28,7 +27,7 @@ const EXPECTED: &str = "\"serial\", \"threads\" or \"processes\"; the latter two
 pub enum ExecutorSpec {
     /// [`SerialExecutor`].
     Serial,
-    /// [`ThreadPoolExecutor`].
+    /// `ThreadPoolExecutor`.
     Threads {
         /// How many workers; `None` for the default.
         workers: Option<WorkerCount>,
@@ -38,7 +37,7 @@ pub enum ExecutorSpec {
         /// How many workers; `None` for the default.
         workers: Option<WorkerCount>,
     },
-    /// `ProcessPoolExecutor` where it works, else [`ThreadPoolExecutor`].
+    /// `ProcessPoolExecutor` where it works, else `ThreadPoolExecutor`.
     ProcessesOrThreads {
         /// How many workers; `None` for the default.
         workers: Option<WorkerCount>,
@@ -105,25 +104,47 @@ impl ExecutorSpec {
     pub fn build_any(self) -> Result<AnyExecutor, BuildError> {
         Ok(match self {
             Self::Serial => AnyExecutor::new(Kind::Serial(SerialExecutor::new())),
-            Self::Threads { workers } => AnyExecutor::new(threads(workers)?),
+            Self::Threads { workers } => AnyExecutor::new(threads::build(workers)?),
             Self::Processes { workers } => AnyExecutor::new(processes::build(workers)?),
             Self::ProcessesOrThreads { workers } => match processes::build_and_try(workers) {
                 Ok(processes) => AnyExecutor::new(processes),
-                Err(reason @ BuildError::Unavailable { .. }) => AnyExecutor::instead(threads(workers)?, reason),
+                Err(reason @ BuildError::Unavailable { .. }) => AnyExecutor::instead(threads::build(workers)?, reason),
                 Err(error) => return Err(error),
             },
         })
     }
 }
 
-fn threads(workers: Option<WorkerCount>) -> Result<Kind, BuildError> {
-    Ok(Kind::Threads(match workers {
-        Some(count) => ThreadPoolExecutor::builder().workers(count).build()?,
-        None => ThreadPoolExecutor::new()?,
-    }))
+#[cfg(feature = "threads")]
+mod threads {
+    //! Threads where they were built in.
+
+    use crate::any_executor::Kind;
+    use executor_core::{BuildError, WorkerCount};
+    use thread_executor::ThreadPoolExecutor;
+
+    pub(super) fn build(workers: Option<WorkerCount>) -> Result<Kind, BuildError> {
+        Ok(Kind::Threads(match workers {
+            Some(count) => ThreadPoolExecutor::builder().workers(count).build()?,
+            None => ThreadPoolExecutor::new()?,
+        }))
+    }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(not(feature = "threads"))]
+mod threads {
+    //! There are none in this build.
+
+    use crate::any_executor::Kind;
+    use executor_core::{BuildError, WorkerCount};
+
+    pub(super) fn build(_: Option<WorkerCount>) -> Result<Kind, BuildError> {
+        let reason = "this program was built without the feature \"threads\" of concurrent-futures; enable it";
+        Err(BuildError::unavailable("a pool of threads", reason))
+    }
+}
+
+#[cfg(all(target_os = "linux", feature = "processes"))]
 mod processes {
     //! Worker processes where there are any.
 
@@ -158,15 +179,21 @@ mod processes {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", feature = "processes")))]
 mod processes {
-    //! There are none on this system.
+    //! There are none on this system, or none in this build.
 
     use crate::any_executor::Kind;
     use executor_core::{BuildError, WorkerCount};
 
+    const REASON: &str = if cfg!(target_os = "linux") {
+        "this program was built without the feature \"processes\" of concurrent-futures; enable it, or use \"threads\""
+    } else {
+        "this needs Linux; use \"threads\" or \"processes?\" here"
+    };
+
     pub(super) fn build(_: Option<WorkerCount>) -> Result<Kind, BuildError> {
-        Err(BuildError::unavailable("a pool of processes", "this needs Linux; use \"threads\" or \"processes?\" here"))
+        Err(BuildError::unavailable("a pool of processes", REASON))
     }
 
     pub(super) fn build_and_try(workers: Option<WorkerCount>) -> Result<Kind, BuildError> {
