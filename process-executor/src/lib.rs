@@ -35,31 +35,19 @@ mod arrivals;
 #[cfg(target_os = "linux")]
 mod before_main;
 #[cfg(target_os = "linux")]
-mod buffer;
-#[cfg(target_os = "linux")]
 mod builder;
 #[cfg(target_os = "linux")]
 mod carrier;
-#[cfg(target_os = "linux")]
-mod constructors;
 #[cfg(target_os = "linux")]
 mod dispatch;
 #[cfg(target_os = "linux")]
 mod executor;
 #[cfg(target_os = "linux")]
-mod exit_words;
-#[cfg(target_os = "linux")]
 mod function;
-#[cfg(target_os = "linux")]
-mod image;
 #[cfg(target_os = "linux")]
 mod ipc_channel;
 #[cfg(target_os = "linux")]
 mod link;
-#[cfg(target_os = "linux")]
-mod loader;
-#[cfg(target_os = "linux")]
-mod mapping;
 #[cfg(target_os = "linux")]
 mod message;
 #[cfg(target_os = "linux")]
@@ -73,18 +61,10 @@ mod settings;
 #[cfg(target_os = "linux")]
 mod shared_buffer;
 #[cfg(target_os = "linux")]
-mod start_error;
-#[cfg(target_os = "linux")]
 mod supervisor;
-#[cfg(target_os = "linux")]
-mod sync;
-#[cfg(target_os = "linux")]
-mod system;
 #[cfg(target_os = "linux")]
 mod untrusted_file;
 mod violation;
-#[cfg(target_os = "linux")]
-mod waking;
 #[cfg(target_os = "linux")]
 mod worker;
 #[cfg(target_os = "linux")]
@@ -92,6 +72,12 @@ mod worker_info;
 
 #[cfg(all(target_os = "linux", any(test, fuzzing)))]
 pub mod fuzzing;
+
+#[cfg(target_os = "linux")]
+use process_core::{
+    constructors, exit_status as exit_words, image, loader, memory as buffer, memory as mapping, start_error, sync,
+    system, waking,
+};
 
 #[cfg(target_os = "linux")]
 pub use before_main::init;

@@ -180,11 +180,11 @@ impl Intake {
         }
         let known = self.file.iter().count();
         if let Some(violation) = violation(&peeked, known) {
-            self.refused = peeked.files;
+            self.refused = peeked.files.into_iter().map(UntrustedFile::new).collect();
             return Taken::Refused(violation);
         }
         let has_files = !peeked.files.is_empty();
-        self.file = self.file.take().or(peeked.files.into_iter().next());
+        self.file = self.file.take().or(peeked.files.into_iter().next().map(UntrustedFile::new));
         if system::discard(&socket, peeked.bytes).is_err() {
             return Taken::End;
         }

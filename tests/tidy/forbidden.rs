@@ -29,7 +29,7 @@ const MAKES_DESCRIPTORS: &[(&[&str], &str)] = &[
     (&["fcntl_", "dupfd"], "ask `system`, whose descriptors are never standard ones"),
     (&["Stdio::", "null("], "opens `/dev/null`, which may not be there, at any number; ask `system::null_device`"),
 ];
-const WITH_DESCRIPTORS: &[&str] = &["process-executor/src/system.rs", "process-executor/src/fuzzing/message.rs"];
+const WITH_DESCRIPTORS: &[&str] = &["process-core/src/system/", "process-executor/src/fuzzing/message.rs"];
 
 /// The same, but for the files that are named: declarations of values that a thread destroys when it ends, where to ask for them is
 /// a panic that aborts the program.
@@ -65,7 +65,9 @@ fn nothing_is_left_unfinished() {
             if file.is_library() {
                 faults.search(&file, number, code, NOT_IN_LIBRARIES);
             }
-            if file.path.starts_with("process-executor/src/") && !WITH_DESCRIPTORS.contains(&file.path.as_str()) {
+            let is_of_processes =
+                ["process-core/src/", "process-executor/src/"].iter().any(|folder| file.path.starts_with(folder));
+            if is_of_processes && !WITH_DESCRIPTORS.iter().any(|path| file.path.starts_with(path)) {
                 faults.search(&file, number, code, MAKES_DESCRIPTORS);
             }
             if file.is_library() && !WITH_THREAD_LOCAL.iter().any(|(path, _)| *path == file.path) {

@@ -96,8 +96,6 @@ const STILL_IN_CIRCLES: &[&str] = &[
     "process-executor/src/supervisor/reaping.rs",
     "process-executor/src/supervisor/starts.rs",
     "process-executor/src/supervisor/worker.rs",
-    "process-executor/src/system",
-    "process-executor/src/untrusted_file",
     "process-executor/src/worker",
     "process-executor/src/worker.rs",
     "process-executor/src/worker/connection.rs",

@@ -21,8 +21,8 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::OnceLock;
 
-/// One address of this crate's own code and data, by which it is seen where this crate was linked to. A static, since
-/// only that has a single address: a function or a constant may exist several times.
+/// One address of this crate's own code and data, which shows where this crate was linked to. A static, since only that has a
+/// single address: a function or a constant may exist several times.
 static ANCHOR: fn() -> Result<Image, ImageError> = Image::find;
 
 /// How much of the code goes into an identity without a build id.
@@ -30,7 +30,7 @@ const SAMPLE: usize = 4096;
 
 /// The executable of this process, as the loader has placed it.
 #[derive(Debug)]
-pub(crate) struct Image {
+pub struct Image {
     /// What the loader added to the addresses in the file. Sums with it wrap: it may stand for a negative number.
     base: usize,
     layout: Layout,
@@ -38,33 +38,41 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// The image of this process; found once. Fails if this crate is not part of the executable.
-    pub(crate) fn of_this_process() -> Result<&'static Self, ImageError> {
+    /// Returns the image of this process; found once.
+    ///
+    /// # Errors
+    ///
+    /// This crate is not part of the executable.
+    pub fn of_this_process() -> Result<&'static Self, ImageError> {
         static IMAGE: OnceLock<Result<Image, ImageError>> = OnceLock::new();
         IMAGE.get_or_init(ANCHOR).as_ref().map_err(Clone::clone)
     }
 
-    /// The same in every process that runs this image, another one (but for a coincidence) for any other build. It
-    /// guards against mistakes, not against malice.
-    pub(crate) fn identity(&self) -> [u8; 32] {
+    /// Returns a number that is the same in every process that runs this image, and another (but for a coincidence) for any other
+    /// build. It guards against mistakes, not against malice.
+    #[must_use]
+    pub fn identity(&self) -> [u8; 32] {
         self.identity
     }
 
-    /// The name of a constant; `None` if it lies in another image, on the heap, or where it can be written to.
-    pub(crate) fn data_offset<T>(&self, reference: &'static T) -> Option<u64> {
+    /// Returns the name of a constant; `None` if it lies in another image, on the heap, or where it can be written to.
+    #[must_use]
+    pub fn data_offset<T>(&self, reference: &'static T) -> Option<u64> {
         let offset = self.offset(ptr::from_ref(reference).expose_provenance());
         holds(&self.layout.constant, offset, size_of::<T>()).then_some(offset as u64)
     }
 
-    /// The name of a function; `None` if its code lies in another image.
-    pub(crate) fn code_offset(&self, function: *const ()) -> Option<u64> {
+    /// Returns the name of a function; `None` if its code lies in another image.
+    #[must_use]
+    pub fn code_offset(&self, function: *const ()) -> Option<u64> {
         let offset = self.offset(function.expose_provenance());
         holds(&self.layout.code, offset, 1).then_some(offset as u64)
     }
 
-    /// Where the constant of that name is: aligned for a `T`, and all of it within memory that can be read as long as the
-    /// process lives. That it *is* a `T` is for the caller to find out.
-    pub(crate) fn data_at<T>(&self, offset: u64) -> Option<NonNull<T>> {
+    /// Returns where the constant of that name is: aligned for a `T`, and all of it within memory that can be read as long as the
+    /// process lives. Whether it *is* a `T` is for the caller to find out.
+    #[must_use]
+    pub fn data_at<T>(&self, offset: u64) -> Option<NonNull<T>> {
         let offset = usize::try_from(offset).ok()?;
         if !holds(&self.layout.constant, offset, size_of::<T>()) {
             return None;
@@ -72,9 +80,10 @@ impl Image {
         NonNull::new(ptr::with_exposed_provenance_mut::<T>(self.address(offset))).filter(|data| data.is_aligned())
     }
 
-    /// Where the code of that name is: somewhere in the image's code; that a function begins there, and of which type, is
-    /// for the caller to know.
-    pub(crate) fn code_at(&self, offset: u64) -> Option<*const ()> {
+    /// Returns where the code of that name is: somewhere in the image's code. Whether a function begins there, and of which type,
+    /// is for the caller to know.
+    #[must_use]
+    pub fn code_at(&self, offset: u64) -> Option<*const ()> {
         let offset = usize::try_from(offset).ok()?;
         holds(&self.layout.code, offset, 1).then(|| ptr::with_exposed_provenance(self.address(offset)))
     }
@@ -91,8 +100,8 @@ impl Image {
         Ok(image)
     }
 
-    /// A build id says it all; the rest is for executables that are linked without, or always with the same one. Code is
-    /// looked at only where there is none: a debugger's breakpoints are in the code of one process and not of another.
+    /// Mixes the build id with what tells apart executables that have none, or always the same one. The code is read only where
+    /// there is no build id: a debugger's breakpoints are in the code of one process and not of another.
     fn identify(&self, headers: &[ProgramHeader], anchor: u64, code: u64) -> [u8; 32] {
         let mut mix = Mix::new();
         mix.word(usize::BITS.into());
@@ -112,14 +121,14 @@ impl Image {
         self.layout.notes.iter().find_map(|&(span, alignment)| build_id(self.bytes(span)?, alignment))
     }
 
-    /// The code around `offset`: it is the same in every process, where data holds addresses that are not.
+    /// Returns the code around `offset`. It is the same in every process; data holds addresses that are not.
     fn sample(&self, offset: usize) -> &[u8] {
         let wanted = Span { start: offset.saturating_sub(SAMPLE / 2), end: offset.saturating_add(SAMPLE / 2) };
         let sample = self.layout.code.iter().find_map(|code| code.overlap(wanted));
         sample.and_then(|span| self.bytes(span)).unwrap_or_default()
     }
 
-    /// The bytes of a part of the code or the notes, if they can be read.
+    /// Returns the bytes of a part of the code or the notes, if they can be read.
     fn bytes(&self, span: Span) -> Option<&[u8]> {
         if !holds(&self.layout.constant, span.start, span.length()) {
             return None;
@@ -141,10 +150,10 @@ impl Image {
 
 /// Why nothing can be named to another process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ImageError {
+pub enum ImageError {
     /// The loader tells nothing about the executable.
     NoProgramHeaders,
-    /// This crate's code lies in a shared library: a worker, started from the executable, would not have it.
+    /// This crate's code lies in a shared library: a process that is started from the executable would not have it.
     Elsewhere {
         /// The library's path, if the loader knows it.
         library: Option<String>,
@@ -199,7 +208,7 @@ pub(crate) struct Module<'a> {
     headers: &'a [ProgramHeader],
 }
 
-/// Shows the loaded files, the executable first, until `visit` has an answer.
+/// Shows the loaded files to `visit`, the executable first, until it has an answer.
 pub(crate) fn each_module<B, F: FnMut(Module<'_>) -> ControlFlow<B>>(visit: F) -> Option<B> {
     struct Search<B, F> {
         visit: F,
@@ -275,7 +284,7 @@ mod tests {
     use std::ptr;
     use std::sync::atomic::AtomicU64;
 
-    /// As a task's trampoline: a number to know it by, and a function.
+    /// As what names a function to another process: a number to know it by, and the function.
     #[repr(C)]
     struct Record {
         magic: u64,

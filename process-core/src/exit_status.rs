@@ -1,21 +1,24 @@
 //! How a process ended, in words.
 
+pub use crate::system::out_of_memory_kills;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 /// Who has sent a signal.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum By {
-    /// The pool, for a reason that stands elsewhere, or for this one.
+pub enum By {
+    /// This process: the pool that the child belongs to, for a reason that stands elsewhere, or for this one.
     Us(Option<&'static str>),
-    /// The process, for this reason.
+    /// The child itself, for this reason.
     Itself(&'static str),
+    /// Another process, or the kernel.
     Others,
 }
 
-/// Says how it ended, if by a signal, by whose; `None`: somebody else took the status, as a program does that ignores or handles
-/// SIGCHLD.
-pub(crate) fn describe(status: Option<ExitStatus>, by: By) -> String {
+/// Returns how a process ended, and, if a signal ended it, by whom that was sent. `None`: another part of the program took the
+/// status, as one does that ignores or handles SIGCHLD.
+#[must_use]
+pub fn describe(status: Option<ExitStatus>, by: By) -> String {
     let Some(status) = status else {
         return "ended (how is not known: the program reaps all children itself)".to_owned();
     };
@@ -31,7 +34,7 @@ pub(crate) fn describe(status: Option<ExitStatus>, by: By) -> String {
     }
 }
 
-/// The name of a signal, and what it usually means.
+/// Returns the name of a signal, and what it usually means.
 fn signal_words(signal: i32, by: By) -> String {
     let words = match (signal, by) {
         (libc::SIGKILL, By::Us(None)) => "SIGKILL, by its pool",
@@ -59,24 +62,6 @@ fn signal_words(signal: i32, by: By) -> String {
         _ => "no common name",
     };
     words.to_owned()
-}
-
-/// How often the kernel has killed a process of this control group for want of memory; `None` where that is not told.
-pub(crate) fn out_of_memory_kills() -> Option<u64> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    // The first version of control groups has a tree for memory, the second one for all.
-    let first = groups.lines().find_map(|line| line.split_once(":memory:")).map(|(_, group)| group);
-    let second = groups.lines().find_map(|line| line.strip_prefix("0::"));
-    let count_in = |tree: &str, group: Option<&str>, file: &str| {
-        // In a container, the group's name may be that of the host, and the tree begin with the group.
-        [group?, ""].into_iter().find_map(|group| kills_in(&format!("/sys/fs/cgroup{tree}{group}/{file}")))
-    };
-    count_in("/memory", first, "memory.oom_control").or_else(|| count_in("", second, "memory.events"))
-}
-
-fn kills_in(file: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(file).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -22,14 +22,15 @@ impl Span {
         (start < end).then_some(Self { start, end })
     }
 
-    /// Whether `size` bytes from `offset` on lie within. Also what has no size must have a place.
+    /// Returns whether `size` bytes from `offset` on lie within. Also what has no size must have a place.
     pub(crate) fn holds(self, offset: usize, size: usize) -> bool {
         let end = offset.checked_add(size.max(1));
         offset >= self.start && end.is_some_and(|end| end <= self.end)
     }
 }
 
-/// Zero names nothing: an image begins with its file header, and a message that was never written is zeros.
+/// Returns whether one of `spans` holds that. Zero names nothing: an image begins with its file header, and a message that was never
+/// written is zeros.
 pub(crate) fn holds(spans: &[Span], offset: usize, size: usize) -> bool {
     offset != 0 && spans.iter().any(|span| span.holds(offset, size))
 }
@@ -66,14 +67,14 @@ impl Layout {
     }
 }
 
-/// Where a segment is in memory; `None` if it is empty or does not fit there.
+/// Returns where a segment is in memory; `None` if it is empty or does not fit there.
 pub(crate) fn segment(header: &ProgramHeader) -> Option<Span> {
     let (start, size) = (header.p_vaddr as usize, header.p_memsz as usize);
     let end = start.checked_add(size)?;
     (size > 0).then_some(Span { start, end })
 }
 
-/// The GNU build id among the linker's notes.
+/// Returns the GNU build id among the linker's notes.
 pub(crate) fn build_id(mut notes: &[u8], alignment: usize) -> Option<&[u8]> {
     const HEADER: usize = 12;
     const BUILD_ID: usize = 3;

@@ -1,10 +1,11 @@
-//! Whether workers can be started from `/proc/self/exe`: it is not the program if the dynamic loader was started instead, with
-//! the program as its argument.
+//! Tells whether `/proc/self/exe` is the program: it is not if the dynamic loader was started instead, with the program as its
+//! argument.
 
 use std::path::{Path, PathBuf};
 
-/// The dynamic loader, if it is what the kernel was told to start.
-pub(crate) fn started_instead() -> Option<PathBuf> {
+/// Returns the dynamic loader, if it is what the kernel was told to start.
+#[must_use]
+pub fn started_instead() -> Option<PathBuf> {
     // SAFETY: reads the auxiliary vector.
     let base = unsafe { libc::getauxval(libc::AT_BASE) };
     // For a program that was started itself, the kernel has loaded the loader, there.
@@ -15,7 +16,7 @@ pub(crate) fn started_instead() -> Option<PathBuf> {
     std::fs::read_link("/proc/self/exe").ok().filter(|path| is_loader(path))
 }
 
-/// Whether a file is called as dynamic loaders are: `ld-linux-x86-64.so.2`, `ld-musl-aarch64.so.1`, musl's `libc.so`.
+/// Returns whether a file is called as dynamic loaders are: `ld-linux-x86-64.so.2`, `ld-musl-aarch64.so.1`, musl's `libc.so`.
 fn is_loader(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name == "libc.so" || (name.starts_with("ld") && (name.ends_with(".so") || name.contains(".so.")))

@@ -1,11 +1,10 @@
-//! Memory behind a descriptor, as this process sees it; in large pages, where they are to be had.
+//! Memory behind a descriptor, as this process sees it; in large pages, where the system has them.
 //!
-//! Memory of a file comes in pages of 4 KiB, each of which costs whoever writes it first, and whoever reads it first in
-//! another process, more time than the copy of its bytes does. The system makes large ones of them on request
-//! (`MADV_COLLAPSE`, Linux 6.1), if those pages are mapped where a large one could be. Where it does not, all works as well,
-//! and more slowly.
+//! Memory of a file comes in pages of 4 KiB. The first write to each, and the first read in another process, costs more time than
+//! the copy of its bytes. The system makes large pages of them on request (`MADV_COLLAPSE`, Linux 6.1), if they are mapped where a
+//! large one could be. Where it does not, all works as well, and more slowly.
 
-use crate::system;
+use super::memory::{fill_holes, grow};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
@@ -14,41 +13,50 @@ use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
-/// Memory shared through a descriptor, mapped into this process until dropped.
+/// Memory behind a descriptor, mapped into this process until dropped.
 #[derive(Debug)]
-pub(crate) struct Mapping {
+pub struct Mapping {
     start: NonNull<u8>,
     length: usize,
 }
 
-// SAFETY: a range of memory; who may touch what is decided by whoever hands out pointers into it.
+// SAFETY: a range of memory; its owner, who hands out pointers into it, decides who may touch what.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
-/// `MADV_COLLAPSE`, the same number on every architecture. Not every C library that `libc` describes has a name for it: musl has
-/// none.
+/// `MADV_COLLAPSE`, the same number on every architecture. Musl has no name for it.
 const COLLAPSE: libc::c_int = 25;
 
 /// What a mapping allows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing but reading.
     Read,
+    /// Reading and writing.
     ReadWrite,
 }
 
 impl Mapping {
     /// Maps the first `length` bytes of `file`, which must have as many.
-    pub(crate) fn new(file: impl AsFd, length: usize, access: Access) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// `mmap` fails, most likely since there is no room in the address space.
+    pub fn new(file: impl AsFd, length: usize, access: Access) -> io::Result<Self> {
         Self::part(file, 0..length, access, None)
     }
 
-    /// The same, where large pages can take the place of small ones if there are enough bytes for one.
-    pub(crate) fn for_large_pages(file: impl AsFd, length: usize, access: Access) -> io::Result<Self> {
+    /// Does the same where large pages can take the place of small ones, if there are enough bytes for one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn for_large_pages(file: impl AsFd, length: usize, access: Access) -> io::Result<Self> {
         Self::part(file, 0..length, access, large_page_within(length))
     }
 
-    /// Maps those bytes of `file`, which must have as many; they begin with a page. `page`: where one of that size could.
+    /// Maps those bytes of `file`, which must have as many; they begin with a page. `page`: at a multiple of that.
     fn part(file: impl AsFd, bytes: Range<usize>, access: Access, page: Option<usize>) -> io::Result<Self> {
         let protection = match access {
             Access::Read => ProtFlags::READ,
@@ -69,7 +77,7 @@ impl Mapping {
         }
     }
 
-    /// Addresses with nothing behind them, which begin where a page of that size could.
+    /// Reserves addresses with nothing behind them, from a multiple of `page` on.
     fn reserve(length: usize, page: usize) -> io::Result<Self> {
         let whole = length.checked_next_multiple_of(rustix::param::page_size()).ok_or(Errno::NOMEM)?;
         let all = whole.checked_add(page).ok_or(Errno::NOMEM)?;
@@ -85,28 +93,34 @@ impl Mapping {
         Ok(Self { start: kept, length })
     }
 
-    /// Keeps it out of forks of this process, which must not write there.
-    pub(crate) fn keep_out_of_forks(&self) {
+    /// Keeps it out of forks of this process.
+    pub fn keep_out_of_forks(&self) {
         // SAFETY: our own range; nothing in it changes. A fork that has it all the same does not touch it, as far as it knows.
         let _ = unsafe { madvise(self.start.as_ptr().cast(), self.length, Advice::LinuxDontFork) };
     }
 
-    pub(crate) fn start(&self) -> NonNull<u8> {
+    /// Returns its first byte.
+    #[inline]
+    #[must_use]
+    pub fn start(&self) -> NonNull<u8> {
         self.start
     }
 
-    pub(crate) fn length(&self) -> usize {
+    /// Returns how many bytes it has.
+    #[inline]
+    #[must_use]
+    pub fn length(&self) -> usize {
         self.length
     }
 
-    /// Puts large pages in the place of small ones and of pages that are not there yet; for one that may write to all of
-    /// `file` from `start` on. False: some are as small as before.
-    pub(crate) fn take_large_pages(&self, file: impl AsFd, start: usize) -> bool {
+    /// Puts large pages in the place of small ones and of pages that are not there yet. The mapping is writable, and begins with
+    /// byte `start` of `file`. False: some are as small as before.
+    pub fn take_large_pages(&self, file: impl AsFd, start: usize) -> bool {
         let Some(page) = large_page_within(self.length) else { return false };
         let length = self.length / page * page;
         // A large page is made only where there is at least one small one.
         for first in (start..start + length).step_by(page) {
-            if system::fill_holes(&file, first..first + 1).is_err() {
+            if fill_holes(&file, first..first + 1).is_err() {
                 return false;
             }
         }
@@ -121,7 +135,7 @@ impl Drop for Mapping {
     }
 }
 
-/// What is said where the system maps nothing more.
+/// Says what to do where the system maps nothing more.
 fn no_room(error: Errno, length: usize) -> io::Error {
     if error != Errno::NOMEM {
         return error.into();
@@ -133,16 +147,17 @@ fn no_room(error: Errno, length: usize) -> io::Error {
     io::Error::new(io::ErrorKind::OutOfMemory, text)
 }
 
-/// Gives a range of our own back.
+/// Returns a range of our own to the system.
 fn unmap(start: NonNull<u8>, length: usize) {
     if length > 0 {
-        // SAFETY: our own range; whoever has pointers into it keeps what owns it alive.
+        // SAFETY: our own range; pointers into it are used only while its owner is alive.
         let _ = unsafe { munmap(start.as_ptr().cast(), length) };
     }
 }
 
 /// The part of a file that is written next, in large pages.
-pub(crate) struct LargePages {
+#[derive(Debug)]
+pub struct LargePages {
     mapping: Mapping,
     /// Bytes that were there before.
     written: usize,
@@ -153,9 +168,10 @@ pub(crate) struct LargePages {
 const AT_A_TIME: usize = 8 * 1024 * 1024;
 
 impl LargePages {
-    /// Pages behind the first `written` bytes of a file, which as many as `more` bytes fill; none if those are too few, or if
-    /// the system has no such pages.
-    pub(crate) fn take(file: impl AsFd, written: usize, more: usize) -> Option<Self> {
+    /// Takes the pages behind the first `written` bytes of a file that `more` bytes fill; none if those are too few, or if the
+    /// system has no large pages.
+    #[must_use]
+    pub fn take(file: impl AsFd, written: usize, more: usize) -> Option<Self> {
         let all = written.checked_add(more)?;
         let page = large_page_within(all)?;
         let start = written / page * page;
@@ -163,13 +179,14 @@ impl LargePages {
         if end <= start {
             return None;
         }
-        system::grow(&file, end).ok()?;
+        grow(&file, end).ok()?;
         let mapping = Mapping::part(&file, start..end, Access::ReadWrite, Some(page)).ok()?;
         mapping.take_large_pages(&file, start).then_some(Self { mapping, written: written - start })
     }
 
-    /// Fills the pages from the front of `bytes`; gives the rest.
-    pub(crate) fn fill(self, bytes: &[u8]) -> &[u8] {
+    /// Fills the pages from the front of `bytes`; returns the rest.
+    #[must_use]
+    pub fn fill(self, bytes: &[u8]) -> &[u8] {
         let (now, later) = bytes.split_at(self.mapping.length - self.written);
         // SAFETY: what is left of the mapping, which nobody else has.
         unsafe {
@@ -180,14 +197,14 @@ impl LargePages {
     }
 }
 
-/// How large a large page is, if there are such and so many bytes fill one.
+/// Returns the size of a large page, if there are such and so many bytes fill one.
 fn large_page_within(length: usize) -> Option<usize> {
     // No system has smaller ones: most memory is too small to ask.
     const LEAST: usize = 1024 * 1024;
     (length >= LEAST).then(large_page).flatten().filter(|page| length >= *page)
 }
 
-/// What the system says of it, asked once.
+/// Returns what the system says of it, asked once.
 fn large_page() -> Option<usize> {
     const SAID_IN: &str = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
     static SIZE: OnceLock<Option<usize>> = OnceLock::new();

@@ -1,7 +1,7 @@
 //! Model checks of how parent and worker wake each other: the code of `src/waking.rs` itself, on the checker's atomics and on
 //! sleepers that stand in for the kernel's futexes; every interleaving, and every reordering that the memory model allows.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --release -p concurrent-futures-processes --test loom`
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p concurrent-futures-process-core --test loom`
 
 #![cfg(loom)]
 

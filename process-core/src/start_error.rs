@@ -1,17 +1,22 @@
-//! Why a worker could not be started: which call failed, whether that may pass, and what can be done about it.
+//! Why a process could not be started: which call failed, whether that may pass, and what can be done about it.
 
 use std::fmt;
 use std::io;
 
-/// A call that failed while a worker was being started.
+/// A call that failed while a process was being started.
 #[derive(Debug)]
-pub(crate) struct StartError {
+pub struct StartError {
     call: String,
     error: io::Error,
 }
 
-/// Gives an error the name of the call that it comes from.
-pub(crate) trait Calling<T> {
+/// Names the call that an error comes from.
+pub trait Calling<T> {
+    /// Adds the name of the call to its error.
+    ///
+    /// # Errors
+    ///
+    /// The call failed.
     fn calling(self, call: &str) -> Result<T, StartError>;
 }
 
@@ -21,7 +26,7 @@ impl<T, E: Into<io::Error>> Calling<T> for Result<T, E> {
     }
 }
 
-/// What the system's errors mean here: whether one may pass, and the advice.
+/// What an error of the system means here: whether it may pass, and the advice.
 struct Meaning {
     code: i32,
     may_pass: bool,
@@ -65,8 +70,9 @@ impl StartError {
         MEANINGS.iter().find(|meaning| meaning.code == code)
     }
 
-    /// Whether the same may succeed a moment later.
-    pub(crate) fn may_pass(&self) -> bool {
+    /// Returns whether the same may succeed a moment later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
         self.meaning().is_some_and(|meaning| meaning.may_pass)
     }
 }
@@ -74,7 +80,7 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed: {}", self.call, self.error)?;
-        // What concerns a folder is said by its name.
+        // Where a folder is named, the name says enough.
         match self.meaning().filter(|_| !self.call.starts_with(CHDIR)) {
             Some(meaning) => write!(f, "; {}", meaning.advice),
             None => Ok(()),
@@ -88,8 +94,8 @@ impl std::error::Error for StartError {
     }
 }
 
-/// How the name of a call begins that is about the workers' folder.
-pub(crate) const CHDIR: &str = "chdir to ";
+/// How the name of a call begins that is about the folder of the new process.
+pub const CHDIR: &str = "chdir to ";
 
 #[cfg(test)]
 mod tests {

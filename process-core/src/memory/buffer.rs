@@ -1,11 +1,9 @@
-//! Memory that holds one value and is handed to a worker as a descriptor: inputs and results too large for a block, and the
-//! contents of a `SharedBuffer`.
+//! Memory that holds one value and is handed to another process as a descriptor.
 //!
-//! A buffer is written once, then sealed against all change; after that, whoever has it may read it in place, and a worker
-//! that overwrites its own memory at random cannot spoil what others read.
+//! A buffer is written once, then sealed against all change. Any process that has it may then read it in place, and one that
+//! overwrites its own memory at random cannot spoil what others read.
 
-use crate::mapping::{Access, LargePages, Mapping};
-use crate::system::{self, leave};
+use crate::system::{self, Access, LargePages, Mapping, leave};
 use rustix::fd::OwnedFd;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -14,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Sealed memory, mapped for reading.
 #[derive(Debug)]
-pub(crate) struct Buffer {
+pub struct Buffer {
     id: u64,
     /// There until it is dropped.
     file: Option<OwnedFd>,
@@ -34,11 +32,11 @@ impl Drop for Buffer {
     }
 }
 
-/// As the memory is called in `/proc`.
+/// What `/proc` calls the memory.
 const NAME: &str = "concurrent-futures";
 
-/// A number of this process's buffers, which count on from a random one, so that a buffer that comes back is not taken for
-/// another's. The process's own number would not do: those come round again.
+/// Returns the next number for a buffer of this process. They count on from a random one, so that a buffer that comes back is not
+/// taken for another process's; the number of a process would not do, since those come round again.
 fn next_id() -> u64 {
     static NEXT: LazyLock<AtomicU64> =
         LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(std::process::id())));
@@ -46,8 +44,12 @@ fn next_id() -> u64 {
 }
 
 impl Buffer {
-    /// Makes a buffer of `length` bytes, all zero, filled by `fill`.
-    pub(crate) fn build(length: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<Self> {
+    /// Makes a buffer of `length` bytes, zero until `fill` has written them.
+    ///
+    /// # Errors
+    ///
+    /// The system has no memory, or no descriptor, for it.
+    pub fn build(length: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<Self> {
         let file = system::anonymous_memory(NAME, length)?;
         let writable = Mapping::for_large_pages(&file, length, Access::ReadWrite)?;
         writable.take_large_pages(&file, 0);
@@ -61,7 +63,7 @@ impl Buffer {
     fn seal(file: OwnedFd, length: usize) -> io::Result<Self> {
         match system::seal_for_reading(&file) {
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-                // A child that was forked meanwhile has what the memory was written through, perhaps for as long as it lives.
+                // A child that was forked meanwhile has the writable mapping, perhaps for as long as it lives.
                 let written = Self::map(0, file, length as u64)?;
                 let file = system::growing_memory(NAME)?;
                 system::write_all(&file, 0, written.bytes())?;
@@ -72,37 +74,60 @@ impl Buffer {
         }
     }
 
-    /// A buffer with these contents.
-    pub(crate) fn copy_of(bytes: &[u8]) -> io::Result<Self> {
+    /// Makes a buffer with these contents.
+    ///
+    /// # Errors
+    ///
+    /// The system has no memory, or no descriptor, for it.
+    pub fn copy_of(bytes: &[u8]) -> io::Result<Self> {
         GrowingBuffer::new()?.finish(bytes)
     }
 
-    /// A buffer that another process made; refused unless it can never change and all of it is there.
-    pub(crate) fn receive(id: u64, file: OwnedFd, length: u64) -> io::Result<Self> {
+    /// Takes a buffer that another process made.
+    ///
+    /// # Errors
+    ///
+    /// It may still change, or not all of it is there, or this process has no room for it.
+    pub fn receive(id: u64, file: OwnedFd, length: u64) -> io::Result<Self> {
         system::check_sealed(&file, length).map_err(|unfit| io::Error::new(io::ErrorKind::InvalidData, unfit))?;
         Self::map(id, file, length)
     }
 
-    /// The same for memory that was checked.
-    pub(crate) fn map(id: u64, file: OwnedFd, length: u64) -> io::Result<Self> {
+    /// Takes a buffer that was [checked](system::check_sealed).
+    ///
+    /// # Errors
+    ///
+    /// This process has no room for it.
+    pub fn map(id: u64, file: OwnedFd, length: u64) -> io::Result<Self> {
         let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mapping = Mapping::for_large_pages(&file, length, Access::Read)?;
         Ok(Self { id, identity: system::file_identity(&file), file: Some(file), mapping })
     }
 
-    pub(crate) fn id(&self) -> u64 {
+    /// Returns the number by which other processes know it.
+    #[inline]
+    #[must_use]
+    pub fn id(&self) -> u64 {
         self.id
     }
 
-    pub(crate) fn length(&self) -> u64 {
+    /// Returns how many bytes it has.
+    #[inline]
+    #[must_use]
+    pub fn length(&self) -> u64 {
         self.mapping.length() as u64
     }
 
-    pub(crate) fn file(&self) -> &OwnedFd {
+    /// Returns its descriptor.
+    #[must_use]
+    pub fn file(&self) -> &OwnedFd {
         self.file.as_ref().expect("there until it is dropped")
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// Returns its bytes.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         // SAFETY: mapped for reading as long as `self`, and sealed: nobody can change it.
         unsafe { std::slice::from_raw_parts(self.mapping.start().as_ptr(), self.mapping.length()) }
     }
@@ -110,19 +135,28 @@ impl Buffer {
 
 /// A buffer that is being written, front to back, its length not known yet.
 #[derive(Debug)]
-pub(crate) struct GrowingBuffer {
+pub struct GrowingBuffer {
     file: OwnedFd,
     length: usize,
 }
 
 impl GrowingBuffer {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// Makes one without bytes.
+    ///
+    /// # Errors
+    ///
+    /// The system has no descriptor for it.
+    pub fn new() -> io::Result<Self> {
         Ok(Self { file: system::growing_memory(NAME)?, length: 0 })
     }
 
-    /// Appends bytes. Where no large page is to be had they are written and not mapped: the kernel fills page after page without
-    /// a fault for each.
-    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Appends bytes. Where there is no large page they are written and not mapped: the kernel fills page after page without a
+    /// fault for each.
+    ///
+    /// # Errors
+    ///
+    /// The system has no memory for them.
+    pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let end = self.length + bytes.len();
         while let Some(pages) = LargePages::take(&self.file, end - bytes.len(), bytes.len()) {
             bytes = pages.fill(bytes);
@@ -131,23 +165,27 @@ impl GrowingBuffer {
         system::write_all(&self.file, end - bytes.len(), bytes)
     }
 
-    /// Appends the last bytes, and makes it a buffer.
-    pub(crate) fn finish(mut self, bytes: &[u8]) -> io::Result<Buffer> {
+    /// Appends the last bytes, and seals it.
+    ///
+    /// # Errors
+    ///
+    /// The system has no memory for them, or no descriptor.
+    pub fn finish(mut self, bytes: &[u8]) -> io::Result<Buffer> {
         self.write(bytes)?;
         Buffer::seal(self.file, self.length)
     }
 }
 
-/// The front of something that is being encoded and grows too long to be held: it goes to a buffer bit by bit.
+/// The front of an encoding that grows too long to be held: it goes to a buffer bit by bit.
 #[derive(Debug, Default)]
-pub(crate) struct Spill {
+pub struct Spill {
     buffer: Option<GrowingBuffer>,
     error: Option<io::Error>,
 }
 
 impl Spill {
     /// Moves all of `held`, and then `more`, to the buffer. False: nothing was moved, since there is no buffer to be had.
-    pub(crate) fn take(&mut self, held: &mut Vec<u8>, more: &[u8]) -> bool {
+    pub fn take(&mut self, held: &mut Vec<u8>, more: &[u8]) -> bool {
         if self.buffer.is_none() && self.error.is_none() {
             self.buffer = GrowingBuffer::new().ok();
         }
@@ -165,8 +203,12 @@ impl Spill {
         true
     }
 
-    /// All of it, with `end` behind; `None` if nothing was ever moved.
-    pub(crate) fn finish(self, end: &[u8]) -> io::Result<Option<Buffer>> {
+    /// Returns all of it, with `end` behind; `None` if nothing was ever moved.
+    ///
+    /// # Errors
+    ///
+    /// The system has no memory for it.
+    pub fn finish(self, end: &[u8]) -> io::Result<Option<Buffer>> {
         match self.error {
             Some(error) => Err(error),
             None => self.buffer.map(|buffer| buffer.finish(end)).transpose(),

@@ -1,5 +1,5 @@
-//! The constructors of the executable that the loader would run after ours. A worker runs them before it takes over, so that it
-//! is as far as the program is when its `main` begins: C++ code has its statics, and a build that measures coverage its profile.
+//! The constructors of the executable that the loader would run after ours. A process that is taken over runs them first, so that
+//! it is as far as the program is when its `main` begins: C++ code has its statics, and a build that measures coverage its profile.
 
 use crate::image::each_module;
 use std::ffi::{c_char, c_int};
@@ -7,10 +7,11 @@ use std::ops::{ControlFlow, Range};
 use std::ptr;
 
 /// A constructor as the loader calls it: some C libraries hand over what `main` is given.
-pub(crate) type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
+pub type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
 
-/// Returns where those lie that come after the one at `place`: none if the loader's tables do not say.
-pub(crate) fn after(place: *const Constructor) -> Range<usize> {
+/// Returns where those lie that come after the one at `place`; none if the loader's tables do not say.
+#[must_use]
+pub fn after(place: *const Constructor) -> Range<usize> {
     let place = place.addr();
     let found = each_module(|module| match module.constructors() {
         Some(all) if all.contains(&place) => ControlFlow::Break(place + size_of::<Constructor>()..all.end),
@@ -22,8 +23,9 @@ pub(crate) fn after(place: *const Constructor) -> Range<usize> {
 /// Runs the constructors that lie there.
 ///
 /// # Safety
-/// As `after` has it, on the thread that runs the constructor before them, once.
-pub(crate) unsafe fn run(
+///
+/// The places are those that [`after`] has returned, on the thread that runs the constructor before them, once.
+pub unsafe fn run(
     places: Range<usize>,
     count: c_int,
     arguments: *const *const c_char,

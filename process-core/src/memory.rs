@@ -1,0 +1,6 @@
+//! Memory that several processes have: behind a descriptor, without a name, gone with its last owner.
+
+mod buffer;
+
+pub use crate::system::{Access, LargePages, Mapping};
+pub use buffer::{Buffer, GrowingBuffer, Spill};
