@@ -1,11 +1,12 @@
 //! [`AsyncExecutor`]: waiting for queue room and for a shutdown without blocking the thread.
 
-use crate::executor::{Admission, Call, Executor, Portable, Rejected, Rejection};
+use crate::executor::{Admission, Call, Executor, Rejected, Rejection};
 use crate::future::Future;
 use crate::shutdown::Shutdown;
 use crate::submit_error::SubmitError;
 use crate::task::Task;
 use async_trait::async_trait;
+use executor_wire::Portable;
 use std::future::poll_fn;
 use std::panic::Location;
 

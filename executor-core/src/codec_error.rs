@@ -1,58 +1,9 @@
 //! Why an argument or a result could not be carried between processes.
 
 use crate::info::TaskInfo;
+pub use executor_wire::CodecPhase;
 use std::error::Error;
 use std::fmt;
-
-/// Where on its way a value was lost.
-///
-/// ```
-/// assert_eq!(executor_core::CodecPhase::EncodeArgument.to_string(), "encoding the argument");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CodecPhase {
-    /// The argument's `Serialize`, in the submitting process. The task did not run.
-    EncodeArgument,
-    /// The argument's `Deserialize`, in the worker. The task did not run.
-    DecodeArgument,
-    /// The result's `Serialize`, in the worker. The task has run.
-    EncodeResult,
-    /// The result's `Deserialize`, in the submitting process. The task has run.
-    DecodeResult,
-}
-
-impl CodecPhase {
-    pub(crate) fn number(self) -> u8 {
-        match self {
-            Self::EncodeArgument => 0,
-            Self::DecodeArgument => 1,
-            Self::EncodeResult => 2,
-            Self::DecodeResult => 3,
-        }
-    }
-
-    /// Of a number that another process wrote.
-    pub(crate) fn from_number(number: u8) -> Self {
-        match number {
-            0 => Self::EncodeArgument,
-            1 => Self::DecodeArgument,
-            2 => Self::EncodeResult,
-            _ => Self::DecodeResult,
-        }
-    }
-}
-
-impl fmt::Display for CodecPhase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::EncodeArgument => "encoding the argument",
-            Self::DecodeArgument => "decoding the argument in the worker",
-            Self::EncodeResult => "encoding the result in the worker",
-            Self::DecodeResult => "decoding the result",
-        })
-    }
-}
 
 /// An argument or a result that could not be carried: the task's own error, which concerns no other task.
 ///

@@ -10,7 +10,6 @@ use crate::worker::InlineWorker;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One future whose callbacks run on this thread; frames nest, since a callback may complete another future.
 struct Frame {
@@ -31,7 +30,6 @@ struct Deferred {
 
 local! {
     static TASK: Cell<*const Header> = Cell::new(ptr::null());
-    static REMOTE: Cell<*const AtomicU32> = Cell::new(ptr::null());
     static CALLBACKS: Cell<*const Frame> = Cell::new(ptr::null());
     static WORKER: Cell<Option<*const dyn InlineWorker>> = Cell::new(None);
     static RUNS_DEFERRED: Cell<bool> = Cell::new(false);
@@ -57,13 +55,6 @@ impl<T: Copy, Set: Fn(T)> Drop for Restore<T, Set> {
 pub(crate) fn with_task<R>(header: &Header, f: impl FnOnce() -> R) -> R {
     let outer = TASK.with(|task| task.replace(ptr::from_ref(header)));
     let _restore = Restore { set: |outer| TASK.with(|task| task.set(outer)), outer };
-    f()
-}
-
-/// Runs `f` as a task that another process submitted and may ask to stop.
-pub(crate) fn with_remote_task<R>(stop: &AtomicU32, f: impl FnOnce() -> R) -> R {
-    let outer = REMOTE.with(|remote| remote.replace(ptr::from_ref(stop)));
-    let _restore = Restore { set: |outer| REMOTE.with(|remote| remote.set(outer)), outer };
     f()
 }
 
@@ -208,8 +199,5 @@ pub fn is_stop_requested() -> bool {
     if let Some(task) = unsafe { task.as_ref() } {
         return task.is_stop_requested();
     }
-    let remote = REMOTE.try_with(Cell::get).unwrap_or(ptr::null());
-    // SAFETY: `with_remote_task` is on this thread's stack and keeps the flag borrowed.
-    // ORDERING: Acquire: what the stopper did before is seen by the task.
-    unsafe { remote.as_ref() }.is_some_and(|stop| stop.load(Ordering::Acquire) != 0)
+    executor_wire::is_stop_requested()
 }

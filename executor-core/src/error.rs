@@ -6,6 +6,7 @@ use crate::info::TaskInfo;
 use crate::panic::Panic;
 use crate::remains::Remains;
 use crate::submit_error::SubmitError;
+use executor_wire::Failure;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -102,6 +103,15 @@ impl TaskError {
             Self::Codec(error) => Some(error.info()),
             Self::TimedOut(expired) => expired.info(),
             Self::Refused(_) | Self::Taken => None,
+        }
+    }
+
+    /// Returns the error of a task, or of an item of one, whose reply has no value.
+    pub(crate) fn from_failure(failure: Failure, info: TaskInfo) -> Self {
+        match failure {
+            Failure::Panicked(record) => Self::Panicked(Panic::from_record(info, *record)),
+            Failure::Codec(phase, text) => Self::Codec(CodecError::new(info, phase, text)),
+            Failure::Cancelled => Self::Cancelled(info.stopped(Remains::Nothing)),
         }
     }
 

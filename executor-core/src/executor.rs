@@ -10,42 +10,12 @@ use crate::remote::{CallWork, RemoteWork};
 use crate::shutdown::Shutdown;
 use crate::submit_error::{SubmitError, TrySubmitError};
 use crate::task::Task;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use executor_wire::Portable;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-
-/// What can be an argument or a result of a task on any executor, in this process or another: a value that serde can
-/// carry and that owns all it holds. Implemented for every such type.
-///
-/// On a thread pool nothing is serialized; the bound is what makes a program that compiles for threads also run on
-/// processes.
-///
-/// ```
-/// use serde::{Deserialize, Serialize};
-///
-/// #[derive(Serialize, Deserialize)]
-/// struct Picture {
-///     width: u32,
-///     pixels: Vec<u8>,
-/// }
-///
-/// fn is_portable<T: executor_core::Portable>() {}
-/// is_portable::<Picture>();
-/// is_portable::<Result<(String, f64), String>>();
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an argument or a result of `submit` or `map`",
-    label = "not portable: it must be `Serialize + DeserializeOwned + Send + 'static`",
-    note = "derive it: `#[derive(serde::Serialize, serde::Deserialize)]`, and own the data: `String`, not `&str`",
-    note = "work that captures, borrows or returns anything else goes to `ThreadPoolExecutor::spawn` or `scope`"
-)]
-pub trait Portable: Serialize + DeserializeOwned + Send + 'static {}
-
-impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
 
 /// What to do with a task when the queue is full.
 ///

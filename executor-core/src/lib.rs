@@ -17,7 +17,6 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod local;
 mod state;
 mod sync;
 
@@ -48,11 +47,8 @@ mod futex_waitv;
 mod spin;
 mod waiting;
 
-mod codec;
 mod codec_error;
 mod death;
-mod large_pages;
-mod output;
 mod remains;
 pub mod remote;
 
@@ -92,7 +88,8 @@ pub use async_executor::{AsyncExecutor, AsyncExecutorExt};
 pub use cancel_on_drop::CancelOnDrop;
 pub use current::is_stop_requested;
 pub use error::{BrokenExecutor, CodecError, CodecPhase, Death, Expired, TaskError, TimedOut, WorkerDeath};
-pub use executor::{Admission, Executor, ExecutorExt, Portable, Rejected, Rejection};
+pub use executor::{Admission, Executor, ExecutorExt, Rejected, Rejection};
+pub use executor_wire::{Portable, kept, local};
 pub use future::{Future, Stop};
 pub use info::{TaskId, TaskInfo};
 pub use into_stream::IntoStream;

@@ -1,17 +1,11 @@
-//! Panics of tasks: caught, described, and handed to whoever asks for the result.
-//!
-//! A payload alone does not tell where the panic happened; only a panic hook hears that. One is installed, once, in front
-//! of the hook that was there, which it always calls. A program that sets its own hook later loses location and
-//! backtrace in our errors, nothing else.
+//! [`Panic`]: a panic of a task, as the reader of its result sees it.
 
 use crate::info::TaskInfo;
+use executor_wire::panic::PanicRecord;
+pub(crate) use executor_wire::panic::{CaughtPanic, catch, contain, contain_with_text};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use std::any::Any;
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::sync::Once;
 
 /// A panic of a task: its message, where it happened, in which worker, and the payload itself.
 ///
@@ -45,9 +39,8 @@ struct Inner {
 impl Panic {
     /// A panic that was caught on this thread.
     pub(crate) fn new(info: TaskInfo, caught: CaughtPanic) -> Self {
-        let CaughtPanic { payload, heard } = caught;
-        let message = payload_text(payload.as_ref());
-        let Heard { location, backtrace } = heard.unwrap_or_default();
+        let message = caught.message();
+        let (payload, location, backtrace) = caught.into_parts();
         let worker = std::thread::current().name().map(str::to_owned);
         let payload = Mutex::new(payload);
         Self(Box::new(Inner { info, message, location, backtrace, worker, pid: None, payload }))
@@ -55,7 +48,7 @@ impl Panic {
 
     /// A panic of another process: the payload there is only its text.
     pub(crate) fn from_record(info: TaskInfo, record: PanicRecord) -> Self {
-        let PanicRecord { message, location, backtrace, worker, pid } = record;
+        let PanicRecord { message, location, backtrace, worker, pid, .. } = record;
         let payload = Mutex::new(Box::new(message.clone()) as Box<dyn Any + Send>);
         Self(Box::new(Inner { info, message, location, backtrace, worker: Some(worker), pid: Some(pid), payload }))
     }
@@ -207,115 +200,5 @@ impl fmt::Debug for Panic {
             .field("worker", &self.0.worker)
             .field("pid", &self.0.pid)
             .finish_non_exhaustive()
-    }
-}
-
-/// What `catch` brings back of a panic.
-pub(crate) struct CaughtPanic {
-    payload: Box<dyn Any + Send>,
-    heard: Option<Heard>,
-}
-
-impl CaughtPanic {
-    /// What of it can cross to another process, this one being the worker of that name.
-    pub(crate) fn into_record(self, worker: &str) -> PanicRecord {
-        let message = payload_text(self.payload.as_ref());
-        let Heard { location, backtrace } = self.heard.unwrap_or_default();
-        discard(self.payload);
-        PanicRecord { message, location, backtrace, worker: worker.to_owned(), pid: std::process::id() }
-    }
-}
-
-/// A panic as it crosses.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct PanicRecord {
-    pub(crate) message: String,
-    location: Option<String>,
-    backtrace: Option<String>,
-    worker: String,
-    pid: u32,
-}
-
-/// What the hook heard on this thread.
-#[derive(Default)]
-struct Heard {
-    location: Option<String>,
-    backtrace: Option<String>,
-}
-
-crate::kept! {
-    /// `Some` while this thread runs user code of ours: the hook then notes what it hears here.
-    static LISTENING: Option<Option<Heard>> = None;
-}
-
-/// Runs user code and brings its panic back as a value.
-pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, CaughtPanic> {
-    install_hook();
-    let outer = LISTENING.replace(Some(None)).flatten();
-    // Unwind safety: a panicking task's captures are gone with it, and our own state is not touched by its code.
-    let result = catch_unwind(AssertUnwindSafe(f));
-    let heard = LISTENING.replace(outer).flatten().flatten();
-    result.map_err(|payload| CaughtPanic { payload, heard })
-}
-
-/// Runs user code whose panic concerns nobody any more: a callback, a waker, a destructor. The panic hook has already
-/// reported it. A payload whose own destructor panics is leaked rather than let loose.
-pub(crate) fn contain(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        discard(payload);
-    }
-}
-
-/// As `contain`, for those who want to tell of it: the panic's text.
-pub(crate) fn contain_with_text<R>(f: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        let text = payload_text(payload.as_ref());
-        discard(payload);
-        text
-    })
-}
-
-/// Drops a payload; should its destructor panic, the second payload is leaked: there is no end to that otherwise.
-#[expect(clippy::mem_forget, reason = "the destructor of a payload's payload is not run, on purpose")]
-fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(second);
-    }
-}
-
-fn install_hook() {
-    static INSTALL: Once = Once::new();
-    if INSTALL.is_completed() || std::thread::panicking() {
-        // While this thread unwinds the hook cannot be changed; a later task installs it.
-        return;
-    }
-    INSTALL.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |hook_info| {
-            listen(hook_info);
-            previous(hook_info);
-        }));
-    });
-}
-
-fn listen(hook_info: &PanicHookInfo<'_>) {
-    // It may be gone while a thread ends; then the panic is caught all the same.
-    LISTENING.with(|listening| {
-        let Some(heard) = listening.as_mut() else { return };
-        let backtrace = Backtrace::capture();
-        *heard = Some(Heard {
-            location: hook_info.location().map(ToString::to_string),
-            backtrace: (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string()),
-        });
-    });
-}
-
-fn payload_text(payload: &(dyn Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&'static str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "a payload that is not text (see Panic::into_payload)".to_owned()
     }
 }

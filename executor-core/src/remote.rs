@@ -84,34 +84,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `call.rs` has both sides of a single call, `chunk.rs` those of a chunk of `map`, `single.rs` what is different for an input of
-//! `map` that travels alone, `frame.rs` the few bytes around them.
-
-/// First byte of the reply to a call that returned.
-///
-/// See the example of [the module](self).
-pub const VALUE: u8 = frame::VALUE;
+//! The bytes themselves, and the worker's side, are those of `executor_wire`. `call.rs` has the parent's side of a single call,
+//! `chunk.rs` that of a chunk of `map`, `single.rs` that of an input of `map` that travels alone.
 
 mod call;
 mod chunk;
-mod frame;
-mod initializer;
-mod job;
 mod single;
 
 use crate::cell::CellRef;
 use crate::death::Death;
 use crate::error::{CodecPhase, TaskError};
 use crate::header::Header;
-pub use crate::output::{Memory, Output, Window};
 pub use crate::pace::Pace;
 use crate::pace::part_size;
 pub use crate::remains::Remains;
 use crate::sync::Ordering;
 use crate::task::{Owner, Task};
-pub use initializer::{Initializer, InitializerError};
-pub use job::{Job, Phase, Progress};
-use std::fmt;
+use executor_wire::Packed;
+pub use executor_wire::codec::serializing_once;
+use executor_wire::items::{count_items, cut_items};
+pub use executor_wire::items::{refuse_item, skip_items};
+pub use executor_wire::reply::{is_value, push_codec_error as write_codec_error};
+pub use executor_wire::{
+    Function, Initializer, InitializerError, Job, Memory, Output, Phase, Progress, Trampoline, Window,
+};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -119,88 +115,6 @@ use std::time::Duration;
 pub(crate) use call::CallWork;
 pub(crate) use chunk::ChunkWork;
 pub(crate) use single::SingleWork;
-
-/// First word of every [`Trampoline`].
-const MAGIC: u64 = 0x6578_6563_5f64_6573;
-
-/// The worker's side of all functions of one type, a static of the executable.
-///
-/// Another process of the same executable finds it at the same offset. What is found there is checked by
-/// [`is_genuine`](Self::is_genuine) and [`fingerprint`](Self::fingerprint) before it is used.
-///
-/// See the example of [the module](self).
-#[repr(C)]
-pub struct Trampoline {
-    magic: u64,
-    types: fn() -> (&'static str, &'static str),
-    run: unsafe fn(*const (), &mut Job<'_>),
-}
-
-impl Trampoline {
-    pub(crate) const fn new(
-        types: fn() -> (&'static str, &'static str),
-        run: unsafe fn(*const (), &mut Job<'_>),
-    ) -> Self {
-        Self { magic: MAGIC, types, run }
-    }
-
-    /// Whether this is a trampoline at all. Only then may anything else be asked of it.
-    ///
-    /// See the example of [the module](self).
-    #[must_use]
-    pub fn is_genuine(&self) -> bool {
-        self.magic == MAGIC
-    }
-
-    /// A number that other types than these have another of, most likely.
-    ///
-    /// See the example of [the module](self).
-    #[must_use]
-    pub fn fingerprint(&self) -> u64 {
-        let (argument, result) = (self.types)();
-        let separator = [0xff];
-        let bytes = argument.bytes().chain(separator).chain(result.bytes());
-        // FNV-1a, 64 bits: it guards against mistakes, not against an adversary.
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-    }
-
-    /// Decodes the job's input, calls the function, and leaves the reply with the job. Panics of the function and of the
-    /// types' serde code become part of the reply.
-    ///
-    /// # Safety
-    /// The trampoline is genuine, and `code` is the address of a function of its types.
-    ///
-    /// See the example of [the module](self).
-    pub unsafe fn run(&self, code: *const (), job: &mut Job<'_>) {
-        // SAFETY: by contract.
-        unsafe { (self.run)(code, job) }
-    }
-}
-
-impl fmt::Debug for Trampoline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trampoline").finish_non_exhaustive()
-    }
-}
-
-/// A function as this process knows it: to be named to another as two offsets in the executable.
-///
-/// See the example of [the module](self).
-#[derive(Clone, Copy, Debug)]
-pub struct Function {
-    /// How to call it.
-    pub trampoline: &'static Trampoline,
-    /// What to call.
-    pub code: *const (),
-}
-
-// SAFETY: addresses of code and of a static.
-unsafe impl Send for Function {}
-// SAFETY: as above.
-unsafe impl Sync for Function {}
-
-/// The function of a packed input, or where packing failed and what was said.
-pub(crate) type Packed = Result<Function, (CodecPhase, String)>;
 
 /// Makes a task of the items that come after so many more.
 type Split = unsafe fn(NonNull<Header>, usize) -> Option<Task>;
@@ -341,8 +255,8 @@ impl Rest {
         let split = cell.header().vtable.remote.and_then(|remote| remote.split);
         let mut parts = Vec::new();
         let Some(split) = split.filter(|_| !cell.header().is_stop_requested()) else { return parts };
-        let size = part_size(chunk::count(input), self.over, elapsed, idle);
-        for (items, bytes) in chunk::cut(input, size).into_iter().rev() {
+        let size = part_size(count_items(input), self.over, elapsed, idle);
+        for (items, bytes) in cut_items(input, size).into_iter().rev() {
             // SAFETY: a live cell of the vtable's types, whose work is ours while the task is away.
             let task = unsafe { split(cell.pointer(), items) };
             parts.extend(task.map(|task| Part { task, input: bytes }));
@@ -350,40 +264,6 @@ impl Rest {
         parts.reverse();
         parts
     }
-}
-
-/// Takes items off the front of a chunk's packed input. False: the bytes are not a chunk's, or have fewer.
-///
-/// See the example of [the module](self).
-#[must_use]
-pub fn skip_items(input: &mut Vec<u8>, items: usize) -> bool {
-    chunk::skip(input, items).is_some()
-}
-
-/// Appends the reply of a task whose input or result could not be carried, as said by the transport, in the worker.
-///
-/// See the example of [the module](self).
-pub fn write_codec_error(phase: CodecPhase, text: &str, reply: &mut Output<'_>) {
-    frame::push_codec_error(phase, text, reply);
-}
-
-/// Runs `encode`, in which values that tasks are given or return are serialized once and no more, for transports where
-/// types do more than write when they are: ipc-channel's hand themselves over.
-///
-/// See the example of [the module](self).
-pub fn serializing_once<R>(encode: impl FnOnce() -> R) -> R {
-    crate::codec::each_once(encode)
-}
-
-/// Puts another outcome in the place of that which an item of a chunk has, the last one in the output, which began at
-/// `start`: its result could not be carried, as said by the transport, in the worker.
-///
-/// See the example of [the module](self).
-pub fn refuse_item(start: usize, phase: CodecPhase, text: &str, output: &mut Output<'_>) {
-    output.truncate(start);
-    let start = frame::begin_item(output);
-    frame::push_codec_error(phase, text, output);
-    frame::end_item(output, start, false);
 }
 
 /// The parent's side of tasks that run in another process.

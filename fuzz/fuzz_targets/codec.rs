@@ -1,5 +1,5 @@
-//! Bytes as values of many types: see `fuzzing/codec.rs` of executor-core.
+//! Bytes as values of many types: see `fuzzing/codec.rs` of executor-wire.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| executor_core::fuzzing::codec(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| executor_wire::fuzzing::codec(bytes));

@@ -36,10 +36,10 @@ const WITH_DESCRIPTORS: &[&str] = &["process-core/src/system/", "process-executo
 const THREAD_LOCAL: &[(&[&str], &str)] =
     &[(&["thread_lo", "cal!"], "declare it by `local!` or `kept!` of executor-core, which are never a panic")];
 const WITH_THREAD_LOCAL: &[(&str, &str)] = &[
-    ("executor-core/src/local.rs", "what those two are made of"),
+    ("executor-wire/src/local.rs", "what those two are made of"),
     ("executor-core/src/sync.rs", "the same in a model"),
-    ("executor-core/src/codec/tests.rs", "a test"),
-    ("executor-core/src/fuzzing/memory.rs", "for fuzzers only; numbers"),
+    ("executor-wire/src/codec/tests.rs", "a test"),
+    ("executor-wire/src/fuzzing/memory.rs", "for fuzzers only; numbers"),
     ("process-executor/src/fuzzing/client.rs", "for fuzzers only"),
 ];
 

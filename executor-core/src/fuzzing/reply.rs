@@ -1,19 +1,16 @@
 //! Bytes as replies of workers, and as inputs in a worker.
 
-use super::memory::peak_of;
-use super::room_for;
+use super::memory::{peak_of, room_for};
 use super::values::{Bush, Moody, Tree};
 use crate::error::{BrokenExecutor, CodecPhase, TimedOut};
-use crate::executor::{Admission, Executor, ExecutorExt, Portable, Rejected};
+use crate::executor::{Admission, Executor, ExecutorExt, Rejected};
 use crate::map_options::MapOptions;
-use crate::output::Output;
-use crate::remote::{
-    CallWork, Cause, ChunkWork, Initializer, Job, Phase, Progress, Remains, Reply, Rest, Trampoline, skip_items,
-};
+use crate::remote::{Cause, Initializer, Job, Output, Phase, Progress, Remains, Reply, Rest, Trampoline, skip_items};
 use crate::shutdown::Shutdown;
 use crate::task::{Dequeued, Owner, Task, TaskOwner};
 use crate::{Death, TaskError};
 use arbitrary::Unstructured;
+use executor_wire::{Portable, call_trampoline, chunk_trampoline};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -253,7 +250,7 @@ fn run<R: Portable>(trampoline: &Trampoline, input: &[u8], outcomes: &mut Outcom
 
 /// A call in its worker. Whatever its input, the parent understands the reply.
 fn call_in_worker<R: Portable>(script: &mut Unstructured<'_>) {
-    let reply = run::<R>(CallWork::<R, R>::TRAMPOLINE, rest(script), &mut Outcomes::default());
+    let reply = run::<R>(call_trampoline::<R, R>(), rest(script), &mut Outcomes::default());
     let (elsewhere, owner) = (Elsewhere::default(), owner());
     let future = elsewhere.submit(no_result::<R>, 0).expect("takes every task");
     let (task, _) = elsewhere.send(&owner);
@@ -264,7 +261,7 @@ fn call_in_worker<R: Portable>(script: &mut Unstructured<'_>) {
 /// A chunk in its worker. Whatever its input, the parent understands what comes back.
 fn chunk_in_worker<R: Portable>(script: &mut Unstructured<'_>) {
     let mut outcomes = Outcomes { most: number(script).max(1), ..Outcomes::default() };
-    let bytes = run::<R>(ChunkWork::<R, R>::TRAMPOLINE, rest(script), &mut outcomes);
+    let bytes = run::<R>(chunk_trampoline::<R, R>(), rest(script), &mut outcomes);
     let Outcomes { items: items @ 1.., .. } = outcomes else { return };
     let (elsewhere, owner) = (Elsewhere::default(), owner());
     let options = MapOptions::new().chunk_size(items + 1);

@@ -1,13 +1,12 @@
-//! A single call of `submit`, on both sides.
+//! A single call of `submit`, in the parent.
 
-use super::{Cause, Function, Job, Packed, Phase, RemoteWork, Reply, Trampoline, frame};
+use super::{Cause, RemoteWork, Reply};
 use crate::cell::{CellRef, Outcome};
-use crate::error::CodecPhase;
-use crate::executor::{Call, Portable};
+use crate::error::{CodecPhase, TaskError};
+use crate::executor::Call;
 use crate::header::Header;
 use crate::info::TaskInfo;
-use crate::output::Output;
-use std::any::type_name;
+use executor_wire::{Output, Packed, Portable};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -17,11 +16,6 @@ pub(crate) struct CallWork<A, R>(PhantomData<fn(A) -> R>);
 impl<A: Portable, R: Portable> CallWork<A, R> {
     pub(crate) const REMOTE: &'static RemoteWork =
         &RemoteWork { pack: pack::<A, R>, has_items: false, split: None, finish: finish::<R> };
-    pub(crate) const TRAMPOLINE: &'static Trampoline = &Trampoline::new(types::<A, R>, run::<A, R>);
-}
-
-fn types<A, R>() -> (&'static str, &'static str) {
-    (type_name::<A>(), type_name::<R>())
 }
 
 /// # Safety
@@ -30,15 +24,7 @@ unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Outp
     // SAFETY: by contract.
     let work = unsafe { CellRef::take_work::<R, Call<A, R>>(cell) };
     let Call { f, args } = work.ok_or_else(|| (CodecPhase::EncodeArgument, "the task was packed before".to_owned()))?;
-    pack_args(f, args, bytes)
-}
-
-/// Packs a call.
-pub(super) fn pack_args<A: Portable, R: Portable>(f: fn(A) -> R, args: A, bytes: &mut Output<'_>) -> Packed {
-    let encoded = frame::encode(&args, bytes);
-    crate::panic::contain(|| drop(args));
-    encoded.map_err(|text| (CodecPhase::EncodeArgument, text))?;
-    Ok(Function { trampoline: CallWork::<A, R>::TRAMPOLINE, code: f as *const () })
+    executor_wire::pack(f, args, bytes)
 }
 
 /// # Safety
@@ -53,7 +39,7 @@ unsafe fn finish<R: Portable>(cell: CellRef, reply: Reply<'_>, cause: Cause) -> 
     None
 }
 
-/// The outcome of a call. `None`: nobody is left to be told, and nothing was decoded for nobody.
+/// Reads the outcome of a call. `None`: nobody is left to be told, and nothing was decoded for nobody.
 pub(super) fn read<R: Portable>(
     cell: &CellRef,
     reply: Reply<'_>,
@@ -65,24 +51,9 @@ pub(super) fn read<R: Portable>(
             cell.header().reclaim();
             None
         }
-        Cause::Replied => Some(frame::read_outcome(reply.bytes, info)),
+        Cause::Replied => {
+            Some(executor_wire::read(reply.bytes).map_err(|failure| TaskError::from_failure(failure, info())))
+        }
         cause => Some(Err(cause.into_error(info()))),
     }
-}
-
-/// # Safety
-/// `code` is the address of a `fn(A) -> R`.
-unsafe fn run<A: Portable, R: Portable>(code: *const (), job: &mut Job<'_>) {
-    // SAFETY: by contract.
-    let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(code) };
-    job.progress.enter(Phase::Decoding);
-    let args = match frame::decode::<A>(job.input) {
-        Ok(args) => args,
-        Err(text) => return frame::push_codec_error(CodecPhase::DecodeArgument, &text, &mut job.output),
-    };
-    job.progress.enter(Phase::Running);
-    let outcome = frame::call(job.stop, || f(args));
-    job.progress.returned();
-    job.progress.enter(Phase::Encoding);
-    frame::push_outcome(outcome, job.worker, &mut job.output, job.progress);
 }

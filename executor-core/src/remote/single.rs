@@ -1,12 +1,11 @@
 //! An input of `map` that travels alone, in the parent; in the worker it is a call like any other.
 
-use super::{Cause, Packed, RemoteWork, Reply, call};
+use super::{Cause, RemoteWork, Reply, call};
 use crate::cell::CellRef;
 use crate::chunk::{Done, Single};
 use crate::error::CodecPhase;
-use crate::executor::Portable;
 use crate::header::Header;
-use crate::output::Output;
+use executor_wire::{Output, Packed, Portable};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -25,7 +24,7 @@ unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Outp
     let single = unsafe { CellRef::work::<Done<A, R>, Single<A, R>>(cell) };
     let input = single.and_then(|Single(chunk)| Some((chunk.f, chunk.buffers.inputs.pop()?)));
     let (f, input) = input.ok_or_else(|| (CodecPhase::EncodeArgument, "the task was packed before".to_owned()))?;
-    call::pack_args(f, input, bytes)
+    executor_wire::pack(f, input, bytes)
 }
 
 /// # Safety

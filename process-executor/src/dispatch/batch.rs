@@ -79,10 +79,9 @@ impl Collected {
 
     /// Whether what came back is, as far as its first byte tells, what the task returned.
     fn is_success(&self, bytes: &[u8]) -> bool {
-        let first = bytes.get(self.bytes.start).filter(|_| !self.bytes.is_empty());
         self.items > 0
             || self.out_of_band.as_ref().is_some_and(|out_of_band| out_of_band.buffer.is_some())
-            || first == Some(&executor_core::remote::VALUE)
+            || bytes.get(self.bytes.clone()).is_some_and(executor_core::remote::is_value)
     }
 
     /// Bytes that came back on another way.

@@ -12,7 +12,7 @@ use crate::protocol::layout::{
 use crate::waking::{LISTENED, QUIET};
 use executor_core::CodecPhase;
 use executor_core::fork::Origin;
-use executor_core::remote::{Output, VALUE, write_codec_error};
+use executor_core::remote::{Output, is_value, write_codec_error};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::ptr::NonNull;
@@ -128,7 +128,7 @@ impl<'a> Replies<'a> {
     /// Says in the slot that the reply of a call comes as a message, and gives what that is to contain: bytes, or the number of
     /// the memory that they are in.
     pub(super) fn announce_message(&self, slot: &Slot, reply: &[u8], messages: &Messages) -> (Vec<u8>, Option<u64>) {
-        if reply.first() != Some(&VALUE) {
+        if !is_value(reply) {
             // What was noted of a value whose encoding failed.
             messages.begin_encoding();
         }

@@ -14,7 +14,7 @@ use std::thread::LocalKey;
 /// ```
 /// use std::cell::Cell;
 ///
-/// executor_core::local! {
+/// executor_wire::local! {
 ///     static DEPTH: Cell<u32> = Cell::new(0);
 /// }
 /// DEPTH.set(DEPTH.get() + 1);
@@ -49,7 +49,7 @@ macro_rules! kept {
 /// A thread-local value that may be gone already.
 ///
 /// ```
-/// executor_core::kept! {
+/// executor_wire::kept! {
 ///     static WORDS: Vec<String> = Vec::new();
 /// }
 /// WORDS.with(|words| words.push("kept".to_owned()));
@@ -79,7 +79,7 @@ impl<T> Kept<T> {
     /// Puts another value in its place. What was there comes back, or, if there is no place any more, nothing.
     ///
     /// ```
-    /// executor_core::kept! {
+    /// executor_wire::kept! {
     ///     static WORD: String = String::new();
     /// }
     /// WORD.replace("one".to_owned());
@@ -94,7 +94,7 @@ impl<T> Kept<T> {
     /// Takes the value, and leaves the default; the default, too, if it is gone.
     ///
     /// ```
-    /// executor_core::kept! {
+    /// executor_wire::kept! {
     ///     static WORD: Option<&str> = Some("one");
     /// }
     /// assert_eq!([WORD.take(), WORD.take()], [Some("one"), None]);

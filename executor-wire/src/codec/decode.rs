@@ -1,8 +1,8 @@
 //! From bytes to a value.
 
 use super::error::Error;
+use super::limits::{FREE_ELEMENTS, LEVELS};
 use super::varint::{take_short, unzigzag};
-use super::{FREE_ELEMENTS, LEVELS};
 use serde::de::value::U32Deserializer;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,

@@ -2,8 +2,8 @@
 
 use super::bytes::{self, OneByte};
 use super::error::Error;
+use super::limits::{FREE_ELEMENTS, LEVELS};
 use super::varint::{push_varint, zigzag};
-use super::{FREE_ELEMENTS, LEVELS};
 use crate::output::Output;
 use postcard::ser_flavors::Flavor;
 use serde::ser::{
@@ -334,8 +334,9 @@ crate::local! {
     static ONCE: Cell<bool> = Cell::new(false);
 }
 
-/// Runs `encode`, in which each value is serialized once and no more.
-pub(crate) fn each_once<R>(encode: impl FnOnce() -> R) -> R {
+/// Runs `encode`, in which each value is serialized once and no more: for transports where types do more than write when they
+/// are serialized, as ipc-channel's, which hand themselves over.
+pub fn serializing_once<R>(encode: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {

@@ -1,5 +1,6 @@
 //! Why a value has no encoding, or bytes are not a value.
 
+use super::limits::{FREE_ELEMENTS, LEVELS};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -15,12 +16,12 @@ impl Error {
 
     #[cold]
     pub(super) fn too_deep() -> Self {
-        Self::new(format!("the value is nested more than {} levels deep", super::LEVELS))
+        Self::new(format!("the value is nested more than {} levels deep", LEVELS))
     }
 
     #[cold]
     pub(super) fn too_many_free_elements() -> Self {
-        let limit = super::FREE_ELEMENTS;
+        let limit = FREE_ELEMENTS;
         Self::new(format!("the value has more than {limit} elements that are without bytes of their own"))
     }
 

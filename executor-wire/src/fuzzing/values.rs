@@ -4,42 +4,61 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// Contains itself in every way there is.
-#[derive(Serialize, Deserialize)]
-pub(super) enum Tree {
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Tree {
+    /// Nothing.
     Leaf,
+    /// A number.
     Number(i64),
+    /// A text.
     Text(String),
+    /// In a sequence.
     Branches(Vec<Tree>),
+    /// In a map.
     Named(BTreeMap<String, Tree>),
-    Fork { left: Option<Box<Tree>>, right: Option<Box<Tree>> },
+    /// In fields.
+    Fork {
+        /// One.
+        left: Option<Box<Tree>>,
+        /// The other.
+        right: Option<Box<Tree>>,
+    },
+    /// In a tuple.
     Knot(Box<(Tree, u8)>),
 }
 
 /// Elements that are large in memory and one byte when encoded, in each other.
-#[derive(Serialize, Deserialize)]
-pub(super) enum Bush {
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Bush {
+    /// One byte.
     Twig,
+    /// More of the kind.
     Bough(Vec<Bush>, [u64; 16]),
 }
 
-#[derive(Serialize, Deserialize)]
-pub(super) enum List {
+/// A list as functional languages have it.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum List {
+    /// Its end.
     Nil,
+    /// An element, and the rest.
     Cons(u32, Box<List>),
 }
 
-#[derive(Serialize, Deserialize)]
-pub(super) struct Chain(Option<Box<Chain>>);
+/// Contains itself, and nothing else.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Chain(Option<Box<Chain>>);
 
-#[derive(Serialize, Deserialize)]
-pub(super) struct Record {
+/// A record of everyday fields.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
     number: u64,
     text: String,
     shapes: Vec<Shape>,
     nothing: (),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Shape {
     Nothing,
     Newtype(i32),
@@ -48,8 +67,8 @@ enum Shape {
 }
 
 /// Panics instead of being 13.
-#[derive(Serialize)]
-pub(super) struct Moody(u8);
+#[derive(Debug, Serialize)]
+pub struct Moody(u8);
 
 impl<'de> Deserialize<'de> for Moody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

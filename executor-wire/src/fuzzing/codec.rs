@@ -1,11 +1,10 @@
 //! Bytes as values of many types.
 
-use super::memory::peak_of;
-use super::room_for;
+use super::memory::{peak_of, room_for};
 use super::values::{Bush, Chain, List, Record, Tree};
 use crate::codec::{decode, encode};
-use crate::executor::Portable;
 use crate::output::Output;
+use crate::portable::Portable;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::num::NonZeroU64;

@@ -81,7 +81,7 @@ const LARGE: usize = 64 * 1024;
 /// What is being encoded, as far as it has come.
 ///
 /// ```
-/// use executor_core::remote::Output;
+/// use executor_wire::Output;
 ///
 /// let mut bytes = vec![1, 2];
 /// let mut output = Output::new(&mut bytes);
@@ -297,7 +297,7 @@ impl Output<'_> {
     ///
     /// ```
     /// let mut bytes = Vec::new();
-    /// let mut output = executor_core::remote::Output::new(&mut bytes);
+    /// let mut output = executor_wire::Output::new(&mut bytes);
     /// output.settle();
     /// # drop(output);
     /// ```

@@ -1,18 +1,20 @@
-//! What a worker process runs before its first task.
+//! [`Initializer`]: what a worker process runs before its first task.
 
-use super::{Function, Job, Phase, Trampoline, frame};
-use crate::executor::Portable;
-use crate::info::{TaskId, TaskInfo};
+use crate::call;
+use crate::codec_phase::CodecPhase;
+use crate::job::{Job, Phase};
 use crate::output::Output;
+use crate::portable::Portable;
+use crate::reply::{self, Failure};
+use crate::trampoline::{Function, Trampoline};
 use std::any::type_name;
 use std::error::Error;
 use std::fmt::{self, Display};
-use std::panic::Location;
 
-/// A function and its packed argument, for every worker process to run first.
+/// A function and its packed argument, which every worker process runs first.
 ///
 /// ```
-/// use executor_core::remote::Initializer;
+/// use executor_wire::Initializer;
 ///
 /// fn load(table: u32) -> Result<(), String> {
 ///     if table == 0 { Err("there is no table 0".to_owned()) } else { Ok(()) }
@@ -32,8 +34,6 @@ pub struct Initializer {
 }
 
 /// What an initializer said, or its panic.
-///
-/// See the example of [`Initializer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InitializerError(String);
 
@@ -46,22 +46,18 @@ impl Display for InitializerError {
 impl std::error::Error for InitializerError {}
 
 impl Initializer {
-    /// Without an argument.
-    ///
-    /// See the example of [`Initializer`].
+    /// Returns an initializer without an argument.
     #[must_use]
     pub fn new<E: Into<Box<dyn Error + Send + Sync>>>(f: fn() -> Result<(), E>) -> Self {
         let trampoline = const { &Trampoline::new(types::<fn(), E>, run::<E>) };
         Self { function: Function { trampoline, code: f as *const () }, input: Vec::new() }
     }
 
-    /// With an argument, which is encoded here and now.
+    /// Returns an initializer with an argument, which is encoded here and now.
     ///
     /// # Errors
     ///
     /// What the argument's `Serialize` said.
-    ///
-    /// See the example of [`Initializer`].
     pub fn with<A, E>(f: fn(A) -> Result<(), E>, args: &A) -> Result<Self, String>
     where
         A: Portable,
@@ -69,7 +65,7 @@ impl Initializer {
     {
         let trampoline = const { &Trampoline::new(types::<A, E>, run_with::<A, E>) };
         let mut input = Vec::new();
-        frame::encode(args, &mut Output::new(&mut input))?;
+        call::encode(args, &mut Output::new(&mut input))?;
         Ok(Self { function: Function { trampoline, code: f as *const () }, input })
     }
 
@@ -78,24 +74,17 @@ impl Initializer {
     /// # Errors
     ///
     /// The initializer's own.
-    ///
-    /// See the example of [`Initializer`].
-    #[track_caller]
     pub fn read_reply(reply: &[u8]) -> Result<(), InitializerError> {
-        let info = || TaskInfo::new(TaskId::next(), None, Location::caller());
-        match frame::read_outcome::<Result<(), String>>(reply, info) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(text)) => Err(InitializerError(text)),
-            Err(crate::TaskError::Panicked(panic)) => Err(InitializerError(format!(
-                "it panicked at {}: {}",
-                panic.location().unwrap_or("?"),
-                panic.message()
-            ))),
-            Err(crate::TaskError::Codec(error)) => {
-                Err(InitializerError(format!("{} failed: {}", error.phase(), error.message())))
+        let text = match reply::read::<Result<(), String>>(reply) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(text)) => text,
+            Err(Failure::Panicked(panic)) => {
+                format!("it panicked at {}: {}", panic.location.as_deref().unwrap_or("?"), panic.message)
             }
-            Err(error) => Err(InitializerError(error.to_string())),
-        }
+            Err(Failure::Codec(phase, text)) => format!("{phase} failed: {text}"),
+            Err(Failure::Cancelled) => "it was stopped".to_owned(),
+        };
+        Err(InitializerError(text))
     }
 }
 
@@ -114,9 +103,9 @@ unsafe fn run<E: Into<Box<dyn Error + Send + Sync>>>(code: *const (), job: &mut 
     // SAFETY: by contract.
     let f = unsafe { std::mem::transmute::<*const (), fn() -> Result<(), E>>(code) };
     job.progress.enter(Phase::Running);
-    let outcome = frame::call(job.stop, || f().map_err(text));
+    let outcome = call::call(job.stop, || f().map_err(text));
     job.progress.returned();
-    frame::push_outcome(outcome, job.worker, &mut job.output, job.progress);
+    reply::push_outcome(outcome, job.worker, &mut job.output, job.progress);
 }
 
 /// # Safety
@@ -125,12 +114,12 @@ unsafe fn run_with<A: Portable, E: Into<Box<dyn Error + Send + Sync>>>(code: *co
     // SAFETY: by contract.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> Result<(), E>>(code) };
     job.progress.enter(Phase::Running);
-    match frame::decode::<A>(job.input) {
+    match call::decode::<A>(job.input) {
         Ok(args) => {
-            let outcome = frame::call(job.stop, || f(args).map_err(text));
+            let outcome = call::call(job.stop, || f(args).map_err(text));
             job.progress.returned();
-            frame::push_outcome(outcome, job.worker, &mut job.output, job.progress);
+            reply::push_outcome(outcome, job.worker, &mut job.output, job.progress);
         }
-        Err(text) => frame::push_codec_error(crate::error::CodecPhase::DecodeArgument, &text, &mut job.output),
+        Err(text) => reply::push_codec_error(CodecPhase::DecodeArgument, &text, &mut job.output),
     }
 }

@@ -1,12 +1,10 @@
-//! A task as its worker sees it.
+//! [`Job`]: a call as its worker sees it; and [`Progress`], by which the worker tells how far it has come.
 
 use crate::output::Output;
 use std::fmt;
 use std::sync::atomic::AtomicU32;
 
-/// Where a worker is with its task; tells afterwards where it died.
-///
-/// See the example of [the module](super).
+/// Where a worker is with its task; it tells afterwards where the worker died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Phase {
@@ -21,9 +19,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The phase of a number that another process wrote.
-    ///
-    /// See the example of [the module](super).
+    /// Returns the phase of a number that another process wrote.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
         match number {
@@ -47,10 +43,10 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Who is told how far a job has come. What is told must be visible to the parent at once: the worker may die at any
-/// instruction.
+/// The way by which a worker tells its parent how far a job has come. What it tells must be visible to the parent at once: the
+/// worker may die at any instruction.
 ///
-/// See the example of [the module](super).
+/// See the example of [the crate](crate).
 pub trait Progress {
     /// The job enters a phase.
     fn enter(&mut self, phase: Phase);
@@ -59,45 +55,41 @@ pub trait Progress {
     /// follows is that process's to do.
     fn returned(&mut self) {}
 
-    /// The job is a chunk: its output's memory gives a window for outcomes next.
+    /// The job is a chunk: next, the output asks its memory for a window for outcomes.
     fn begin_items(&mut self);
 
     /// An item of a chunk begins. Told only if the job is [timed](Job::timed).
     fn begin_item(&mut self);
 
-    /// An item of a chunk is over, and all of its outcome in the output. False: there is no room for another, the rest of
-    /// the chunk is to be left.
+    /// An item of a chunk is over, and all of its outcome is in the output. Returns false if the rest of the chunk is to be
+    /// left, for instance because there is no room for another outcome.
     fn end_item(&mut self, output: &mut Output<'_>) -> bool;
 
     /// The output has the whole reply of a call, or of an item that has ended, and the result is dropped next: by code of the
     /// user, which may end the worker. Told only of results that have a destructor.
-    ///
-    /// See the example of [the module](super).
     fn begin_drop(&mut self, output: &mut Output<'_>) {
         let _ = output;
     }
 
-    /// The result of an item is dropped.
-    ///
-    /// See the example of [the module](super).
+    /// The result of an item has been dropped.
     fn end_drop(&mut self) {}
 }
 
-/// A task in its worker: the input, and where the reply goes.
+/// A call in its worker: the input, and where the reply goes.
 ///
-/// See the example of [the module](super).
+/// See the example of [the crate](crate).
 pub struct Job<'a> {
     /// The packed input.
     pub input: &'a [u8],
     /// The reply of a single call, or the outcomes of a chunk.
     pub output: Output<'a>,
-    /// Not 0 once the task's holder wants it to stop.
+    /// Not 0 once the holder of the call's future wants it to stop.
     pub stop: &'a AtomicU32,
-    /// Whether it matters when an item begins.
+    /// Says whether [`Progress::begin_item`] is told.
     pub timed: bool,
     /// The worker's name, for panics.
     pub worker: &'a str,
-    /// Who is told.
+    /// What hears of the job's progress.
     pub progress: &'a mut dyn Progress,
 }
 

@@ -1,6 +1,7 @@
 //! Round trips, against postcard's own bytes; and bytes and types that mean ill.
 
 use super::decode::read;
+use super::limits::{FREE_ELEMENTS, LEVELS};
 use super::*;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serializer, ser};

@@ -10,8 +10,15 @@ thread_local! {
     static MOST: Cell<isize> = const { Cell::new(0) };
 }
 
-/// Runs `work` and gives how many bytes more than before it had at one time.
-pub(super) fn peak_of<R>(work: impl FnOnce() -> R) -> (R, usize) {
+/// Returns the most memory that decoding so many bytes may take at one time. A `BTreeMap` is the greediest: its first entry, of
+/// two bytes, takes a node for eleven. What does not grow with the bytes is what is said of them.
+#[must_use]
+pub fn room_for(bytes: usize) -> usize {
+    bytes * 1024 + 4096
+}
+
+/// Runs `work`, and returns how many bytes more than before it had at one time.
+pub fn peak_of<R>(work: impl FnOnce() -> R) -> (R, usize) {
     let before = NOW.get();
     MOST.set(before);
     let result = work();
