@@ -25,8 +25,8 @@ use crate::options::TaskOptions;
 use crate::panic::{catch, contain};
 use crate::remote::RemoteWork;
 use crate::state::{
-    CALLBACKS, COMPLETING, DONE, DRAINING, MULTI_WAITER, OBSERVED, PARKED, PHASE, REFERENCE, REMOTE, TIMED, phase,
-    references,
+    CALLBACKS, COMPLETING, DONE, DRAINING, MULTI_WAITER, OBSERVED, PARKED, PART, PHASE, REFERENCE, REMOTE, TIMED,
+    phase, references,
 };
 use crate::sync::{Ordering, UnsafeCell, parking};
 use crate::task::Ended;
@@ -319,9 +319,16 @@ unsafe fn run<T, W: Work<T>>(pointer: NonNull<Header>, on_end: &dyn Fn(Ended), r
     let result = current::with_task(header, || catch(|| work.call()));
     clock::forget(header);
     let outcome = result.map_err(|caught| TaskError::Panicked(crate::panic::Panic::new(header.info(), caught)));
-    contain(|| on_end(if outcome.is_ok() { Ended::Completed } else { Ended::Failed }));
-    let timed = header.state.load(Ordering::Relaxed) & TIMED != 0;
-    if timed && !header.claim_running(0) {
+    // Neither flag changes while a task runs.
+    let flags = header.state.load(Ordering::Relaxed) & (TIMED | PART);
+    contain(|| {
+        on_end(match &outcome {
+            _ if flags & PART != 0 => Ended::Part,
+            Ok(_) => Ended::Completed,
+            Err(_) => Ended::Failed,
+        })
+    });
+    if flags & TIMED != 0 && !header.claim_running(0) {
         // The clock has resolved the future; what the task still returned concerns nobody.
         current::run_completion_hooks(|| contain(|| drop(outcome)));
         if release {

@@ -163,7 +163,9 @@ impl<'a, A: Portable, R: Portable> Sharing<'a, A, R> {
     fn task_for(&self, inputs: Vec<A>, first: u64) -> (Task, ChunkFuture<A, R>) {
         let buffers = Buffers { inputs, outcomes: Outcomes::new() };
         let chunk = Chunk::new(self.f, first, buffers, self.parts.clone());
-        Task::from_work(chunk, self.task.options().cloned(), self.task.location())
+        let (task, future) = Task::from_work(chunk, self.task.options().cloned(), self.task.location());
+        task.cell().header().mark_part();
+        (task, future)
     }
 
     fn run_refused(self) {

@@ -10,8 +10,8 @@ use crate::options::TaskOptions;
 use crate::panic::{contain, contain_with_text};
 use crate::remote::{RemoteWork, Token};
 use crate::state::{
-    CALLBACKS, CANCELLED, COMPLETING, DONE, DRAINING, LEAVING, MULTI_WAITER, OBSERVED, OWNED, PARKED, PENDING, PHASE,
-    QUIET, REFERENCE, REMOTE, RUNNING, STOP, TIMED, phase,
+    CALLBACKS, CANCELLED, COMPLETING, DONE, DRAINING, LEAVING, MULTI_WAITER, OBSERVED, OWNED, PARKED, PART, PENDING,
+    PHASE, QUIET, REFERENCE, REMOTE, RUNNING, STOP, TIMED, phase,
 };
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, yield_now};
 use crate::task::{Dequeued, Ended, Owner};
@@ -123,6 +123,16 @@ impl Header {
         phase(self.load()) == PENDING
     }
 
+    /// Says that the task is a part of a chunk, before an executor has it.
+    pub(crate) fn mark_part(&self) {
+        self.state.fetch_or(PART, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_part(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & PART != 0
+    }
+
     /// Names the executor whose queue is about to hold the task. False: it was cancelled already, without telling.
     pub(crate) fn set_owner(&self, owner: *const Owner) -> bool {
         // ORDERING: OWNED publishes it. Nobody can know whether the handle is still private, so this is one atomic step.
@@ -221,6 +231,7 @@ impl Header {
             let owner = self.owner.load(Ordering::Relaxed);
             // SAFETY: OWNED was acquired with the claim. Until LEAVING is cleared, whoever takes the task off the
             // owner's queue waits, and the owner outlives what its queue holds (`Task::set_owner`).
+            let how = if before & PART == 0 { how } else { Dequeued::Part };
             let wakers = contain_with_text(|| unsafe { &*owner }.task_dequeued(how)).unwrap_or_default();
             // ORDERING: Release: the owner may be freed by whoever sees the bit gone.
             self.state.fetch_and(!LEAVING, Ordering::Release);

@@ -64,6 +64,9 @@ pub(crate) const MULTI_WAITER: usize = 1 << 12;
 /// The armed observer is a set on which threads wait: to tell it runs no code of users.
 pub(crate) const QUIET: usize = 1 << 13;
 
+/// The task is a part of a chunk that is shared: it counts with its chunk. Set before an executor has the task.
+pub(crate) const PART: usize = 1 << 14;
+
 /// One reference to the cell: the executor side has one, the handle one, an armed clock one.
 pub(crate) const REFERENCE: usize = 1 << 16;
 

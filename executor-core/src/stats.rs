@@ -1,8 +1,13 @@
 //! What a pool is doing, in numbers.
 
-/// A look at a pool's counters, read one after the other while the pool goes on: `queued` and `running` are differences of
-/// readings that are a moment apart. Once the pool is quiet, all are exact. A chunk of
-/// `map` counts as one task, and as one more for each part of it that was given to another worker.
+/// A look at a pool's counters.
+///
+/// **A task is what the executor was handed**: one for each submit, and one for each chunk of `map`. A chunk is one task also
+/// if it takes long and other workers take over parts of it. Each task that was accepted is counted once when it is over:
+/// once the pool is quiet, `completed + failed + cancelled` is the number of tasks that it accepted.
+///
+/// `queued` and `running` say what the workers have to do now, so a part that another worker is to take over counts there like
+/// a task. While the pool works they are differences of readings that are a moment apart; once it is quiet, both are 0.
 ///
 /// ```
 /// let stats = executor_core::Stats::default();
@@ -15,11 +20,11 @@ pub struct Stats {
     pub workers: usize,
     /// Workers without a task.
     pub idle: usize,
-    /// Tasks accepted and not begun.
+    /// Tasks accepted and not begun, and parts of chunks that wait for a worker.
     pub queued: usize,
-    /// Tasks begun and not over.
+    /// Tasks and parts of chunks that are begun and not over.
     pub running: usize,
-    /// Tasks that returned.
+    /// Tasks that returned. A chunk of `map` that ran counts here, whatever the outcomes of its inputs.
     pub completed: u64,
     /// Tasks that panicked, or whose queue limit passed; with processes also those whose worker died, whose run limit
     /// passed, or whose argument or result could not be carried.

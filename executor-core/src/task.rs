@@ -51,6 +51,8 @@ pub enum Ended {
     Completed,
     /// It panicked.
     Failed,
+    /// It was a part of a chunk of `map`, and counts with the chunk that it was cut from.
+    Part,
 }
 
 /// How a queued task left its queue without an executor's doing.
@@ -66,6 +68,8 @@ pub enum Dequeued {
     Cancelled,
     /// It waited longer than its queue limit.
     Expired,
+    /// Either of the two, of a part of a chunk of `map`, which counts with the chunk that it was cut from.
+    Part,
 }
 
 /// An executor as its queued tasks know it.
@@ -325,6 +329,19 @@ impl Task {
     #[must_use = "an owner that was told has counted the task"]
     pub fn clear_owner(&self) -> bool {
         self.0.header().clear_owner()
+    }
+
+    /// Returns whether it is a part of a chunk of `map` that is shared: it counts with the chunk that it was cut from.
+    ///
+    /// ```
+    /// # use executor_core::task::Task;
+    /// let (task, _future) = Task::from_closure(|| ());
+    /// assert!(!task.is_part());
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.0.header().is_part()
     }
 
     /// Returns whether its run has a limit.

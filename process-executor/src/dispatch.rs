@@ -20,7 +20,7 @@ pub(crate) mod ring;
 pub(crate) mod seat;
 pub(crate) mod whereabouts;
 
-use crate::dispatch::batch::Batch;
+use crate::dispatch::batch::{Batch, Counted};
 use crate::dispatch::capacity::Capacity;
 use crate::dispatch::entry::Entry;
 use crate::dispatch::next_wakeup::NextWakeup;
@@ -183,7 +183,7 @@ impl Dispatch {
             }
             if entry.stopping || (entry.begun && entry.task.is_stop_requested()) {
                 self.note_unqueued(&entry);
-                self.stats.cancelled += 1;
+                Counted::Cancelled.of(&entry.task).add_to(&mut self.stats);
                 entry.move_to(Whereabouts::InHand);
                 self.tombstone(entry);
                 wakes.room_freed = true;
@@ -252,7 +252,7 @@ impl Dispatch {
         }
         self.note_unqueued(&entry);
         wakes.room_freed = true;
-        self.stats.failed += 1;
+        Counted::Failed.of(&entry.task).add_to(&mut self.stats);
         entry.move_to(Whereabouts::InHand);
         self.deal(wakes);
         Some(entry)

@@ -284,6 +284,7 @@ impl TaskOwner for Pool {
         match how {
             Dequeued::Cancelled => dispatch.stats.cancelled += 1,
             Dequeued::Expired => dispatch.stats.failed += 1,
+            Dequeued::Part => {}
         }
         let wakers =
             if dispatch.capacity.is_free() { std::mem::take(&mut dispatch.capacity.wakers) } else { Vec::new() };

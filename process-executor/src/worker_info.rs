@@ -94,7 +94,8 @@ impl WorkerInfo {
         self.state
     }
 
-    /// How many tasks it has finished; a chunk of `map` is one.
+    /// Returns how many tasks it has finished. Of a chunk of `map` that workers share, what each of them ran is one here, though the
+    /// chunk is one task of the pool.
     ///
     /// ```
     /// # use executor_core::ExecutorExt;

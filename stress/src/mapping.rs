@@ -26,7 +26,6 @@ fn inputs(
     count: usize,
     taken: &Taken,
 ) -> impl Iterator<Item = Argument> + use<> {
-    actor.pool().note_map();
     let taken = Rc::clone(taken);
     let mut rng = away::is_away().then(|| actor.rng.fork());
     let deadly = actor.deadly;

@@ -1,7 +1,7 @@
 //! The pools of a round, of threads or of processes, behind one type that counts what they take.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,8 +17,6 @@ pub(crate) struct Pool {
     kind: Kind,
     /// Tasks that it took.
     taken: AtomicU64,
-    /// A long chunk of `map` gives parts of itself to other workers, and each part is a task of its own.
-    mapped: AtomicBool,
 }
 
 enum Kind {
@@ -28,11 +26,11 @@ enum Kind {
 
 impl Pool {
     pub(crate) fn of_threads(pool: ThreadPoolExecutor) -> Self {
-        Self { kind: Kind::Threads(pool), taken: AtomicU64::new(0), mapped: AtomicBool::new(false) }
+        Self { kind: Kind::Threads(pool), taken: AtomicU64::new(0) }
     }
 
     pub(crate) fn of_processes(pool: ProcessPoolExecutor) -> Self {
-        Self { kind: Kind::Processes(pool), taken: AtomicU64::new(0), mapped: AtomicBool::new(false) }
+        Self { kind: Kind::Processes(pool), taken: AtomicU64::new(0) }
     }
 
     fn executor(&self) -> &dyn Executor {
@@ -72,14 +70,8 @@ impl Pool {
     pub(crate) fn check_end(&self) {
         let Stats { workers, idle, queued, running, completed, failed, cancelled, .. } = self.stats();
         assert!([workers, idle, queued, running] == [0; 4], "a pool has ended and yet has something: {self}");
-        let (ended, taken) = (completed + failed + cancelled, self.taken.load(Relaxed));
-        let has_parts = self.mapped.load(Relaxed) && ended > taken;
-        assert!(ended == taken || has_parts, "tasks were counted twice or never: {self}");
-    }
-
-    /// There is a `map`, whose chunks may become several tasks.
-    pub(crate) fn note_map(&self) {
-        self.mapped.store(true, Relaxed);
+        let ended = completed + failed + cancelled;
+        assert!(ended == self.taken.load(Relaxed), "tasks were counted twice or never: {self}");
     }
 }
 

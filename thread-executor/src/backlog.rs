@@ -27,10 +27,7 @@ impl Backlog {
 
 impl TaskOwner for Backlog {
     fn task_dequeued(&self, how: Dequeued) -> Vec<Waker> {
-        match how {
-            Dequeued::Cancelled => self.counters.add_cancelled(),
-            Dequeued::Expired => self.counters.add_expired(),
-        }
+        self.counters.add_dequeued(how);
         self.capacity.as_ref().map_or_else(Vec::new, Capacity::release)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::sync::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
-use executor_core::task::Ended;
+use executor_core::task::{Dequeued, Ended};
 use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
 
@@ -14,6 +14,8 @@ pub(crate) struct Counters {
     submitted: [CachePadded<AtomicU64>; STRIPES],
     cancelled: AtomicU64,
     expired: AtomicU64,
+    /// Parts of chunks that left the queue unbegun.
+    parts_dequeued: AtomicU64,
 }
 
 /// What one worker shows the others: written by that worker alone, read by all.
@@ -21,6 +23,8 @@ pub(crate) struct WorkerShared {
     started: AtomicU64,
     completed: AtomicU64,
     failed: AtomicU64,
+    /// Parts of chunks that it ran, which count with their chunks.
+    parts: AtomicU64,
     /// How many tasks that are counted as ended have callbacks or destructors running on the worker.
     completion_hooks: AtomicU64,
 }
@@ -45,6 +49,7 @@ impl Counters {
             submitted: std::array::from_fn(|_| CachePadded::new(AtomicU64::new(0))),
             cancelled: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            parts_dequeued: AtomicU64::new(0),
         }
     }
 
@@ -61,17 +66,19 @@ impl Counters {
         self.stripe().fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn add_cancelled(&self) {
-        self.cancelled.fetch_add(1, Ordering::Relaxed);
+    /// Counts a task that left the queue unbegun.
+    pub(crate) fn add_dequeued(&self, how: Dequeued) {
+        let count = match how {
+            Dequeued::Cancelled => &self.cancelled,
+            Dequeued::Expired => &self.expired,
+            Dequeued::Part => &self.parts_dequeued,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn add_expired(&self) {
-        self.expired.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Returns how many tasks are queued, given that workers have begun `started`.
+    /// Returns how many tasks and parts are queued, given that workers have begun `started`.
     pub(crate) fn queued(&self, started: u64) -> u64 {
-        let gone = started + self.cancelled() + self.expired();
+        let gone = started + self.cancelled() + self.expired() + self.parts_dequeued.load(Ordering::Relaxed);
         let submitted: u64 = self.submitted.iter().map(|stripe| stripe.load(Ordering::Relaxed)).sum();
         submitted.saturating_sub(gone)
     }
@@ -88,7 +95,7 @@ impl Counters {
 impl WorkerShared {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self { started: zero(), completed: zero(), failed: zero(), completion_hooks: zero() }
+        Self { started: zero(), completed: zero(), failed: zero(), parts: zero(), completion_hooks: zero() }
     }
 
     pub(crate) fn add_started(&self) {
@@ -99,6 +106,7 @@ impl WorkerShared {
         match ended {
             Ended::Completed => add(&self.completed),
             Ended::Failed => add(&self.failed),
+            Ended::Part => add(&self.parts),
         }
     }
 
@@ -122,10 +130,15 @@ impl WorkerShared {
         self.failed.load(Ordering::Relaxed)
     }
 
+    /// Returns how many of the tasks and parts that the worker has begun have ended.
+    pub(crate) fn ended(&self) -> u64 {
+        self.completed() + self.failed() + self.parts.load(Ordering::Relaxed)
+    }
+
     /// Returns how many tasks the worker has begun, and whether it is running a task or completion hooks.
     pub(crate) fn starts_and_busy(&self) -> (u64, bool) {
         // Ends before starts: a worker between two tasks counts as busy.
-        let ended = self.completed() + self.failed();
+        let ended = self.ended();
         let started = self.started();
         (started, started > ended || self.completion_hooks.load(Ordering::Relaxed) > 0)
     }

@@ -201,15 +201,15 @@ impl Pool {
         let mut stats = Stats::default();
         let sum = |count: fn(&WorkerShared) -> u64| self.shared.iter().map(|worker| count(worker)).sum::<u64>();
         // Ends before starts before submissions, so that no difference is negative.
+        let ended = sum(WorkerShared::ended);
         stats.completed = sum(WorkerShared::completed);
         stats.failed = sum(WorkerShared::failed);
-        let over = stats.completed + stats.failed;
         let started = sum(WorkerShared::started);
         let counters = &self.backlog.counters;
         stats.failed += counters.expired();
         stats.cancelled = counters.cancelled();
         stats.queued = to_count(counters.queued(started));
-        stats.running = to_count(started.saturating_sub(over));
+        stats.running = to_count(started.saturating_sub(ended));
         stats.workers = self.alive.load(Ordering::Relaxed);
         stats.idle = stats.workers.saturating_sub(self.busy_workers());
         stats

@@ -5,6 +5,7 @@ use crate::ipc_channel::message;
 use crate::link::Link;
 use executor_core::Stats;
 use executor_core::remote::Cause;
+use executor_core::task::Task;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -62,12 +63,13 @@ impl Collected {
 
     /// Tells as what it counts: why it is over, or what its first byte says it is.
     pub(crate) fn counted(&self, bytes: &[u8]) -> Counted {
-        match self.cause.as_deref() {
+        let counted = match self.cause.as_deref() {
             Some(Cause::Retry) => Counted::Not,
             Some(Cause::Stopped(_)) => Counted::Cancelled,
             None if self.is_success(bytes) => Counted::Completed,
             _ => Counted::Failed,
-        }
+        };
+        counted.of(&self.entry.task)
     }
 
     /// Returns whether this thread can read what came back.
@@ -98,9 +100,17 @@ pub(crate) enum Counted {
     Cancelled,
     /// It is not over: it runs again.
     Not,
+    /// As nothing: it is a part of a chunk, which counts.
+    Part,
 }
 
 impl Counted {
+    /// Returns as what that task counts, if a task that is no part of a chunk counts as this.
+    #[inline]
+    pub(crate) fn of(self, task: &Task) -> Self {
+        if task.is_part() { Self::Part } else { self }
+    }
+
     pub(crate) fn add_to(self, stats: &mut Stats) {
         if let Some(count) = self.count(stats) {
             *count += 1;
@@ -119,7 +129,7 @@ impl Counted {
             Self::Completed => Some(&mut stats.completed),
             Self::Failed => Some(&mut stats.failed),
             Self::Cancelled => Some(&mut stats.cancelled),
-            Self::Not => None,
+            Self::Not | Self::Part => None,
         }
     }
 }

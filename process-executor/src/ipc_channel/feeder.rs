@@ -10,7 +10,7 @@
 
 use crate::buffer::Buffer;
 use crate::carrier;
-use crate::dispatch::batch::{Batch, Collected};
+use crate::dispatch::batch::{Batch, Collected, Counted};
 use crate::dispatch::entry::{Entry, Payload};
 use crate::dispatch::whereabouts::Whereabouts;
 use crate::dispatch::{Dispatch, Wakes};
@@ -249,11 +249,12 @@ impl Rounds {
 
     /// The task cannot be sent: that is its end.
     fn fail(&self, entry: Entry, cause: Cause) {
+        let counted = Counted::Failed.of(&entry.task);
         let mut batch = Batch::default();
         batch.collected.push(Collected::without_reply(entry, cause));
         self.pool.with_dispatch(|dispatch, wakes| {
             self.unload(dispatch, wakes);
-            dispatch.stats.failed += 1;
+            counted.add_to(&mut dispatch.stats);
             if let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) {
                 seat.ring.expect_nothing();
             }

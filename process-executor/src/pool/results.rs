@@ -162,7 +162,7 @@ impl Pool {
             for entry in &entries {
                 let has_failed = counted == Counted::Failed || self.broken().is_some() || entry.has_deaths();
                 let counted = if has_failed { Counted::Failed } else { Counted::Cancelled };
-                counted.add_to(stats);
+                counted.of(&entry.task).add_to(stats);
             }
             ended.extend(entries);
         }

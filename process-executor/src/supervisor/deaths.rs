@@ -4,7 +4,7 @@ use super::Supervisor;
 use super::limits::Ending;
 use super::worker::{Kill, Reason, Worker};
 use crate::before_main::Refusal;
-use crate::dispatch::batch::{Batch, Collected};
+use crate::dispatch::batch::{Batch, Collected, Counted};
 use crate::dispatch::entry::Entry;
 use crate::dispatch::ring::Interrupted;
 use crate::dispatch::seat::SeatState;
@@ -200,7 +200,7 @@ impl Pool {
             for (mut entry, counted) in unfinished.unbegun.into_iter().rev() {
                 if std::mem::take(&mut entry.stopping) {
                     dispatch.end_waiting(&entry, counted, wakes);
-                    dispatch.stats.cancelled += 1;
+                    Counted::Cancelled.of(&entry.task).add_to(&mut dispatch.stats);
                     batch.collected.push(Collected::without_reply(entry, Cause::Stopped(loss.remains)));
                     continue;
                 }
@@ -209,7 +209,7 @@ impl Pool {
                     dispatch.end_waiting(&entry, counted, wakes);
                     entry.add_death(death(None));
                     let cause = Cause::Died(entry.take_deaths());
-                    dispatch.stats.failed += 1;
+                    Counted::Failed.of(&entry.task).add_to(&mut dispatch.stats);
                     batch.collected.push(Collected::without_reply(entry, cause));
                     continue;
                 }

@@ -22,6 +22,7 @@ fn work(number: u64) -> (u64, u32) {
 fn d3_deaths_in_a_shared_chunk_cost_an_input_each() {
     watched(|| {
         let pool = quiet(2).build().unwrap();
+        let mut maps = 0;
         for options in [MapOptions::new(), MapOptions::new().unordered()] {
             step("a chunk that is shared while its workers die");
             let options = options.chunk_size(COUNT as usize);
@@ -44,8 +45,14 @@ fn d3_deaths_in_a_shared_chunk_cost_an_input_each() {
             assert_eq!(deaths, 3);
             assert!(done.into_iter().eq((0..COUNT).filter(|number| number % 40 != 20)), "each of the others once");
             assert!(workers.len() > 1, "one worker after the other, or several at once");
+            maps += 1;
             let stats = pool.stats();
             assert_eq!((stats.queued, stats.running), (0, 0));
+            assert_eq!(
+                stats.completed + stats.failed,
+                maps,
+                "however many workers share a chunk, it is one task: {stats:?}"
+            );
         }
     });
 }

@@ -2,7 +2,7 @@
 
 use super::Pool;
 use crate::sync::thread;
-use executor_core::task::{Task, before_blocking, deadline_after};
+use executor_core::task::{Dequeued, Task, before_blocking, deadline_after};
 use executor_core::{BrokenExecutor, Shutdown, TimedOut};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,8 +27,9 @@ impl Pool {
     /// Ends all queued tasks with an error.
     pub(super) fn fail_queued(&self, broken: &BrokenExecutor) {
         self.drain(|task| {
+            let how = if task.is_part() { Dequeued::Part } else { Dequeued::Expired };
             if task.fail(broken.clone()) {
-                self.backlog.counters.add_expired();
+                self.backlog.counters.add_dequeued(how);
                 self.backlog.release_permit();
             }
         });

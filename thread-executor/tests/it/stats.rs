@@ -2,7 +2,8 @@
 
 use crate::support::{Gate, occupy, pool};
 use crate::watchdog::{step, watched};
-use executor_core::{Executor, ExecutorExt, Shutdown, Stats, TaskOptions};
+use executor_core::{Executor, ExecutorExt, MapOptions, Shutdown, Stats, TaskOptions};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use thread_executor::ThreadPoolExecutor;
@@ -81,6 +82,31 @@ fn a_shutdown_that_cancels_counts_each() {
         gate.open();
         pool.shutdown(Shutdown::wait());
         assert_eq!(numbers(pool.stats()), ([0, 0, 0, 0], [1, 0, 7]));
+    });
+}
+
+/// Work for some milliseconds, and who has done it.
+fn work(_: u64) -> Option<String> {
+    std::thread::sleep(Duration::from_millis(3));
+    std::thread::current().name().map(str::to_owned)
+}
+
+/// However many workers share a chunk, and whether its parts are run or cancelled.
+#[test]
+fn a_shared_chunk_is_one_task() {
+    watched(|| {
+        let pool = pool(3);
+        let options = MapOptions::new().chunk_size(60);
+        let workers: BTreeSet<_> = pool.map_with(options, work, 0..120).map(Result::unwrap).collect();
+        assert!(workers.len() > 1, "it is shared");
+        pool.spawn(|| ()).unwrap().result().unwrap();
+        let mut midway = pool.map_with(options, work, 0..120);
+        assert!(midway.next().is_some());
+        drop(midway);
+        pool.shutdown(Shutdown::wait());
+        let stats = pool.stats();
+        assert_eq!(stats.completed + stats.cancelled, 2 + 1 + 2, "{stats:?}");
+        assert_eq!(numbers(stats).0, [0; 4]);
     });
 }
 
