@@ -18,7 +18,6 @@
 use crate::callback::{Callback, CallbackList};
 use crate::error::TaskError;
 use crate::fork::Origin;
-use crate::futex_waitv;
 use crate::header::{Header, Link, Vtable};
 use crate::observer::Observer;
 use crate::options::TaskOptions;
@@ -28,7 +27,7 @@ use crate::state::{
     CALLBACKS, COMPLETING, DONE, DRAINING, MULTI_WAITER, OBSERVED, PARKED, PART, PHASE, REFERENCE, REMOTE, TIMED,
     phase, references,
 };
-use crate::sync::{Ordering, UnsafeCell, parking};
+use crate::sync::{Ordering, UnsafeCell};
 use crate::task::Ended;
 use crate::{clock, current};
 use std::mem::needs_drop;
@@ -96,7 +95,15 @@ pub(crate) fn allocate<T: Send + 'static, W: Work<T> + Send + 'static>(
     let cell = Box::new(Cell {
         core: Core {
             header: Header::new(
-                const { &Vtable { run: run::<T, W>, fail: fail::<T, W>, destroy: destroy::<T, W>, remote: W::REMOTE } },
+                const {
+                    &Vtable {
+                        run: run::<T, W>,
+                        fail: fail::<T, W>,
+                        fail_unheard: fail_unheard::<T>,
+                        destroy: destroy::<T, W>,
+                        remote: W::REMOTE,
+                    }
+                },
                 options,
                 location,
             ),
@@ -161,6 +168,27 @@ impl CellRef {
         let cell = std::mem::ManuallyDrop::new(self).0;
         // SAFETY: the pointer is live, COMPLETING is the caller's, and our reference is handed over (`true`).
         unsafe { (cell.as_ref().vtable.fail)(cell, error, true) }
+    }
+
+    /// Ends the run that the caller claimed, if no user code runs by that; else returns the error.
+    pub(crate) fn fail_unheard(&self, error: TaskError) -> Result<(), TaskError> {
+        // SAFETY: the pointer is live, and COMPLETING is the caller's.
+        unsafe { (self.header().vtable.fail_unheard)(self.0, error) }
+    }
+
+    /// Gives up this reference, unless it is the last: what is in the cell may have destructors that are user code.
+    pub(crate) fn release_unless_last(self) -> Result<(), Self> {
+        let cell = std::mem::ManuallyDrop::new(self);
+        let header = cell.header();
+        let mut seen = header.load();
+        while references(seen) > 1 {
+            // ORDERING: Release, with the Acquire of whoever finds a count of one: what was done here comes before the end.
+            match header.state.compare_exchange_weak(seen, seen - REFERENCE, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(()),
+                Err(now) => seen = now,
+            }
+        }
+        Err(std::mem::ManuallyDrop::into_inner(cell))
     }
 
     /// The work back from a task that no executor took. `None` if something else got hold of it first.
@@ -363,6 +391,26 @@ unsafe fn fail<T, W>(pointer: NonNull<Header>, error: TaskError, release: bool) 
     }
 }
 
+/// Completes a cell whose run was claimed with an error, if no user code runs by that; else returns the error.
+///
+/// # Safety
+/// `pointer` heads a live cell of that result, whose COMPLETING is the caller's, and whose work is taken.
+unsafe fn fail_unheard<T>(pointer: NonNull<Header>, error: TaskError) -> Result<(), TaskError> {
+    // SAFETY: by contract.
+    let core = unsafe { pointer.cast::<Core<T>>().as_ref() };
+    // SAFETY: COMPLETING is ours, here and below.
+    core.outcome.with_mut(|slot| unsafe { *slot = Some(Err(error)) });
+    let Some(sleepers) = core.header.end_unheard() else {
+        // SAFETY: as above.
+        return match core.outcome.with_mut(|slot| unsafe { (*slot).take() }) {
+            Some(Err(error)) => Err(error),
+            _ => unreachable!("nobody else writes the outcome"),
+        };
+    };
+    core.header.wake_sleepers(sleepers);
+    Ok(())
+}
+
 /// To DONE: callbacks first, then the observer and sleepers; with `release` the caller's reference goes along.
 ///
 /// # Safety
@@ -416,12 +464,7 @@ unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
         // SAFETY: our transition to DONE cleared OBSERVED, which makes the slot ours; our reference is still held.
         unsafe { Observer::notify(core.cast()) };
     }
-    if listeners & PARKED != 0 {
-        parking::unpark_all(header.address());
-    }
-    if listeners & MULTI_WAITER != 0 {
-        futex_waitv::wake(&header.state);
-    }
+    header.wake_sleepers(listeners);
     if release {
         // SAFETY: the caller's reference goes.
         contain(|| unsafe { release_cell(core.cast()) });

@@ -126,11 +126,11 @@ fn tick() {
     let clock = CLOCK.get();
     let mut limits = clock.limits.lock();
     loop {
+        may_panic_at(Place::Tick);
         let due = limits.take_due(Instant::now());
-        let look_again = MutexGuard::unlocked(&mut limits, || {
-            ring(due);
-            expiry::attend()
-        });
+        let failed = MutexGuard::unlocked(&mut limits, || ring(due));
+        limits.put_back(failed);
+        let look_again = MutexGuard::unlocked(&mut limits, expiry::attend);
         let next = limits.by_time.first_key_value().map(|(&(time, _), _)| time);
         match next.into_iter().chain(look_again).min() {
             Some(time) => {
@@ -157,29 +157,77 @@ impl Limits {
         }
         due
     }
-}
 
-/// Claims the tasks whose time is up, and sees that their futures end.
-fn ring(due: Vec<(Kind, Alarm)>) {
-    for (kind, alarm) in due {
-        // What becomes of one is nothing to the others.
-        let _ = guarded("task-limits", || ring_one(kind, alarm));
+    /// Keeps alarms that are due for the next look.
+    fn put_back(&mut self, alarms: Vec<(Kind, Alarm)>) {
+        for (kind, alarm) in alarms {
+            let (now, key) = (Instant::now(), (alarm.cell.header().id(), kind));
+            self.time_of.insert(key, now);
+            self.by_time.insert((now, key), alarm);
+        }
     }
 }
 
-fn ring_one(kind: Kind, Alarm { cell, limit }: Alarm) {
+/// Claims the tasks whose time is up, and sees that their futures end. Returns the alarms that a fault has kept it from.
+///
+/// No user code runs here: what may run some is for the threads of [`expiry`].
+fn ring(due: Vec<(Kind, Alarm)>) -> Vec<(Kind, Alarm)> {
+    let mut failed = Vec::new();
+    for (kind, alarm) in due {
+        let mut alarm = Some(alarm);
+        // What becomes of one is nothing to the others.
+        let rung = guarded("task-limits", || ring_one(kind, &mut alarm));
+        if let (Err(_), Some(alarm)) = (rung, alarm) {
+            failed.push((kind, alarm));
+        }
+    }
+    failed
+}
+
+/// Ends a task, and takes its alarm as soon as nothing can go wrong any more.
+fn ring_one(kind: Kind, alarm: &mut Option<Alarm>) {
+    let Some(Alarm { cell, limit }) = alarm else { return };
+    may_panic_at(Place::Alarm);
     let header = cell.header();
-    let expired = match kind {
-        Kind::Queue if header.claim_expired() => Expired::in_queue(header.info(), limit),
-        Kind::Run if header.claim_running(STOP) => Expired::while_running(header.info(), limit),
-        // Its owners may have left meanwhile: then its result goes with this reference.
-        _ => return expiry::add(Ending::Release(cell)),
+    let (expired, claimed) = match kind {
+        Kind::Queue => (Expired::in_queue(header.info(), *limit), header.claim_expired()),
+        Kind::Run => (Expired::while_running(header.info(), *limit), header.claim_running(STOP).then(Vec::new)),
     };
+    let Some(Alarm { cell, .. }) = alarm.take() else { return };
+    // Its owners may have left meanwhile: then its result goes with this reference.
+    let Some(wakers) = claimed else { return release(cell) };
+    if !wakers.is_empty() {
+        expiry::add(Ending::Wake(wakers));
+    }
     let error = TaskError::TimedOut(expired);
     // A task that has not begun still has its argument, whose destructor is user code.
-    if kind == Kind::Run && !header.has_listeners() {
-        cell.fail(error);
-    } else {
-        expiry::add(Ending::Fail(cell, error));
+    let left = if kind == Kind::Run { cell.fail_unheard(error) } else { Err(error) };
+    match left {
+        Ok(()) => release(cell),
+        Err(error) => expiry::add(Ending::Fail(cell, error)),
     }
 }
+
+fn release(cell: CellRef) {
+    if let Err(last) = cell.release_unless_last() {
+        expiry::add(Ending::Release(last));
+    }
+}
+
+/// Where unit tests have the clock's thread panic, as only a fault of this crate could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Tick,
+    Alarm,
+}
+
+/// Panics once if a unit test has asked for it.
+#[inline]
+fn may_panic_at(place: Place) {
+    #[cfg(test)]
+    tests::panic_at(place);
+    let _ = place;
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;

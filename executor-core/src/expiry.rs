@@ -9,8 +9,10 @@ use crate::deadline::deadline_after;
 use crate::error::TaskError;
 use crate::fork::PerProcess;
 use crate::own_thread::guarded;
+use crate::panic::wake_all;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,8 +47,10 @@ struct Queue {
 pub(crate) enum Ending {
     /// It was claimed: its future ends with this error.
     Fail(CellRef, TaskError),
-    /// It is over already. This may be the last reference to its result.
+    /// It is over already. This is the last reference to its result, most likely.
     Release(CellRef),
+    /// It has left its queue, and these wait for the room.
+    Wake(Vec<Waker>),
 }
 
 impl Ending {
@@ -54,6 +58,7 @@ impl Ending {
         match self {
             Self::Fail(cell, error) => cell.fail(error),
             Self::Release(cell) => drop(cell),
+            Self::Wake(wakers) => wake_all(wakers),
         }
     }
 }

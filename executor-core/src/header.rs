@@ -7,17 +7,18 @@ use crate::error::TaskError;
 use crate::info::{TaskId, TaskInfo};
 use crate::observer::Observer;
 use crate::options::TaskOptions;
-use crate::panic::{contain, contain_with_text};
+use crate::panic::{contain_with_text, wake_all};
 use crate::remote::{RemoteWork, Token};
 use crate::state::{
     CALLBACKS, CANCELLED, COMPLETING, DONE, DRAINING, LEAVING, MULTI_WAITER, OBSERVED, OWNED, PARKED, PART, PENDING,
     PHASE, QUIET, REFERENCE, REMOTE, RUNNING, STOP, TIMED, phase,
 };
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, yield_now};
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell, hint, parking, yield_now};
 use crate::task::{Dequeued, Ended, Owner};
-use crate::{clock, fork};
+use crate::{clock, fork, futex_waitv};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
+use std::task::Waker;
 
 /// The intrusive queue link; first in `Header`, so that a link pointer is a header pointer.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(crate) struct Vtable {
     pub(crate) run: unsafe fn(NonNull<Header>, &dyn Fn(Ended), bool),
     /// Completes a claimed cell with an error, dropping the work unrun; the flag as above.
     pub(crate) fail: unsafe fn(NonNull<Header>, TaskError, bool),
+    /// Completes a claimed cell, whose work is gone, with an error if that runs no user code; else returns the error.
+    pub(crate) fail_unheard: unsafe fn(NonNull<Header>, TaskError) -> Result<(), TaskError>,
     pub(crate) destroy: unsafe fn(NonNull<Header>),
     /// How the work crosses to another process, if it can.
     pub(crate) remote: Option<&'static RemoteWork>,
@@ -222,24 +225,21 @@ impl Header {
         None
     }
 
-    /// Claims a queued task and tells its executor, whose wakers for freed room are woken once that is over.
-    fn claim_queued(&self, flags: usize, how: Dequeued) -> bool {
-        let Some(before) = self.claim(flags | LEAVING) else {
-            return false;
-        };
+    /// Claims a queued task and tells its executor. Returns the wakers of those that wait for the room it has left: to wake
+    /// them runs user code.
+    fn claim_queued(&self, flags: usize, how: Dequeued) -> Option<Vec<Waker>> {
+        let before = self.claim(flags | LEAVING)?;
+        let mut wakers = Vec::new();
         if before & OWNED != 0 {
+            let how = if before & PART == 0 { how } else { Dequeued::Part };
             let owner = self.owner.load(Ordering::Relaxed);
             // SAFETY: OWNED was acquired with the claim. Until LEAVING is cleared, whoever takes the task off the
             // owner's queue waits, and the owner outlives what its queue holds (`Task::set_owner`).
-            let how = if before & PART == 0 { how } else { Dequeued::Part };
-            let wakers = contain_with_text(|| unsafe { &*owner }.task_dequeued(how)).unwrap_or_default();
+            wakers = contain_with_text(|| unsafe { &*owner }.task_dequeued(how)).unwrap_or_default();
             // ORDERING: Release: the owner may be freed by whoever sees the bit gone.
             self.state.fetch_and(!LEAVING, Ordering::Release);
-            for waker in wakers {
-                contain(|| waker.wake());
-            }
         }
-        true
+        Some(wakers)
     }
 
     /// Cancels a task that has not begun; true also if it was cancelled before.
@@ -249,17 +249,18 @@ impl Header {
     pub(crate) unsafe fn cancel(cell: NonNull<Header>) -> bool {
         // SAFETY: by contract.
         let header = unsafe { cell.as_ref() };
-        if !header.claim_queued(CANCELLED, Dequeued::Cancelled) {
+        let Some(wakers) = header.claim_queued(CANCELLED, Dequeued::Cancelled) else {
             return header.load() & CANCELLED != 0;
-        }
+        };
+        wake_all(wakers);
         clock::forget(header);
         // SAFETY: COMPLETING is ours by the claim; the caller's handle keeps its own reference (`false`).
         unsafe { (header.vtable.fail)(cell, TaskError::Cancelled(header.info()), false) };
         true
     }
 
-    /// Claims a task that has waited in the queue for too long.
-    pub(crate) fn claim_expired(&self) -> bool {
+    /// Claims a task that has waited in the queue for too long, and returns the wakers of those that wait for its room.
+    pub(crate) fn claim_expired(&self) -> Option<Vec<Waker>> {
         self.claim_queued(0, Dequeued::Expired)
     }
 
@@ -304,9 +305,22 @@ impl Header {
         self.load() & STOP != 0
     }
 
-    /// Whether callbacks or an observer are to be told: then completing runs user code.
-    pub(crate) fn has_listeners(&self) -> bool {
-        self.load() & (CALLBACKS | OBSERVED) != 0
+    /// COMPLETING to DONE, if nobody is to be told but threads that sleep: returns PARKED and MULTI_WAITER as they were. `None`: there
+    /// are callbacks or an observer, which may be user code, and the phase is as before.
+    ///
+    /// This one step decides. A callback or an observer that comes after it finds the future done, and runs where it was added.
+    pub(crate) fn end_unheard(&self) -> Option<usize> {
+        let mut seen = self.load();
+        while seen & (CALLBACKS | OBSERVED) == 0 {
+            let sleepers = seen & (PARKED | MULTI_WAITER);
+            // ORDERING: Release publishes the outcome to whoever sees DONE.
+            match self.state.compare_exchange_weak(seen, (seen ^ sleepers) | DONE, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return Some(sleepers),
+                Err(now) => seen = now,
+            }
+        }
+        None
     }
 
     /// Runs the work that `start` won on behalf of a handle, which keeps its reference.
@@ -352,6 +366,17 @@ impl Header {
             }
         }
         None
+    }
+
+    /// Wakes the threads that sleep for the cell, as announced by PARKED and MULTI_WAITER.
+    #[inline]
+    pub(crate) fn wake_sleepers(&self, announced: usize) {
+        if announced & PARKED != 0 {
+            parking::unpark_all(self.address());
+        }
+        if announced & MULTI_WAITER != 0 {
+            futex_waitv::wake(&self.state);
+        }
     }
 
     /// Whether a sleeper may go on sleeping.

@@ -6,6 +6,7 @@ pub(crate) use executor_wire::panic::{CaughtPanic, catch, contain, contain_with_
 use parking_lot::Mutex;
 use std::any::Any;
 use std::fmt;
+use std::task::Waker;
 
 /// A panic of a task: its message, where it happened, in which worker, and the payload itself.
 ///
@@ -201,4 +202,9 @@ impl fmt::Debug for Panic {
             .field("pid", &self.0.pid)
             .finish_non_exhaustive()
     }
+}
+
+/// Wakes async waiters, which is user code: call it without a lock. If one panics, the others are woken all the same.
+pub(crate) fn wake_all(wakers: Vec<Waker>) {
+    wakers.into_iter().for_each(|waker| contain(|| waker.wake()));
 }
