@@ -1,6 +1,6 @@
 //! Model checks of the future's cell, the completion set and the queue: every interleaving of two or three threads.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --release -p concurrent-futures-core --test loom`
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p concurrent-futures-core --features loom --test loom`
 
 #![cfg(loom)]
 

@@ -1,7 +1,7 @@
 //! Model checks of the pool's protocols with real workers: sleep, submit, retire, shut down; every interleaving, and
 //! every reordering that the memory model allows, within the bound on preemptions.
 //!
-//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test --release -p concurrent-futures-threads --test loom`
+//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test --release -p concurrent-futures-threads --features loom --test loom`
 //!
 //! One worker, since every thread multiplies the interleavings; several consumers of a queue are a model of
 //! `executor-core`. Shuttle covers pools of several workers.

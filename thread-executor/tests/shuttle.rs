@@ -1,6 +1,6 @@
 //! Random schedules of whole pools: submit, wait, cancel, panic, retire, shut down, in all orders.
 //!
-//! `RUSTFLAGS="--cfg shuttle" cargo test --release -p concurrent-futures-threads --test shuttle`
+//! `RUSTFLAGS="--cfg shuttle" cargo test --release -p concurrent-futures-threads --features shuttle --test shuttle`
 //!
 //! What must hold in each: every future resolves, every closure runs or is dropped exactly once, every value is dropped
 //! exactly once. A schedule in which a thread waits for ever is a deadlock, which shuttle reports.
