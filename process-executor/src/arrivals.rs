@@ -1,4 +1,4 @@
-//! Memory that one worker has handed over, from its arrival until the replies that name it have been read.
+//! Memory that one worker has handed over, from its arrival until the replies that it came for are done with.
 //!
 //! Whoever reads the worker's socket only checks it; it is mapped by the thread that decodes the reply.
 
@@ -9,14 +9,19 @@ use crate::violation::Violation;
 use executor_core::fork::{Origin, PerProcess};
 use parking_lot::Mutex;
 use rustix::fd::OwnedFd;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// All of it, by number.
+/// All of it.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
+    /// By number.
     known: HashMap<u64, Arrival>,
+    /// What came for each reply: the numbers of `known`.
+    replies: HashMap<u64, HashSet<u64>>,
+    /// How many came; what came for several replies counts for each.
+    pieces: usize,
     /// How many bytes they are.
     bytes: u64,
     budget: &'static Mutex<Budget>,
@@ -49,16 +54,18 @@ impl Budget {
         Self { workers: 0, files: 0, bytes: 0, most_files, most_bytes }
     }
 
-    /// Counts one more piece of a worker that has `files` of `bytes` together, if there is room for it. Each worker may take
-    /// from the first half. The second half is for those that have less than their share of it: so one worker alone never
-    /// takes all.
+    /// Counts one more piece, of `length` bytes that were not there before, of a worker that has `files` of `bytes` together, if
+    /// there is room for it. Each worker may take from the first half. The second half is for those that have less than their
+    /// share of it: so one worker alone never takes all.
     fn take(&mut self, files: usize, bytes: u64, length: u64) -> bool {
         let workers = self.workers.max(1);
         let bytes_with = bytes.saturating_add(length);
         let all_bytes = self.bytes.saturating_add(length);
-        let has_share = files < self.most_files / 2 / workers && bytes_with <= self.most_bytes / 2 / workers as u64;
-        let fits = |part: u64| self.files < self.most_files / part as usize && all_bytes <= self.most_bytes / part;
-        let is_only = bytes == 0 && self.files < self.most_files;
+        let is_in = |bytes: u64, most: u64| length == 0 || bytes <= most;
+        let has_share =
+            files < self.most_files / 2 / workers && is_in(bytes_with, self.most_bytes / 2 / workers as u64);
+        let fits = |part: u64| self.files < self.most_files / part as usize && is_in(all_bytes, self.most_bytes / part);
+        let is_only = files == 0 && self.files < self.most_files;
         let has_room = is_only || fits(2) || (has_share && fits(1));
         if has_room {
             self.files += 1;
@@ -76,7 +83,7 @@ impl Budget {
 #[derive(Debug)]
 struct Arrival {
     memory: Arc<Arrived>,
-    /// In how many replies it is.
+    /// For how many replies it came.
     replies: usize,
 }
 
@@ -127,32 +134,35 @@ impl Drop for Arrivals {
         }
         let mut budget = self.budget.lock();
         budget.workers -= 1;
-        budget.give_back(self.known.len(), self.bytes);
+        budget.give_back(self.pieces, self.bytes);
     }
 }
 
 impl Arrivals {
     fn within(budget: &'static Mutex<Budget>) -> Self {
         budget.lock().workers += 1;
-        let (known, bytes, missing) = Default::default();
-        Self { known, bytes, budget, origin: Origin::here(), missing }
+        let (known, replies, pieces, bytes, missing) = Default::default();
+        Self { known, replies, pieces, bytes, budget, origin: Origin::here(), missing }
     }
 
-    /// Takes memory in, if there is room. The error: it is not what a worker hands over.
-    pub(crate) fn add(&mut self, id: u64, file: UntrustedFile, length: u64) -> Result<(), system::Unfit> {
+    /// Takes memory in that came for a reply, if there is room. The error: it is not what a worker hands over.
+    pub(crate) fn add(&mut self, reply: u64, id: u64, file: UntrustedFile, length: u64) -> Result<(), system::Unfit> {
         system::check_sealed(&file, length)?;
         // It is memory: whoever drops it closes it at once.
         let file = file.into_trusted();
-        if let Some(known) = self.known.get_mut(&id) {
-            known.replies += 1;
+        if self.replies.get(&reply).is_some_and(|came| came.contains(&id)) {
             return Ok(());
         }
-        if !self.budget.lock().take(self.known.len(), self.bytes, length) {
-            self.missing = Missing::OverBudget { pieces: self.known.len(), bytes: self.bytes };
+        let more = if self.known.contains_key(&id) { 0 } else { length };
+        if !self.budget.lock().take(self.pieces, self.bytes, more) {
+            self.missing = Missing::OverBudget { pieces: self.pieces, bytes: self.bytes };
             return Ok(());
         }
-        self.bytes += length;
-        self.known.insert(id, Arrival { memory: Arc::new(Arrived::new(file, length)), replies: 1 });
+        self.pieces += 1;
+        self.bytes += more;
+        self.replies.entry(reply).or_default().insert(id);
+        let arrival = || Arrival { memory: Arc::new(Arrived::new(file, length)), replies: 0 };
+        self.known.entry(id).or_insert_with(arrival).replies += 1;
         Ok(())
     }
 
@@ -176,22 +186,31 @@ impl Arrivals {
         }
     }
 
-    /// Replies that name these have been read. Returns what is in no other, to be dropped with no lock held.
+    /// A reply is done with. Returns what came for no other, to be dropped with no lock held.
     #[must_use]
-    pub(crate) fn release(&mut self, used: &[u64]) -> Vec<Arc<Arrived>> {
+    pub(crate) fn release(&mut self, reply: u64) -> Vec<Arc<Arrived>> {
+        let Some(came) = self.replies.remove(&reply) else { return Vec::new() };
         let mut gone = Vec::new();
-        for id in used {
+        for id in &came {
             let Some(arrival) = self.known.get_mut(id) else { continue };
             arrival.replies -= 1;
             if arrival.replies == 0
                 && let Some(arrival) = self.known.remove(id)
             {
-                self.bytes -= arrival.memory.length;
-                self.budget.lock().give_back(1, arrival.memory.length);
                 gone.push(arrival.memory);
             }
         }
+        let bytes = gone.iter().map(|memory| memory.length).sum();
+        self.pieces -= came.len();
+        self.bytes -= bytes;
+        self.budget.lock().give_back(came.len(), bytes);
         gone
+    }
+
+    /// Returns how much is kept for the reply of that number, or for all.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn count(&self, reply: Option<u64>) -> usize {
+        reply.map_or(self.pieces, |reply| self.replies.get(&reply).map_or(0, HashSet::len))
     }
 }
 
@@ -218,9 +237,15 @@ mod tests {
     use crate::untrusted_file::{UntrustedFile, handed_on};
     use parking_lot::Mutex;
 
-    fn add(arrivals: &mut Arrivals, id: u64, length: usize, said: u64) -> Result<(), Unfit> {
+    /// Adds memory that is said to be so long, for the reply of that number.
+    fn add_for(arrivals: &mut Arrivals, reply: u64, id: u64, length: usize, said: u64) -> Result<(), Unfit> {
         let made = Buffer::copy_of(&vec![7; length]).unwrap();
-        arrivals.add(id, UntrustedFile::new(made.file().try_clone().unwrap()), said)
+        arrivals.add(reply, id, UntrustedFile::new(made.file().try_clone().unwrap()), said)
+    }
+
+    /// Each for a reply of its own.
+    fn add(arrivals: &mut Arrivals, id: u64, length: usize, said: u64) -> Result<(), Unfit> {
+        add_for(arrivals, id, id, length, said)
     }
 
     fn budget(most_files: usize, most_bytes: u64) -> &'static Mutex<Budget> {
@@ -236,10 +261,14 @@ mod tests {
         let refused = arrivals.find(2).unwrap_err();
         assert!(refused.contains("1 pieces") && refused.contains("20001 bytes"), "{refused}");
         assert_eq!(arrivals.find(1).unwrap().read(1).unwrap().bytes(), [7; 20_001]);
-        // In two replies.
-        assert_eq!(add(&mut arrivals, 1, 20_001, 20_001), Ok(()));
-        assert!(arrivals.release(&[1]).is_empty());
-        assert_eq!(arrivals.release(&[1, 2, 3]).len(), 1);
+        // For another reply, and once more for that one: it is there already, and costs no bytes.
+        for _ in 0..2 {
+            assert_eq!(add_for(&mut arrivals, 9, 1, 20_001, 20_001), Ok(()));
+        }
+        assert_eq!((arrivals.count(None), arrivals.count(Some(9)), arrivals.bytes), (2, 1, 20_001));
+        assert!(arrivals.release(9).is_empty() && arrivals.release(9).is_empty() && arrivals.release(2).is_empty());
+        assert_eq!(arrivals.release(1).len(), 1);
+        assert_eq!((arrivals.count(None), arrivals.bytes), (0, 0));
         for id in 1..5 {
             assert_eq!(add(&mut arrivals, id, 1, 1), Ok(()));
         }
@@ -273,6 +302,39 @@ mod tests {
         }
     }
 
+    /// Memory without bytes costs descriptors all the same.
+    #[test]
+    fn one_worker_never_takes_all_descriptors() {
+        let budget = budget(32, 3200);
+        let mut workers = [Arrivals::within(budget), Arrivals::within(budget)];
+        for id in 0..50 {
+            assert_eq!(add(&mut workers[0], id, 0, 0), Ok(()));
+        }
+        assert_eq!(workers[0].count(None), 16);
+        assert_eq!(add(&mut workers[1], 1, 1, 1), Ok(()));
+        assert_eq!(workers[1].count(None), 1);
+    }
+
+    /// All that came for a reply goes with it, but for what came for another, too.
+    #[test]
+    fn what_came_for_a_reply_is_freed_with_it() {
+        let budget = budget(32, 3200);
+        let counted = || {
+            let budget = budget.lock();
+            (budget.files, budget.bytes)
+        };
+        let mut arrivals = Arrivals::within(budget);
+        for (reply, id) in [(1, 10), (1, 11), (1, 12), (2, 12), (2, 13)] {
+            assert_eq!(add_for(&mut arrivals, reply, id, 100, 100), Ok(()));
+        }
+        assert_eq!(counted(), (5, 400));
+        assert_eq!(arrivals.release(1).len(), 2);
+        assert!(arrivals.find(11).is_err() && arrivals.find(12).is_ok());
+        assert_eq!(counted(), (2, 200));
+        assert_eq!(arrivals.release(2).len(), 2);
+        assert_eq!(counted(), (0, 0));
+    }
+
     /// No thread is started to close memory that was checked: known already, never read, or left behind.
     #[test]
     fn checked_memory_is_closed_where_it_is_dropped() {
@@ -280,8 +342,8 @@ mod tests {
         for id in [1, 1, 2, 3] {
             assert_eq!(add(&mut arrivals, id, 1, 1), Ok(()));
         }
-        drop(arrivals.release(&[1]));
-        drop(arrivals.release(&[1, 2]));
+        assert_eq!(arrivals.release(1).len(), 1);
+        assert_eq!(arrivals.release(2).len(), 1);
         drop(arrivals);
         assert_eq!(handed_on(), 0);
         // What fails the check is closed elsewhere.

@@ -142,7 +142,7 @@ impl Link {
         if !self.is_ours() {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        let message = Message::Buffer { id: buffer.id(), length: buffer.length() };
+        let message = Message::Buffer { id: buffer.id(), length: buffer.length(), reply: 0 };
         message.send(&self.socket, &[buffer.file().as_fd()])?;
         lent.buffers.insert(buffer.id(), Arc::downgrade(buffer));
         Ok(true)
@@ -162,10 +162,16 @@ impl Link {
         lent.look_at = if left < FEW { 0 } else { 2 * left };
     }
 
-    /// The reply that these buffers were looked up for has been read.
-    pub(crate) fn release(&self, used: &[u64]) {
-        let gone = self.inbox.lock().arrivals.release(used);
+    /// Frees what came for a reply that is done with; `has_looked`: some of it was looked up. Returns whether something was
+    /// heard that the supervisor then does not hear.
+    pub(crate) fn release(&self, reply: u64, has_looked: bool) -> bool {
+        let mut inbox = self.inbox.lock();
+        // All that came for it was sent before it. If nobody has looked for any, it may still be in the socket.
+        let heard = !has_looked && self.is_ours() && inbox.read(&self.socket);
+        let gone = inbox.arrivals.release(reply);
+        drop(inbox);
         drop(gone);
+        heard
     }
 
     /// A buffer of the worker's, or one it was lent; and whether something was heard that the supervisor then does not hear.
@@ -177,6 +183,14 @@ impl Link {
         drop(inbox);
         let lent = self.lent.lock().buffers.get(&id).and_then(Weak::upgrade);
         (lent.map_or_else(|| arrived?.read(id), Ok), heard)
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Link {
+    /// Returns how much memory is kept here for the reply of that number, or for all.
+    pub(crate) fn count_arrivals(&self, reply: Option<u64>) -> usize {
+        self.inbox.lock().arrivals.count(reply)
     }
 }
 
@@ -230,11 +244,13 @@ impl Inbox {
 
     fn hear(&mut self, message: Message, file: Option<UntrustedFile>) {
         match message {
-            Message::Buffer { id, length } => match file.map(|file| self.arrivals.add(id, file, length)) {
-                Some(Ok(())) => {}
-                Some(Err(unfit)) => self.refuse(Violation::Unfit(unfit)),
-                None => self.refuse(Violation::NoDescriptor),
-            },
+            Message::Buffer { id, length, reply } => {
+                match file.map(|file| self.arrivals.add(reply, id, file, length)) {
+                    Some(Ok(())) => {}
+                    Some(Err(unfit)) => self.refuse(Violation::Unfit(unfit)),
+                    None => self.refuse(Violation::NoDescriptor),
+                }
+            }
             Message::Ready { image, initializer } => self.begin(Event::Ready { image, initializer }),
             Message::Failed { text } => self.begin(Event::Failed { text }),
             Message::Doorbell => self.heard = true,

@@ -15,8 +15,9 @@ pub(crate) enum Message {
     Welcome { settings: u64 },
     /// Worker: ready for tasks, or not: its first reply block holds so many bytes of what the initializer said.
     Ready { image: u64, initializer: u64 },
-    /// Parent: here is memory, with one descriptor; so many bytes.
-    Buffer { id: u64, length: u64 },
+    /// Here is memory, with one descriptor; so many bytes. A worker's is for its reply in the slot of that number; a parent's
+    /// is for whatever names it, and the number is 0.
+    Buffer { id: u64, length: u64, reply: u64 },
     /// Parent: the memory of that number is not needed any more.
     Forget { id: u64 },
     /// Parent: no more tasks will come; end.
@@ -34,7 +35,7 @@ impl Message {
         match self {
             Self::Welcome { settings } => [1, settings, 0, 0],
             Self::Ready { image, initializer } => [2, image, initializer, 0],
-            Self::Buffer { id, length } => [3, id, length, 0],
+            Self::Buffer { id, length, reply } => [3, id, length, reply],
             Self::Forget { id } => [4, id, 0, 0],
             Self::Retire => [5, 0, 0, 0],
             Self::Doorbell => [6, 0, 0, 0],
@@ -46,7 +47,7 @@ impl Message {
         Some(match words {
             [1, settings, 0, 0] => Self::Welcome { settings },
             [2, image, initializer, 0] => Self::Ready { image, initializer },
-            [3, id, length, 0] => Self::Buffer { id, length },
+            [3, id, length, reply] => Self::Buffer { id, length, reply },
             [4, id, 0, 0] => Self::Forget { id },
             [5, 0, 0, 0] => Self::Retire,
             [6, 0, 0, 0] => Self::Doorbell,

@@ -45,6 +45,8 @@ pub(crate) struct Collected {
 #[derive(Debug)]
 pub(crate) struct OutOfBand {
     pub(crate) link: Arc<Link>,
+    /// The number of its slot, for which that came.
+    pub(crate) number: u64,
     /// Buffers came along.
     pub(crate) attached: bool,
     /// The reply lies in memory of its own: the number the worker gave it.

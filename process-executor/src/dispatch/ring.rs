@@ -243,7 +243,7 @@ impl Ring {
                 Some(Taken::Task(task)) => {
                     unannounced += u64::from(!task.began);
                     let function = task.entry.function;
-                    let reply = self.read_reply(slot, task.entry, link, &mut batch.bytes);
+                    let reply = self.read_reply((self.oldest, slot), task.entry, link, &mut batch.bytes);
                     functions.learn(function, reply.elapsed);
                     batch.collected.push(reply);
                 }
@@ -283,7 +283,13 @@ impl Ring {
 
     /// Copies a reply out. Nothing the worker wrote is believed: what makes no sense becomes an empty reply, which ends the
     /// task with an error.
-    fn read_reply(&mut self, slot: &Slot, entry: Entry, link: &Arc<Link>, bytes: &mut Vec<u8>) -> Collected {
+    fn read_reply(
+        &mut self,
+        (number, slot): (u64, &Slot),
+        entry: Entry,
+        link: &Arc<Link>,
+        bytes: &mut Vec<u8>,
+    ) -> Collected {
         let start = bytes.len();
         let length = slot.reply_length.load(Ordering::Relaxed) as usize;
         let attached = slot.flags.load(Ordering::Relaxed) & ATTACHED != 0;
@@ -303,7 +309,7 @@ impl Ring {
         }
         let out_of_band = (attached || buffer.is_some() || message.is_some()).then(|| {
             let length = if buffer.is_some() || message.is_some() { length as u64 } else { 0 };
-            Box::new(OutOfBand { link: link.clone(), attached, buffer, message, length })
+            Box::new(OutOfBand { link: link.clone(), number, attached, buffer, message, length })
         });
         Collected {
             entry,
@@ -510,7 +516,7 @@ impl Ring {
                 Some(Taken::Task(InFlight { entry, began, .. })) => {
                     // ORDERING: Acquire, with the Release of a worker that has left its reply.
                     let phase = Phase::from_number(slot.phase.load(Ordering::Acquire));
-                    let collected = self.read_reply(slot, entry, link, bytes);
+                    let collected = self.read_reply((number, slot), entry, link, bytes);
                     unfinished.running.push(Interrupted { collected, phase, began });
                 }
                 Some(Taken::Tombstone(entry)) => unfinished.tombstones.push(entry),

@@ -36,6 +36,9 @@ fn parcels(bytes: &[u8]) {
     });
 }
 
+/// Replies have numbers below this.
+const REPLIES: u64 = 3;
+
 /// Longer memory than any machine has.
 const IMMENSE: usize = usize::MAX >> 20;
 
@@ -44,8 +47,10 @@ struct Socket {
     link: Arc<Link>,
     worker: Option<OwnedFd>,
     events: Vec<Event>,
-    /// Replies that are being read.
-    replies: Vec<Arc<ReplyBuffers>>,
+    /// Replies that are being read, with their numbers.
+    replies: Vec<(u64, Arc<ReplyBuffers>)>,
+    /// How many replies there were.
+    begun: u64,
     /// Memory of the parent's that the worker was lent.
     lent: Vec<Arc<Buffer>>,
 }
@@ -54,7 +59,7 @@ impl Socket {
     fn new() -> Self {
         let (ours, theirs) = system::socket_pair().expect("there are descriptors");
         let link = Arc::new(Link::new(ours, None));
-        Self { link, worker: Some(theirs), events: Vec::new(), replies: Vec::new(), lent: Vec::new() }
+        Self { link, worker: Some(theirs), events: Vec::new(), replies: Vec::new(), begun: 0, lent: Vec::new() }
     }
 
     fn run(mut self, script: &mut Unstructured<'_>) {
@@ -77,8 +82,16 @@ impl Socket {
             4 => self.flood(script),
             5 => self.hear(),
             6 => self.find(script),
-            7 => self.replies.push(ReplyBuffers::new(some_pool(), self.link.clone())),
-            8 if !self.replies.is_empty() => drop(self.replies.remove(below(script, self.replies.len()))),
+            7 => {
+                self.begun += 1;
+                let number = self.begun % REPLIES;
+                self.replies.push((number, ReplyBuffers::new(some_pool(), self.link.clone(), number)));
+            }
+            8 if !self.replies.is_empty() => {
+                let (number, reply) = self.replies.remove(below(script, self.replies.len()));
+                drop(reply);
+                assert_eq!(self.link.count_arrivals(Some(number)), 0, "what came for a reply is freed with it");
+            }
             9 => self.lend(script),
             10 => self.link.forget_dropped(),
             _ if take::<u8>(script) == 0 => self.worker = None,
@@ -95,7 +108,7 @@ impl Socket {
             1 => Message::Failed { text: length },
             2 => Message::Doorbell,
             3 => [Message::Welcome { settings: length }, Message::Retire, Message::Forget { id }][below(script, 3)],
-            _ => Message::Buffer { id, length },
+            _ => Message::Buffer { id, length, reply: id % REPLIES },
         };
         let files = [file.as_fd(); 2];
         // Most messages have as many descriptors as they should.
@@ -140,7 +153,7 @@ impl Socket {
     fn find(&mut self, script: &mut Unstructured<'_>) {
         let id = take::<u8>(script).into();
         let found = match self.replies.last() {
-            Some(reply) => reply.find(id),
+            Some((_, reply)) => reply.find(id),
             None => self.link.find(id).0,
         };
         if let Ok(buffer) = found {

@@ -159,6 +159,9 @@ impl<'e> Driver<'e> {
             let rings = dispatch.seats.iter().flatten().map(|seat| seat.ring.count_waiting());
             let waiting = queue.count() + rings.sum::<usize>();
             assert_eq!((dispatch.capacity.used, dispatch.stats.queued), (waiting, waiting), "room taken, tasks queued");
+            let good = dispatch.seats[1 - WILD].as_ref().filter(|seat| seat.ring.depth() == 0);
+            let kept = good.filter(|_| self.batches.is_empty()).map_or(0, |seat| seat.link.count_arrivals(None));
+            assert_eq!(kept, 0, "memory of replies that are done with");
         });
     }
 

@@ -172,7 +172,7 @@ impl Worker {
         if reply.len() > BLOCK {
             let buffer = Buffer::copy_of(reply).expect("there is memory");
             slot.write(&buffer.id().to_ne_bytes());
-            let message = Message::Buffer { id: buffer.id(), length: buffer.length() };
+            let message = Message::Buffer { id: buffer.id(), length: buffer.length(), reply: self.next };
             // A socket that is full: the reply is lost, as with no descriptor left.
             let _ = message.send(&self.socket, &[buffer.file().as_fd()]);
             return IN_BUFFER;
@@ -190,7 +190,7 @@ impl Worker {
 
     fn take_in_buffers(&mut self) {
         while let Received::Message(message, files) = self.receiver.receive(&self.socket, false) {
-            if let (Message::Buffer { id, length }, Some(file)) = (message, files.into_iter().next()) {
+            if let (Message::Buffer { id, length, .. }, Some(file)) = (message, files.into_iter().next()) {
                 let buffer = Buffer::receive(id, file, length).expect("the parent's own memory");
                 self.buffers.insert(id, buffer);
             } else if let Message::Forget { id } = message {
@@ -263,7 +263,7 @@ impl Worker {
         let message = match below(script, 4) {
             0 => Message::Ready { image: id, initializer: length },
             1 => Message::Doorbell,
-            _ => Message::Buffer { id, length },
+            _ => Message::Buffer { id, length, reply: id },
         };
         let files = [file.as_fd()];
         let count = usize::from(matches!(message, Message::Buffer { .. }));

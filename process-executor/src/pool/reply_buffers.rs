@@ -1,25 +1,28 @@
-//! Memory that one reply names, from the decoding of the reply until it has been read.
+//! Memory that came for one reply, until the reply is done with.
 
 use super::Pool;
 use crate::buffer::Buffer;
 use crate::carrier::Source;
 use crate::link::Link;
-use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Reads a reply, or is told why it is not there.
 type ReadReply<'a> = dyn FnMut(Result<&[u8], String>) + 'a;
 
-/// The buffers of one reply, which are given back when it has been read.
+/// The memory that came for one reply. It is freed when this is dropped, whether or not the reply names it.
 pub(crate) struct ReplyBuffers {
     pool: Arc<Pool>,
     link: Arc<Link>,
-    used: Mutex<Vec<u64>>,
+    /// The number of the reply's slot.
+    reply: u64,
+    /// Some of it was looked up.
+    has_looked: AtomicBool,
 }
 
 impl ReplyBuffers {
-    pub(crate) fn new(pool: Arc<Pool>, link: Arc<Link>) -> Arc<Self> {
-        Arc::new(Self { pool, link, used: Mutex::new(Vec::new()) })
+    pub(crate) fn new(pool: Arc<Pool>, link: Arc<Link>, reply: u64) -> Arc<Self> {
+        Arc::new(Self { pool, link, reply, has_looked: AtomicBool::new(false) })
     }
 
     /// Runs `read` with the reply that came as the message of that number, if it came. Channels that are in it and were not
@@ -47,17 +50,15 @@ impl Source for ReplyBuffers {
         if heard {
             self.pool.call_supervisor();
         }
-        let buffer = buffer?;
-        let mut used = self.used.lock();
-        if !used.contains(&id) {
-            used.push(id);
-        }
-        Ok(buffer)
+        self.has_looked.store(true, Ordering::Relaxed);
+        buffer
     }
 }
 
 impl Drop for ReplyBuffers {
     fn drop(&mut self) {
-        self.link.release(self.used.get_mut());
+        if self.link.release(self.reply, *self.has_looked.get_mut()) {
+            self.pool.call_supervisor();
+        }
     }
 }

@@ -313,7 +313,7 @@ fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Ve
 /// Ends a task whose reply came on another way, or brought something along.
 #[cold]
 fn finish_with(pool: &Arc<Pool>, out_of_band: OutOfBand, task: Task, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
-    let replies = ReplyBuffers::new(pool.clone(), out_of_band.link);
+    let replies = ReplyBuffers::new(pool.clone(), out_of_band.link, out_of_band.number);
     let source: Arc<dyn Source> = replies.clone();
     let reply = Reply { attached: out_of_band.attached, ..reply };
     let mut held = Some((task, cause));

@@ -71,7 +71,7 @@ impl Connection {
     fn listen(&self, mut receiver: Receiver) {
         loop {
             match receiver.receive(&self.socket, true) {
-                Received::Message(Message::Buffer { id, length }, files) => self.take_in(id, length, files),
+                Received::Message(Message::Buffer { id, length, .. }, files) => self.take_in(id, length, files),
                 Received::Message(Message::Forget { id }, _) => {
                     let forgotten = self.buffers.lock().remove(&id);
                     drop(forgotten);

@@ -37,7 +37,9 @@ pub(super) struct Replies<'a> {
     pub(super) worker: Origin,
     /// Blocks used so far, ever.
     used: Cell<u32>,
-    /// The buffers sent for the reply under way.
+    /// The number of the slot that the reply under way is for.
+    number: Cell<u64>,
+    /// The buffers sent for it.
     sent: RefCell<Vec<u64>>,
     /// Where replies are written that may be small, or large: kept for the next.
     pub(super) scratch: RefCell<Vec<u8>>,
@@ -54,12 +56,14 @@ fn write_no_memory(error: &io::Error, bytes: &mut Vec<u8>) {
 
 impl<'a> Replies<'a> {
     pub(super) fn new(shared: &'a Shared, connection: &'a Connection) -> Self {
-        let (used, sent, scratch) = Default::default();
-        Self { shared, connection, worker: Origin::here(), used, sent, scratch }
+        let (used, number, sent, scratch) = Default::default();
+        Self { shared, connection, worker: Origin::here(), used, number, sent, scratch }
     }
 
-    /// Another task's replies come next.
-    pub(super) fn begin(&self) {
+    /// The reply of the task in the slot of that number comes next.
+    #[inline]
+    pub(super) fn begin(&self, number: u64) {
+        self.number.set(number);
         self.sent.borrow_mut().clear();
     }
 
@@ -163,7 +167,8 @@ impl<'a> Replies<'a> {
     }
 
     fn send_buffer(&self, buffer: &Buffer) {
-        self.connection.send(Message::Buffer { id: buffer.id(), length: buffer.length() }, Some(buffer.file()));
+        let message = Message::Buffer { id: buffer.id(), length: buffer.length(), reply: self.number.get() };
+        self.connection.send(message, Some(buffer.file()));
     }
 
     /// Sends the buffers that the result contains, each once for a reply.

@@ -85,7 +85,6 @@ impl<'a> Running<'a> {
         slot: &'a Slot,
         message: Option<(&'a Messages, &'a Contents<'a>)>,
     ) -> Self {
-        replies.begin();
         let (spill, items, visible, counted, is_left, pace) = Default::default();
         let place = Cell::new(Place::Scratch);
         Self { replies, slot, message, place, spill, items, visible, counted, is_left, pace }

@@ -90,6 +90,7 @@ impl Worker<'_> {
                 }
                 last_end = Instant::now();
             }
+            let own = number;
             number += 1;
             // ORDERING: Acquire: the input is seen whole.
             if slot.state.compare_exchange(QUEUED, RUNNING, Ordering::Acquire, Ordering::Relaxed).is_err() {
@@ -97,6 +98,7 @@ impl Worker<'_> {
                 ring(self.shared, self.connection);
                 continue;
             }
+            self.replies.begin(own);
             self.run_task(slot);
             self.printed.note_task();
             let end = Instant::now();

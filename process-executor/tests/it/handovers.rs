@@ -3,12 +3,16 @@
 use crate::bytes::MIB;
 use crate::child;
 use crate::liars::{BUFFER, connection, message_of};
-use crate::support::{SHORT, assert_works, double, only_death, outcome, own_pid, quiet, wait_for_ever};
+use crate::processes;
+use crate::support::{SHORT, assert_works, double, only_death, outcome, own_pid, quiet, until, wait_for_ever};
 use crate::watchdog::{step, watched};
-use executor_core::{ExecutorExt, TaskError, TaskOptions};
+use executor_core::{CodecPhase, ExecutorExt, MapOptions, TaskError, TaskOptions};
+use process_executor::{SharedBuffer, TransportKind};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::io::{IoSlice, Write};
 use std::mem::MaybeUninit;
 use std::net::{TcpListener, TcpStream};
@@ -156,5 +160,80 @@ fn memory_that_no_reply_names() {
         let pid = outcome("a task that hands memory over", pool.submit(hand_over_sealed, ()).unwrap()).unwrap();
         assert_eq!(outcome("the next", pool.submit(double, 2).unwrap()).unwrap(), 4);
         assert_eq!(outcome("the next but one", pool.submit(own_pid, ()).unwrap()).unwrap(), pid);
+    });
+}
+
+/// A result whose decoding fails before it comes to the memory in it.
+#[derive(Debug)]
+struct Unread(SharedBuffer);
+
+impl Serialize for Unread {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom("it is not read"))
+    }
+}
+
+/// A result whose encoding fails after it has come to the memory in it.
+#[derive(Debug, Deserialize)]
+struct Torn(SharedBuffer);
+
+impl Serialize for Torn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)?;
+        Err(serde::ser::Error::custom("it tore"))
+    }
+}
+
+/// The memory of a reply that nobody comes to read is freed all the same, while its worker goes on.
+#[test]
+fn memory_that_nobody_reads() {
+    watched(|| {
+        for transport in ["memory", "ipc"] {
+            child::run("handovers::unread_program", transport, |_| ());
+        }
+    });
+}
+
+#[test]
+fn unread_program() {
+    fn unread(length: usize) -> Unread {
+        Unread(SharedBuffer::build(length, |_| ()).unwrap())
+    }
+    fn torn(length: usize) -> Torn {
+        Torn(SharedBuffer::build(length, |_| ()).unwrap())
+    }
+    #[track_caller]
+    fn assert_phase<R: std::fmt::Debug>(outcome: Result<R, TaskError>, phase: CodecPhase) {
+        let Err(TaskError::Codec(error)) = outcome else { panic!("no codec error: {outcome:?}") };
+        assert_eq!(error.phase(), phase, "{error}");
+    }
+    let Some(transport) = child::argument() else { return };
+    watched(|| {
+        let transport = if transport == "ipc" { TransportKind::IpcChannel } else { TransportKind::SharedMemory };
+        let pool = quiet(1).transport(transport).build().unwrap();
+        let pid = outcome("the first task", pool.submit(own_pid, ()).unwrap()).unwrap();
+        let made =
+            outcome("a result that is read", pool.submit(|()| SharedBuffer::build(1, |_| ()).unwrap(), ()).unwrap());
+        drop(made.unwrap());
+        let files = || processes::descriptors(std::process::id()).len();
+        let before = files();
+        for length in 0..100 {
+            let task = pool.submit(unread, length).unwrap();
+            assert_phase(outcome("a result that is not read", task), CodecPhase::DecodeResult);
+            let task = pool.submit(torn, length).unwrap();
+            assert_phase(outcome("a result that is not written", task), CodecPhase::EncodeResult);
+        }
+        step("a map of results that are not read");
+        for outcome in pool.map_with(MapOptions::new().chunk_size(20), unread, 0..100) {
+            assert_phase(outcome, CodecPhase::DecodeResult);
+        }
+        until("all of that memory is freed", || files() <= before);
+        assert_eq!(outcome("the last task", pool.submit(own_pid, ()).unwrap()).unwrap(), pid);
     });
 }
