@@ -1,6 +1,8 @@
 //! [`Job`]: a call as its worker sees it; and [`Progress`], by which the worker tells how far it has come.
 
 use crate::output::Output;
+use crate::panic::contain;
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::AtomicU32;
 
@@ -69,6 +71,17 @@ pub trait Progress {
     /// user, which may end the worker. Told only of results that have a destructor.
     fn begin_drop(&mut self, output: &mut Output<'_>) {
         let _ = output;
+    }
+
+    /// Returns whether the reply of a call leaves this process only when the job is over. Its result is then given to
+    /// [`drop_later`](Self::drop_later).
+    fn sends_later(&self) -> bool {
+        false
+    }
+
+    /// Takes the result of a call, to be dropped once its reply was sent. Called only for results that have a destructor.
+    fn drop_later(&mut self, result: Box<dyn Any>) {
+        contain(|| drop(result));
     }
 
     /// The result of an item has been dropped.

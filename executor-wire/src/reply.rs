@@ -61,11 +61,15 @@ pub(crate) fn push_outcome<R: Serialize + 'static>(
                 out.truncate(start);
                 push_panic(Phase::Encoding, caught, worker, out);
             }
-            if std::mem::needs_drop::<R>() {
-                progress.begin_drop(out);
-                // The result's destructor is user code, whose panic concerns nobody any more.
-                contain(|| drop(result));
+            if !std::mem::needs_drop::<R>() {
+                return;
             }
+            if progress.sends_later() {
+                return progress.drop_later(Box::new(result));
+            }
+            progress.begin_drop(out);
+            // The result's destructor is user code, whose panic concerns nobody any more.
+            contain(|| drop(result));
         }
         Err(caught) => push_panic(Phase::Running, caught, worker, out),
     }

@@ -13,6 +13,7 @@ use crate::waking::{LISTENED, QUIET};
 use executor_core::CodecPhase;
 use executor_core::fork::Origin;
 use executor_core::remote::{Output, is_value, write_codec_error};
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::ptr::NonNull;
@@ -41,6 +42,8 @@ pub(super) struct Replies<'a> {
     number: Cell<u64>,
     /// The buffers sent for it.
     sent: RefCell<Vec<u64>>,
+    /// The result whose reply is sent next, to be dropped after that.
+    pub(super) kept: RefCell<Option<Box<dyn Any>>>,
     /// Where replies are written that may be small, or large: kept for the next.
     pub(super) scratch: RefCell<Vec<u8>>,
 }
@@ -56,8 +59,8 @@ fn write_no_memory(error: &io::Error, bytes: &mut Vec<u8>) {
 
 impl<'a> Replies<'a> {
     pub(super) fn new(shared: &'a Shared, connection: &'a Connection) -> Self {
-        let (used, number, sent, scratch) = Default::default();
-        Self { shared, connection, worker: Origin::here(), used, number, sent, scratch }
+        let (used, number, sent, kept, scratch) = Default::default();
+        Self { shared, connection, worker: Origin::here(), used, number, sent, kept, scratch }
     }
 
     /// The reply of the task in the slot of that number comes next.

@@ -13,6 +13,8 @@ use crate::system;
 use executor_core::CodecPhase;
 use executor_core::fork::Origin;
 use executor_core::remote::{Memory, Output, Pace, Phase, Progress, Window, refuse_item};
+use executor_core::task::contain;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -24,6 +26,17 @@ pub(super) fn leave_if_forked(worker: &Origin) {
         // SAFETY: what is registered for the end of a process is the worker's.
         unsafe { libc::_exit(0) }
     }
+}
+
+/// Drops the result whose reply was sent as a message, if it has a destructor: whatever that does, the reply counts.
+pub(super) fn drop_kept(replies: &Replies<'_>, slot: &Slot) {
+    let Some(result) = replies.kept.take() else { return };
+    // ORDERING: Release, with the Acquire of the parent, which looks at it when this process is dead: the reply is whole.
+    slot.phase.store(Phase::Dropping as u32, Ordering::Release);
+    // The destructor is user code, whose panic concerns nobody any more.
+    let _ = contain(|| drop(result));
+    leave_if_forked(&replies.worker);
+    slot.phase.store(Phase::Running as u32, Ordering::Relaxed);
 }
 
 /// Tells nobody: for the initializer.
@@ -286,17 +299,25 @@ impl Progress for &Running<'_> {
         !self.gives_rest_back()
     }
 
+    fn sends_later(&self) -> bool {
+        self.message.is_some()
+    }
+
+    fn drop_later(&mut self, result: Box<dyn Any>) {
+        self.replies.kept.replace(Some(result));
+    }
+
     fn begin_drop(&mut self, output: &mut Output<'_>) {
         match self.place.get() {
             // It was left as an item.
             Place::NextBlock | Place::Block(_) => {}
-            Place::Scratch if self.message.is_none() => {
+            Place::Scratch => {
                 output.settle();
                 self.finish_call(&self.replies.scratch.borrow());
                 self.is_left.set(true);
             }
-            // It is sent, or moved to memory of its own, when the task is over.
-            Place::Scratch | Place::Overflow => return,
+            // It is moved to memory of its own when the task is over.
+            Place::Overflow => return,
         }
         // ORDERING: Release, with the Acquire of the parent, which looks at it when this process is dead: the reply is whole.
         self.slot.phase.store(Phase::Dropping as u32, Ordering::Release);

@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::end_group;
 use super::printed::Printed;
 use super::reply::{Replies, ring};
-use super::running::{Running, leave_if_forked};
+use super::running::{Running, drop_kept, leave_if_forked};
 use crate::carrier::{self, Source};
 use crate::function::FunctionName;
 use crate::image::Image;
@@ -169,6 +169,7 @@ impl Worker<'_> {
         if failed {
             self.replies.announce_failure(slot);
         }
+        drop_kept(&self.replies, slot);
     }
 
     /// Runs the task with the contents of a message. False: its outcomes are in the reply block, and no message is to follow.

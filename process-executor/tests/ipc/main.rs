@@ -1,5 +1,6 @@
 //! Tests of the transport over ipc-channel: what may be in arguments and results, and what happens where it goes wrong.
 
+mod drops;
 mod map;
 #[path = "../it/processes.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
