@@ -45,6 +45,11 @@ pub struct ThreadPoolExecutor {
 }
 
 impl ThreadPoolExecutor {
+    #[cfg(test)]
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     pub(crate) fn with_settings(settings: Settings) -> Self {
         Self { pool: Pool::new(settings, worker::run) }
     }

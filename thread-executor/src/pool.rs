@@ -1,6 +1,7 @@
 //! The pool itself, shared by its handle and its workers: its parts, and how a task enters.
 
 mod ending;
+pub(crate) mod faults;
 mod growth;
 mod workers;
 
@@ -35,6 +36,9 @@ pub(crate) struct Pool {
     /// The body of a worker thread: its pool and its index.
     run_worker: fn(Arc<Self>, usize),
     origin: Origin,
+    /// Where workers panic.
+    #[cfg(test)]
+    panics_at: parking_lot::Mutex<Option<faults::FaultPoint>>,
     backlog: Arc<Backlog>,
     /// What tasks know the pool by. Declared after the queue: fields are dropped in order, and queued tasks may still use it.
     owner: Owner,
@@ -55,6 +59,8 @@ impl Pool {
             settings,
             run_worker,
             origin: Origin::here(),
+            #[cfg(test)]
+            panics_at: parking_lot::Mutex::new(None),
             owner: Owner::new(backlog.clone()),
             backlog,
         })

@@ -3,6 +3,7 @@
 use crate::deep_stack::DeepStack;
 use crate::idle::Parker;
 use crate::pool::Pool;
+use crate::pool::faults::FaultPoint;
 use crate::settings::Settings;
 use crate::sync::thread;
 use executor_core::queue::Awake;
@@ -20,34 +21,39 @@ const TASKS_BETWEEN_CHECKS: u32 = 32;
 
 /// The body of a worker thread.
 pub(crate) fn run(pool: Arc<Pool>, index: usize) {
-    if let Err(broken) = guarded("worker", || work(&pool, index)) {
-        pool.break_down(broken);
-        pool.quit(index, false);
-    }
-}
-
-fn work(pool: &Arc<Pool>, index: usize) {
-    let context = Context { pool, index, stack: DeepStack::here(pool.settings()) };
+    let context = Context { pool: &pool, index, stack: DeepStack::here(pool.settings()) };
+    // To break the pool runs callbacks, which must not wait for this thread: so it is a worker until it has quit.
     with_worker(&context, || {
-        if let Err(broken) = initialize(pool.settings(), index) {
+        let mut retired = false;
+        if let Err(broken) = guarded("worker", || work(&pool, index, &mut retired)) {
             pool.break_down(broken);
-            pool.quit(index, false);
-            return;
         }
-        let mut worker = Worker { pool, index, parker: Arc::new(Parker::new()), must_notify: false, taken: 0 };
-        let retired = worker.work();
         if !pool.is_here() {
             // A task has forked, and its copy has returned here, in the new process. The pool belongs to the other one. This
             // thread ends, and with it this process, unless the task has started more threads.
             let _left = ManuallyDrop::new(pool.clone());
             return;
         }
-        if let Some(hook) = &pool.settings().on_worker_exit {
-            // Reported by the panic hook if it panics; the worker is on its way out anyway.
-            let _ = contain(hook);
-        }
         pool.quit(index, retired);
     });
+}
+
+/// Runs tasks until the worker ends, then its exit hook. `retired` says whether it has retired, as soon as it has.
+fn work(pool: &Arc<Pool>, index: usize, retired: &mut bool) {
+    if let Err(broken) = initialize(pool.settings(), index) {
+        return pool.break_down(broken);
+    }
+    let mut worker = Worker { pool, index, parker: Arc::new(Parker::new()), must_notify: false, taken: 0 };
+    *retired = worker.work();
+    if *retired {
+        pool.may_panic_at(FaultPoint::Retired);
+    }
+    if pool.is_here()
+        && let Some(hook) = &pool.settings().on_worker_exit
+    {
+        // Reported by the panic hook if it panics; the worker is on its way out anyway.
+        let _ = contain(hook);
+    }
 }
 
 fn initialize(settings: &Settings, index: usize) -> Result<(), BrokenExecutor> {
@@ -87,6 +93,7 @@ impl Worker<'_> {
     fn work(&mut self) -> bool {
         while self.pool.is_here() {
             if let Some(task) = self.find() {
+                self.pool.may_panic_at(FaultPoint::Task);
                 self.notify_next();
                 run_task(self.pool, self.index, task);
                 continue;
@@ -137,6 +144,7 @@ impl Worker<'_> {
             return Next::Search;
         }
         idle.enter(&self.parker);
+        pool.may_panic_at(FaultPoint::Sleep);
         match pool.queue().announce_sleep() {
             Ok(()) => self.sleep(),
             Err(reason) => {
