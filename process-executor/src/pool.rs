@@ -24,7 +24,7 @@ use events::Events;
 use executor_core::driver;
 use executor_core::fork::Origin;
 use executor_core::remote::{self, Cause};
-use executor_core::task::{Dequeued, Owner, TaskOwner, guarded};
+use executor_core::task::{Dequeued, Owner, TaskOwner};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use faults::FaultPoint;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -145,10 +145,7 @@ impl Pool {
         let run = move || {
             thread_role::become_callback_thread_of(&*pool);
             pool.callback_threads.serve(kind, |mut batch| {
-                if let Err(broken) = guarded("callbacks", || pool.finish(&mut batch, true)) {
-                    pool.break_batch(&mut batch, &broken);
-                    pool.break_down(broken);
-                }
+                pool.finish(&mut batch, true);
                 // A callback may fork, and its copy return: that process has nothing to do here.
                 pool.is_here()
             });
@@ -176,40 +173,46 @@ impl Pool {
 
     fn with_locked<R>(&self, dispatch: MutexGuard<'_, Dispatch>, f: impl FnOnce(&mut Dispatch, &mut Wakes) -> R) -> R {
         let (result, prepare) = self.locked(dispatch, f);
-        if let Some(entry) = prepare {
-            self.prepare_all(entry);
+        if let Some(unprepared) = prepare {
+            self.prepare_all(unprepared);
         }
         result
     }
 
     /// Prepares a large task, and those whose turn comes by that.
-    fn prepare_all(&self, entry: Entry) {
-        let mut next = Some(entry);
-        while let Some(entry) = next {
-            next = self.prepare(entry);
+    fn prepare_all<'a>(&'a self, unprepared: Unprepared<'a>) {
+        let mut next = Some(unprepared);
+        while let Some(unprepared) = next {
+            next = self.prepare(unprepared);
         }
     }
 
     /// As `with_locked`; a large task that is to be prepared is given to the caller.
-    fn locked<R>(
-        &self,
-        mut dispatch: MutexGuard<'_, Dispatch>,
+    fn locked<'a, R>(
+        &'a self,
+        dispatch: MutexGuard<'a, Dispatch>,
         f: impl FnOnce(&mut Dispatch, &mut Wakes) -> R,
-    ) -> (R, Option<Entry>) {
-        let mut wakes = Wakes::default();
-        let result = f(&mut dispatch, &mut wakes);
+    ) -> (R, Option<Unprepared<'a>>) {
+        let mut locked = Locked { pool: self, dispatch, wakes: Wakes::default(), is_over: false };
+        let Locked { dispatch, wakes, .. } = &mut locked;
+        let result = f(dispatch, wakes);
         dispatch.ask_for_rests();
-        dispatch.find_sleepers(&mut wakes);
+        dispatch.find_sleepers(wakes);
+        if wakes.prepare.is_some() {
+            self.may_panic_at(FaultPoint::Dealing);
+        }
         if wakes.closed || (wakes.room_freed && dispatch.capacity.is_free()) {
             wakes.submitters = std::mem::take(&mut dispatch.capacity.wakers);
         }
-        drop(dispatch);
-        (result, self.wake(wakes))
+        let mut wakes = std::mem::take(wakes);
+        locked.is_over = true;
+        drop(locked);
+        let unprepared = wakes.prepare.take().map(|entry| Unprepared::new(self, entry));
+        (result, self.wake(wakes, unprepared))
     }
 
     /// Puts a large task into a buffer, with no lock held, and deals it; gives the next that is to be prepared.
-    fn prepare(&self, entry: Entry) -> Option<Entry> {
-        let mut unprepared = Unprepared { pool: self, entry: Some(entry) };
+    fn prepare<'a>(&'a self, mut unprepared: Unprepared<'a>) -> Option<Unprepared<'a>> {
         self.may_panic_at(FaultPoint::Preparation);
         let made = unprepared.entry.as_mut()?.payload.move_to_shared_memory();
         let entry = unprepared.entry.take()?;
@@ -237,9 +240,23 @@ impl Pool {
         self.with_dispatch(|dispatch, wakes| dispatch.give_up_preparing(entry, wakes));
     }
 
-    /// Wakes whom it concerns; gives a large task that is to be prepared.
-    fn wake(&self, mut wakes: Wakes) -> Option<Entry> {
+    /// Wakes whom it concerns. Returns the large task that is to be prepared, unless another thread does that.
+    fn wake<'a>(&'a self, mut wakes: Wakes, unprepared: Option<Unprepared<'a>>) -> Option<Unprepared<'a>> {
         // First: others believe that this has been done.
+        self.wake_threads(&wakes);
+        if thread_role::is_supervisor() && (!wakes.submitters.is_empty() || unprepared.is_some()) {
+            // What is anybody's code, or takes long, is not for this thread.
+            let prepare = unprepared.and_then(Unprepared::take);
+            self.callback_threads.push(Batch { wakers: wakes.submitters, prepare, ..Batch::default() });
+            return None;
+        }
+        // A waker cannot wait for the pool's end here, which may wait for this thread.
+        thread_role::running_callbacks_of(self, || wake_all(std::mem::take(&mut wakes.submitters)));
+        unprepared
+    }
+
+    /// Wakes threads and workers, but no wakers of users.
+    fn wake_threads(&self, wakes: &Wakes) {
         if wakes.supervisor {
             self.call_supervisor();
         }
@@ -250,15 +267,6 @@ impl Pool {
         if (wakes.closed || wakes.room_freed) && self.settings.queue_capacity.is_some() {
             self.room_freed.notify_all();
         }
-        if thread_role::is_supervisor() && (!wakes.submitters.is_empty() || wakes.prepare.is_some()) {
-            // What is anybody's code, or takes long, is not for this thread.
-            let (wakers, prepare) = (wakes.submitters, wakes.prepare);
-            self.callback_threads.push(Batch { wakers, prepare, ..Batch::default() });
-            return None;
-        }
-        // A waker cannot wait for the pool's end here, which may wait for this thread.
-        thread_role::running_callbacks_of(self, || wake_all(std::mem::take(&mut wakes.submitters)));
-        wakes.prepare
     }
 
     /// Panics there if a unit test has asked for it.
@@ -316,10 +324,43 @@ impl TaskOwner for Pool {
     }
 }
 
+/// What is done under the lock. A panic puts back the task that is to be prepared, and wakes those who have something to do by
+/// now.
+struct Locked<'a> {
+    pool: &'a Pool,
+    dispatch: MutexGuard<'a, Dispatch>,
+    wakes: Wakes,
+    /// It has not panicked.
+    is_over: bool,
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        if let Some(entry) = self.wakes.prepare.take() {
+            self.dispatch.give_up_preparing(entry, &mut self.wakes);
+        }
+        self.wakes.supervisor = true;
+        self.pool.wake_threads(&self.wakes);
+    }
+}
+
 /// A large task that is out of the queue until it is prepared. A panic puts it back, or the pool would never end.
 struct Unprepared<'a> {
     pool: &'a Pool,
     entry: Option<Entry>,
+}
+
+impl<'a> Unprepared<'a> {
+    fn new(pool: &'a Pool, entry: Entry) -> Self {
+        Self { pool, entry: Some(entry) }
+    }
+
+    fn take(mut self) -> Option<Entry> {
+        self.entry.take()
+    }
 }
 
 impl Drop for Unprepared<'_> {

@@ -7,6 +7,8 @@ pub(crate) enum FaultPoint {
     Callbacks,
     /// Where a large task is put into a buffer.
     Preparation,
+    /// Under the lock, when a large task is to be prepared.
+    Dealing,
     Porter,
 }
 
@@ -89,14 +91,16 @@ mod tests {
         panic_at(&executor, FaultPoint::Callbacks);
         let (sender, receiver) = mpsc::channel();
         let future = executor.submit(|n: u8| n, 1).unwrap();
-        future.add_done_callback(move |_| sender.send(()).unwrap());
-        receiver.recv_timeout(LIMIT).expect("it is called back");
+        let pool = executor.pool().clone();
+        future.add_done_callback(move |_| sender.send(pool.in_hand()).unwrap());
+        let in_hand = receiver.recv_timeout(LIMIT).expect("it is called back");
+        assert_ne!(in_hand, 0, "the pool has ended before its futures");
         let Ok(Err(TaskError::Broken(..))) = future.result_timeout(LIMIT) else { panic!("it is not over") };
         assert_broken(executor, "callbacks");
     }
 
     /// A large task that waits for another, and that a thread for callbacks is to put into a buffer when it is dealt at last.
-    fn break_at_large_task(place: FaultPoint) {
+    fn break_at_large_task(place: FaultPoint, thread: &str) {
         let executor = builder().build().unwrap();
         let running = executor.submit(for_ever, ()).unwrap();
         // More than its worker is given ahead.
@@ -118,17 +122,23 @@ mod tests {
         }
         let outcome = future.result();
         assert!(matches!(outcome, Err(TaskError::Broken(..))), "{outcome:?}");
-        assert_broken(executor, "callbacks");
+        assert_broken(executor, thread);
+    }
+
+    /// The task whose turn it is goes back to the queue, and ends there.
+    #[test]
+    fn a_panic_under_the_lock_breaks_the_pool() {
+        break_at_large_task(FaultPoint::Dealing, "supervisor");
     }
 
     #[test]
     fn a_panic_before_a_large_task_is_prepared_breaks_the_pool() {
-        break_at_large_task(FaultPoint::Callbacks);
+        break_at_large_task(FaultPoint::Callbacks, "callbacks");
     }
 
     #[test]
     fn a_panic_while_a_large_task_is_prepared_breaks_the_pool() {
-        break_at_large_task(FaultPoint::Preparation);
+        break_at_large_task(FaultPoint::Preparation, "callbacks");
     }
 
     #[test]

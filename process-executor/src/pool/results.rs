@@ -3,7 +3,7 @@
 use super::faults::FaultPoint;
 use super::reply_buffers::ReplyBuffers;
 use super::thread_role;
-use super::{Pool, SPARE, TICK, wake_all};
+use super::{Pool, SPARE, TICK, Unprepared, wake_all};
 use crate::carrier::{self, Source};
 use crate::dispatch::batch::{Batch, Collected, Counted, OutOfBand};
 use crate::dispatch::entry::{Entry, Parts, Payload};
@@ -12,7 +12,7 @@ use crate::dispatch::{Dispatch, Wakes};
 use crate::waking::{ARMED, DoorbellWord, LISTENED, QUIET};
 use executor_core::driver::{self, Driver};
 use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
-use executor_core::task::{Task, contain};
+use executor_core::task::{Task, contain, guarded};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,10 +51,21 @@ impl Pool {
         self.in_hand.load(Ordering::SeqCst)
     }
 
-    /// Ends the tasks of a batch, and empties it. User code runs here, so no lock is held. Unless this is a courier, tasks
-    /// whose end runs callbacks or wakers are left to one.
+    /// Ends the tasks of a batch, and empties it. User code runs here, so no lock is held. Unless this is a callback thread,
+    /// tasks whose end runs callbacks or wakers are left to one.
+    ///
+    /// A panic of the pool's own code breaks the pool. The tasks count as under way until their futures have ended with that, so
+    /// that the pool does not end before them.
     pub(crate) fn finish(self: &Arc<Self>, batch: &mut Batch, courier: bool) {
         let mut held = Held { pool: self, tasks: batch.collected.len() + batch.tombstones.len() };
+        let thread = if courier { "callbacks" } else { "results" };
+        let Err(broken) = guarded(thread, || self.finish_held(batch, courier, &mut held)) else { return };
+        self.break_batch(batch, &broken);
+        drop(held);
+        self.break_down(broken);
+    }
+
+    fn finish_held(self: &Arc<Self>, batch: &mut Batch, courier: bool, held: &mut Held<'_>) {
         if courier {
             self.may_panic_at(FaultPoint::Callbacks);
         }
@@ -98,7 +109,6 @@ impl Pool {
         if !rests.is_empty() {
             self.run_rests(rests);
         }
-        drop(held);
         if had_memory {
             // It tells the worker, which would else keep the memory until there is more to be said.
             self.call_supervisor();
@@ -107,7 +117,7 @@ impl Pool {
 
     /// Ends the tasks of a batch that was not finished, and wakes whom it was to wake. A task that was to be prepared goes back
     /// to the queue, where the breaking of the pool finds it.
-    pub(super) fn break_batch(&self, batch: &mut Batch, broken: &BrokenExecutor) {
+    fn break_batch(&self, batch: &mut Batch, broken: &BrokenExecutor) {
         wake_all(std::mem::take(&mut batch.wakers));
         if let Some(entry) = batch.prepare.take() {
             self.put_back_unprepared(entry);
@@ -122,7 +132,7 @@ impl Pool {
     fn see_to_what_the_supervisor_left(&self, batch: &mut Batch) {
         wake_all(std::mem::take(&mut batch.wakers));
         if let Some(entry) = batch.prepare.take() {
-            self.prepare_all(entry);
+            self.prepare_all(Unprepared::new(self, entry));
         }
     }
 
