@@ -15,27 +15,40 @@
 //! A plain life costs three read-modify-writes of the state word (taken by an executor; started; completed and released
 //! in one) plus what the queue needs. Nobody waits: no lock, no system call.
 
-use crate::callback::{Callback, CallbackList};
-use crate::error::TaskError;
-use crate::fork::Origin;
-use crate::header::{Header, Link, Vtable};
-use crate::observer::Observer;
-use crate::options::TaskOptions;
-use crate::panic::{catch, contain};
-use crate::remote::RemoteWork;
-use crate::state::{
+pub(crate) mod callback;
+pub(crate) mod clock;
+pub(crate) mod current;
+pub(crate) mod expiry;
+pub(crate) mod header;
+pub(crate) mod observer;
+pub(crate) mod outcome;
+pub(crate) mod owner;
+pub(crate) mod ready_list;
+mod remote;
+pub(crate) mod remote_work;
+pub(crate) mod state;
+pub(crate) mod task;
+pub(crate) mod work;
+pub(crate) mod worker;
+
+use crate::cell::callback::{Callback, CallbackList};
+use crate::cell::header::{Header, Link, Vtable};
+use crate::cell::observer::Observer;
+use crate::cell::outcome::Outcome;
+use crate::cell::owner::Ended;
+use crate::cell::state::{
     CALLBACKS, COMPLETING, DONE, DRAINING, MULTI_WAITER, OBSERVED, PARKED, PART, PHASE, REFERENCE, REMOTE, TIMED,
     phase, references,
 };
+use crate::cell::work::Work;
+use crate::error::{Panic, TaskError};
+use crate::fork::Origin;
+use crate::options::TaskOptions;
 use crate::sync::{Ordering, UnsafeCell};
-use crate::task::Ended;
-use crate::{clock, current};
+use executor_wire::panic::{catch, contain};
 use std::mem::needs_drop;
 use std::panic::Location;
 use std::ptr::NonNull;
-
-/// What a future resolves to.
-pub(crate) type Outcome<T> = Result<T, TaskError>;
 
 /// A header with the outcome's type: what a handle sees.
 #[repr(C)]
@@ -49,32 +62,6 @@ pub(crate) struct Core<T> {
 struct Cell<T, W> {
     core: Core<T>,
     work: UnsafeCell<Option<W>>,
-}
-
-/// The work of a task: called at most once, else dropped.
-pub(crate) trait Work<T> {
-    /// How it crosses to another process, if it can.
-    const REMOTE: Option<&'static RemoteWork> = None;
-
-    fn call(self) -> T;
-}
-
-/// Work that is a closure.
-pub(crate) struct Closure<F>(pub(crate) F);
-
-impl<T, F: FnOnce() -> T> Work<T> for Closure<F> {
-    fn call(self) -> T {
-        (self.0)()
-    }
-}
-
-/// No work: the cell of a promise.
-pub(crate) struct NoWork;
-
-impl<T> Work<T> for NoWork {
-    fn call(self) -> T {
-        unreachable!("a promise is fulfilled, never run")
-    }
 }
 
 /// A counted pointer to a cell; `count`, `another` and `Drop` keep the count.
@@ -346,7 +333,7 @@ unsafe fn run<T, W: Work<T>>(pointer: NonNull<Header>, on_end: &dyn Fn(Ended), r
     unsafe { clock::begin(pointer) };
     let result = current::with_task(header, || catch(|| work.call()));
     clock::forget(header);
-    let outcome = result.map_err(|caught| TaskError::Panicked(crate::panic::Panic::new(header.info(), caught)));
+    let outcome = result.map_err(|caught| TaskError::Panicked(Panic::new(header.info(), caught)));
     // Neither flag changes while a task runs.
     let flags = header.state.load(Ordering::Relaxed) & (TIMED | PART);
     contain(|| {

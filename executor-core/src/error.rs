@@ -1,16 +1,24 @@
-//! How a task can end badly, as the reader of its result sees it.
+//! [`TaskError`]: how a task can end badly, as the reader of its result sees it; and the errors that it consists of.
 
-pub use crate::codec_error::{CodecError, CodecPhase};
-pub use crate::death::{Death, WorkerDeath};
-use crate::info::TaskInfo;
-use crate::panic::Panic;
-use crate::remains::Remains;
-use crate::submit_error::SubmitError;
+mod broken;
+mod codec;
+mod death;
+mod expired;
+pub(crate) mod own_thread;
+mod panic;
+mod submit;
+
+use crate::info::{Remains, TaskInfo};
+pub use broken::BrokenExecutor;
+pub use codec::CodecError;
+pub use death::{Death, WorkerDeath};
+pub use executor_wire::CodecPhase;
 use executor_wire::Failure;
+pub use expired::{Expired, TimedOut};
+pub use panic::Panic;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+pub use submit::{BuildError, SubmitError, TrySubmitError};
 
 /// Why a future has no value.
 ///
@@ -163,232 +171,5 @@ impl Error for TaskError {
             Self::Panicked(panic) => Some(panic),
             _ => None,
         }
-    }
-}
-
-/// Which limit passed, and how long it was.
-///
-/// ```
-/// use executor_core::{ExecutorExt, SerialExecutor, TaskError, TaskOptions};
-/// use std::time::Duration;
-///
-/// fn nap((): ()) {
-///     while !executor_core::is_stop_requested() {
-///         std::thread::yield_now();
-///     }
-/// }
-/// let options = TaskOptions::new().run_timeout(Duration::from_millis(1));
-/// let future = SerialExecutor::new().submit_with(options, nap, ())?;
-/// match future.result() {
-///     Err(TaskError::TimedOut(expired)) => assert_eq!(expired.limit(), Duration::from_millis(1)),
-///     other => unreachable!("{other:?}"),
-/// }
-/// # Ok::<(), executor_core::SubmitError>(())
-/// ```
-#[derive(Debug)]
-pub struct Expired(Box<Limit>);
-
-#[derive(Clone, Debug)]
-enum Limit {
-    Queue {
-        info: TaskInfo,
-        limit: Duration,
-    },
-    Run {
-        info: TaskInfo,
-        limit: Duration,
-    },
-    /// In another process, which was ended.
-    RunRemote {
-        info: TaskInfo,
-        limit: Duration,
-        remains: Remains,
-    },
-    Map {
-        limit: Duration,
-        delivered: u64,
-        outstanding: u64,
-    },
-}
-
-impl Expired {
-    pub(crate) fn in_queue(info: TaskInfo, limit: Duration) -> Self {
-        Self(Box::new(Limit::Queue { info, limit }))
-    }
-
-    pub(crate) fn while_running(info: TaskInfo, limit: Duration) -> Self {
-        Self(Box::new(Limit::Run { info, limit }))
-    }
-
-    pub(crate) fn with_its_worker(info: TaskInfo, limit: Duration, remains: Remains) -> Self {
-        Self(Box::new(Limit::RunRemote { info, limit, remains }))
-    }
-
-    pub(crate) fn during_map(limit: Duration, delivered: u64, outstanding: u64) -> Self {
-        Self(Box::new(Limit::Map { limit, delivered, outstanding }))
-    }
-
-    /// The limit that passed.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, MapOptions, SerialExecutor, TaskError};
-    /// # use std::time::Duration;
-    /// # let executor = SerialExecutor::new();
-    /// let mut map = executor.map_with(MapOptions::new().timeout(Duration::ZERO), |x: u64| x, 1..);
-    /// let Some(Err(TaskError::TimedOut(expired))) = map.find(Result::is_err) else { unreachable!() };
-    /// assert_eq!(expired.limit(), Duration::ZERO);
-    /// ```
-    #[must_use]
-    pub fn limit(&self) -> Duration {
-        match *self.0 {
-            Limit::Queue { limit, .. }
-            | Limit::Run { limit, .. }
-            | Limit::RunRemote { limit, .. }
-            | Limit::Map { limit, .. } => limit,
-        }
-    }
-
-    fn for_input(&self, input: u64) -> Self {
-        let mut limit = self.0.clone();
-        match &mut *limit {
-            Limit::Queue { info, .. } | Limit::Run { info, .. } | Limit::RunRemote { info, .. } => {
-                *info = info.for_input(input)
-            }
-            Limit::Map { .. } => {}
-        }
-        Self(limit)
-    }
-
-    fn info(&self) -> Option<&TaskInfo> {
-        match &*self.0 {
-            Limit::Queue { info, .. } | Limit::Run { info, .. } | Limit::RunRemote { info, .. } => Some(info),
-            Limit::Map { .. } => None,
-        }
-    }
-}
-
-impl fmt::Display for Expired {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
-            Limit::Queue { info, limit } => {
-                write!(f, "{info}, waited in the queue longer than its limit of {limit:?} and was not begun")
-            }
-            Limit::Run { info, limit } => write!(
-                f,
-                "{info}, ran longer than its limit of {limit:?}; it was asked to stop (see is_stop_requested)"
-            ),
-            Limit::RunRemote { info, limit, remains } => {
-                write!(f, "{info}, ran longer than its limit of {limit:?}; its worker was ended{remains}")
-            }
-            Limit::Map { limit, delivered, outstanding } => {
-                let others = if *outstanding == 0 { ", the others not begun" } else { "" };
-                write!(
-                    f,
-                    "map ran longer than its limit of {limit:?}: {delivered} results delivered, {outstanding} inputs \
-                     outstanding{others}"
-                )
-            }
-        }
-    }
-}
-
-/// Why an executor takes no more tasks although nobody shut it down. Cheap to clone.
-///
-/// ```
-/// use executor_core::BrokenExecutor;
-///
-/// let broken = BrokenExecutor::new("the initializer failed", "no database");
-/// assert_eq!(broken.to_string(), "the executor is broken: the initializer failed: no database");
-/// ```
-#[derive(Clone)]
-pub struct BrokenExecutor(Arc<Broken>);
-
-struct Broken {
-    event: String,
-    cause: Box<dyn Error + Send + Sync>,
-}
-
-impl BrokenExecutor {
-    /// For executors: what happened, and the error that caused it.
-    ///
-    /// ```
-    /// # use executor_core::BrokenExecutor;
-    /// let cause = std::io::Error::other("disk gone");
-    /// let broken = BrokenExecutor::new("the initializer of worker 3 failed", cause);
-    /// assert!(broken.cause().is::<std::io::Error>());
-    /// ```
-    pub fn new(event: impl Into<String>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(Arc::new(Broken { event: event.into(), cause: cause.into() }))
-    }
-
-    /// The error that broke the executor, for instance the initializer's own.
-    ///
-    /// ```
-    /// # use executor_core::BrokenExecutor;
-    /// let broken = BrokenExecutor::new("the initializer failed", "no database");
-    /// assert_eq!(broken.cause().to_string(), "no database");
-    /// ```
-    #[must_use]
-    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
-        &*self.0.cause
-    }
-}
-
-impl fmt::Display for BrokenExecutor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the executor is broken: {}: {}", self.0.event, self.0.cause)
-    }
-}
-
-impl fmt::Debug for BrokenExecutor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BrokenExecutor").field("event", &self.0.event).field("cause", &self.0.cause).finish()
-    }
-}
-
-impl Error for BrokenExecutor {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0.cause)
-    }
-}
-
-/// A wait ended before what it waited for. The waited-for thing is untouched.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// let (_promise, future) = executor_core::Promise::<u8>::new();
-/// let timed_out = future.exception_timeout(Duration::ZERO).unwrap_err();
-/// assert_eq!(timed_out.to_string(), "not finished after 0ns");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not finished after {limit:?}")]
-pub struct TimedOut {
-    limit: Duration,
-}
-
-impl TimedOut {
-    /// For executors: a wait of `limit` was not enough.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let timed_out = executor_core::TimedOut::after(Duration::from_secs(1));
-    /// assert_eq!(timed_out.limit(), Duration::from_secs(1));
-    /// ```
-    #[must_use]
-    pub fn after(limit: Duration) -> Self {
-        Self { limit }
-    }
-
-    /// How long the wait was.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let timed_out = executor_core::TimedOut::after(Duration::from_secs(1));
-    /// assert_eq!(timed_out.limit().as_secs(), 1);
-    /// ```
-    #[must_use]
-    pub fn limit(&self) -> Duration {
-        self.limit
     }
 }

@@ -1,18 +1,18 @@
 //! The traits: [`Executor`], which an executor implements, and [`ExecutorExt`], which its users call.
 
-use crate::cell::Work;
-use crate::error::TimedOut;
-use crate::future::Future;
-use crate::map::Map;
-use crate::map_options::MapOptions;
-use crate::options::TaskOptions;
-use crate::remote::{CallWork, RemoteWork};
-use crate::shutdown::Shutdown;
-use crate::submit_error::{SubmitError, TrySubmitError};
-use crate::task::Task;
-use executor_wire::Portable;
+mod serial;
+mod shutdown;
+mod stats;
+mod worker_count;
+
+pub use serial::SerialExecutor;
+pub use shutdown::Shutdown;
+pub use stats::Stats;
+pub use worker_count::{WORKERS_VARIABLE, WorkerCount};
+
+use crate::cell::task::Task;
+use crate::error::{SubmitError, TimedOut};
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -72,7 +72,7 @@ pub enum Rejection {
     Refused(SubmitError),
 }
 
-/// A place where tasks run: the part that an executor implements. [`ExecutorExt`] gives `submit` and `map` to all of
+/// A place where tasks run: the part that an executor implements. [`ExecutorExt`](crate::ExecutorExt) gives `submit` and `map` to all of
 /// them, `dyn Executor` included.
 ///
 /// The contract, which `executor-conformance` checks case by case:
@@ -130,7 +130,7 @@ pub trait Executor: Send + Sync {
     fn workers(&self) -> usize;
 
     /// Whether it can end a task that runs, and not only ask it to stop. Then a limit on each input of `map`
-    /// ([`MapOptions::run_timeout`]) holds within a chunk, too, which the executor sees to; else each such input is a task of
+    /// ([`MapOptions::run_timeout`](crate::MapOptions::run_timeout)) holds within a chunk, too, which the executor sees to; else each such input is a task of
     /// its own.
     ///
     /// ```
@@ -176,161 +176,6 @@ pub trait Executor: Send + Sync {
     /// assert!(SerialExecutor::new().poll_shutdown(Shutdown::wait(), &mut cx).is_ready());
     /// ```
     fn poll_shutdown(&self, how: Shutdown, cx: &mut Context<'_>) -> Poll<()>;
-}
-
-/// What users call on every [`Executor`]: `submit` and `map`, in their variants.
-///
-/// `f` is a plain function, or a closure that captures nothing, which is the same: what it needs comes as its argument.
-/// Several arguments are a tuple.
-///
-/// ```
-/// use executor_core::{ExecutorExt, SerialExecutor};
-///
-/// let executor = SerialExecutor::new();
-/// let power = executor.submit(|(base, exponent)| u64::pow(base, exponent), (3, 7))?;
-/// assert_eq!(power.result()?, 2187);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub trait ExecutorExt: Executor {
-    /// Hands `f(args)` to the executor and gives the future of its result. Waits for room if the queue is bounded and
-    /// full.
-    ///
-    /// # Errors
-    ///
-    /// The executor was shut down, is broken, or has no worker; the arguments are dropped then.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, SerialExecutor};
-    /// let future = SerialExecutor::new().submit(|text: String| text.len(), "four".to_owned())?;
-    /// assert_eq!(future.result()?, 4);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[track_caller]
-    fn submit<A: Portable, R: Portable>(&self, f: fn(A) -> R, args: A) -> Result<Future<R>, SubmitError> {
-        let (task, future) = Task::from_work(Call { f, args }, None, Location::caller());
-        self.submit_task(task, Admission::Block).map_err(refusal)?;
-        Ok(future)
-    }
-
-    /// As [`submit`](Self::submit), with a name or limits.
-    ///
-    /// # Errors
-    ///
-    /// As for `submit`.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, SerialExecutor, TaskOptions};
-    /// let executor = SerialExecutor::new();
-    /// let future = executor.submit_with(TaskOptions::new().name("half"), |n: u32| n / 2, 8)?;
-    /// assert_eq!(future.result()?, 4);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[track_caller]
-    fn submit_with<A: Portable, R: Portable>(
-        &self,
-        options: TaskOptions,
-        f: fn(A) -> R,
-        args: A,
-    ) -> Result<Future<R>, SubmitError> {
-        let (task, future) = Task::from_work(Call { f, args }, Some(options), Location::caller());
-        self.submit_task(task, Admission::Block).map_err(refusal)?;
-        Ok(future)
-    }
-
-    /// As [`submit`](Self::submit), but never waits.
-    ///
-    /// # Errors
-    ///
-    /// The arguments back: the queue is full, or no task is taken.
-    ///
-    /// # Panics
-    ///
-    /// If the executor breaks its contract and hands back another task than it was given.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, SerialExecutor};
-    /// let future = SerialExecutor::new().try_submit(|n: u32| n + 1, 1)?;
-    /// assert_eq!(future.result()?, 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[track_caller]
-    fn try_submit<A: Portable, R: Portable>(&self, f: fn(A) -> R, args: A) -> Result<Future<R>, TrySubmitError<A>> {
-        let (task, future) = Task::from_work(Call { f, args }, None, Location::caller());
-        match self.submit_task(task, Admission::Try) {
-            Ok(()) => Ok(future),
-            Err(Rejected { task, reason }) => {
-                // SAFETY: task and future were made above, with these types.
-                let Call { args, .. } = unsafe { task.recover::<R, Call<A, R>>(&future) };
-                Err(match reason {
-                    Rejection::Full => TrySubmitError::Full(args),
-                    Rejection::Refused(error) => TrySubmitError::Refused(error, args),
-                })
-            }
-        }
-    }
-
-    /// Calls `f` on each input, in parallel, and gives the outcomes in input order. See [`Map`].
-    ///
-    /// The call itself submits a first window of inputs; each `next` pulls more, so that endless inputs work and memory
-    /// stays flat. Small tasks travel in chunks whose size follows from how long they take.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, SerialExecutor};
-    /// let executor = SerialExecutor::new();
-    /// let squares: Result<Vec<u64>, _> = executor.map(|n: u64| n * n, 0..).take(4).collect();
-    /// assert_eq!(squares?, [0, 1, 4, 9]);
-    /// # Ok::<(), executor_core::TaskError>(())
-    /// ```
-    #[track_caller]
-    fn map<A: Portable, R: Portable, I: IntoIterator<Item = A>>(
-        &self,
-        f: fn(A) -> R,
-        inputs: I,
-    ) -> Map<'_, Self, A, R, I::IntoIter> {
-        self.map_with(MapOptions::new(), f, inputs)
-    }
-
-    /// As [`map`](Self::map), with options.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, MapOptions, SerialExecutor};
-    /// let executor = SerialExecutor::new();
-    /// let options = MapOptions::new().chunk_size(100).unordered();
-    /// let sum: u64 = executor.map_with(options, |n: u64| n, 0..1000).map(Result::unwrap).sum();
-    /// assert_eq!(sum, 499_500);
-    /// ```
-    #[track_caller]
-    fn map_with<A: Portable, R: Portable, I: IntoIterator<Item = A>>(
-        &self,
-        options: MapOptions,
-        f: fn(A) -> R,
-        inputs: I,
-    ) -> Map<'_, Self, A, R, I::IntoIter> {
-        Map::start(self, options, f, inputs.into_iter(), Location::caller())
-    }
-}
-
-impl<E: Executor + ?Sized> ExecutorExt for E {}
-
-pub(crate) fn refusal(rejected: Rejected) -> SubmitError {
-    match rejected.reason {
-        Rejection::Refused(error) => error,
-        Rejection::Full => unreachable!("an executor that was told to wait for room does not report a full queue"),
-    }
-}
-
-/// A function and its argument.
-pub(crate) struct Call<A, R> {
-    pub(crate) f: fn(A) -> R,
-    pub(crate) args: A,
-}
-
-impl<A: Portable, R: Portable> Work<R> for Call<A, R> {
-    const REMOTE: Option<&'static RemoteWork> = Some(CallWork::<A, R>::REMOTE);
-
-    fn call(self) -> R {
-        (self.f)(self.args)
-    }
 }
 
 macro_rules! forward {

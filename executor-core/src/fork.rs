@@ -37,8 +37,6 @@ static NUMBERING: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
 
 impl Origin {
     /// Names this process.
-    ///
-    /// See the example of [`Origin`].
     #[must_use]
     pub fn here() -> Self {
         let word = *WORD.get_or_init(word);
@@ -46,8 +44,6 @@ impl Origin {
     }
 
     /// Returns whether this is still that process, and not a fork of it.
-    ///
-    /// See the example of [`Origin`].
     #[inline]
     #[must_use]
     pub fn is_here(&self) -> bool {
@@ -167,16 +163,12 @@ pub struct PerProcess<T: 'static> {
 
 impl<T: Send + Sync> PerProcess<T> {
     /// Returns a static whose value `make` builds, once in each process that asks for it. The value is never dropped.
-    ///
-    /// See the example of [`PerProcess`].
     #[must_use]
     pub const fn new(make: fn() -> T) -> Self {
         Self { current: AtomicPtr::new(ptr::null_mut()), make }
     }
 
     /// Returns this process's own.
-    ///
-    /// See the example of [`PerProcess`].
     #[inline]
     pub fn get(&self) -> &'static T {
         // ORDERING: Acquire, with the exchange of `renew`: the value is seen whole.

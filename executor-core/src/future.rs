@@ -1,16 +1,23 @@
 //! [`Future`]: the unique handle of one task.
 
-use crate::cancel_on_drop::CancelOnDrop;
-use crate::cell::{Core, Outcome, release_cell};
-use crate::current;
+mod cancel_on_drop;
+mod promise;
+mod shared;
+
+pub use cancel_on_drop::CancelOnDrop;
+pub use promise::Promise;
+pub use shared::SharedFuture;
+
+use crate::cell::header::Header;
+use crate::cell::observer::Observer;
+use crate::cell::outcome::Outcome;
+use crate::cell::state::{CANCELLED, DONE, PENDING, RUNNING, STOP, phase};
+use crate::cell::{Core, current, release_cell};
 use crate::deadline::{deadline_after, is_over_at_once};
 use crate::error::{TaskError, TimedOut};
-use crate::header::Header;
 use crate::info::{TaskId, TaskInfo};
-use crate::observer::Observer;
-use crate::shared_future::SharedFuture;
-use crate::state::{CANCELLED, DONE, PENDING, RUNNING, STOP, phase};
-use crate::{waiting, worker};
+use crate::waiting;
+use crate::waiting::help::help;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -350,37 +357,11 @@ impl<T> Future<T> {
     pub fn add_done_callback(&self, callback: impl FnOnce(&Result<T, TaskError>) + Send + 'static) {
         if self.taken {
             // The outcome left through `.await`, and with it what a callback could be shown.
-            crate::panic::contain(|| callback(self.outcome()));
+            executor_wire::panic::contain(|| callback(self.outcome()));
             return;
         }
         self.end_if_left_behind();
         self.core().add_callback(Box::new(callback));
-    }
-
-    /// Makes a handle that can be cloned and lends the value instead of giving it.
-    ///
-    /// ```
-    /// let (promise, future) = executor_core::Promise::new();
-    /// let shared = future.share();
-    /// let other = shared.clone();
-    /// promise.set_result("one for all").unwrap();
-    /// assert_eq!(shared.result().unwrap(), other.result().unwrap());
-    /// ```
-    pub fn share(self) -> SharedFuture<T> {
-        // SAFETY: the handle is unique. A waker that an earlier poll left goes; the clones' wakers take the slot.
-        unsafe { self.stop_observing() };
-        SharedFuture::new(self)
-    }
-
-    /// Makes a handle whose drop cancels the task if it has not begun, and asks it to stop if it has.
-    ///
-    /// ```
-    /// let (promise, future) = executor_core::Promise::<u8>::new();
-    /// drop(future.cancel_on_drop());
-    /// assert!(promise.is_cancelled());
-    /// ```
-    pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
-        CancelOnDrop::new(self)
     }
 
     fn error(&self) -> Option<&TaskError> {
@@ -411,7 +392,7 @@ impl<T> Future<T> {
     /// Runs the task here if it waits in the queue of this very thread's pool.
     pub(crate) fn help(&self) -> bool {
         // SAFETY: the handle keeps the cell alive.
-        unsafe { worker::help(self.pointer()) }
+        unsafe { help(self.pointer()) }
     }
 
     /// Arms the observer slot; gives the observer back if the future is done.

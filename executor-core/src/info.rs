@@ -1,7 +1,10 @@
 //! Who a task is: its number, its name and where it was submitted.
 
+mod remains;
+
+pub use remains::Remains;
+
 use crate::options::TaskOptions;
-use crate::remains::Remains;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;

@@ -17,92 +17,45 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod state;
-mod sync;
-
+mod deadline;
+mod error;
+pub mod fork;
 mod info;
 mod options;
-mod own_thread;
-mod panic;
+mod sync;
 
-mod error;
-mod submit_error;
-
-mod away;
-mod callback;
 mod cell;
-mod clock;
-mod current;
-mod deadline;
-mod expiry;
-pub mod fork;
-mod header;
-mod observer;
-pub mod queue;
-pub mod task;
-mod worker;
-
-pub mod driver;
-mod futex_waitv;
-mod spin;
+mod future;
 mod waiting;
 
-mod codec_error;
-mod death;
-mod remains;
-pub mod remote;
+pub mod queue;
+pub mod task;
 
-mod cancel_on_drop;
-mod future;
-mod promise;
-mod shared_future;
-
-mod as_completed;
 mod completion;
-mod into_stream;
-mod member;
-mod wait;
-mod wake_thread;
-
-mod async_executor;
 mod executor;
-mod serial;
-mod shutdown;
-mod stats;
-mod worker_count;
-
-mod chunk;
-mod chunk_size;
 mod map;
-mod map_options;
-mod outcomes;
-mod pace;
-mod parts;
-mod window;
+pub mod remote;
+mod submit;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 
-pub use as_completed::{AsCompleted, TimedAsCompleted, Unfinished, as_completed};
-pub use async_executor::{AsyncExecutor, AsyncExecutorExt};
-pub use cancel_on_drop::CancelOnDrop;
-pub use current::is_stop_requested;
-pub use error::{BrokenExecutor, CodecError, CodecPhase, Death, Expired, TaskError, TimedOut, WorkerDeath};
-pub use executor::{Admission, Executor, ExecutorExt, Rejected, Rejection};
+pub use cell::current::is_stop_requested;
+pub use completion::{
+    AsCompleted, DoneAndNotDone, FirstError, IntoStream, Member, ReturnCondition, ReturnWhen, TimedAsCompleted,
+    Unfinished, as_completed, wait,
+};
+pub use error::{
+    BrokenExecutor, BuildError, CodecError, CodecPhase, Death, Expired, Panic, SubmitError, TaskError, TimedOut,
+    TrySubmitError, WorkerDeath,
+};
+pub use executor::{
+    Admission, Executor, Rejected, Rejection, SerialExecutor, Shutdown, Stats, WORKERS_VARIABLE, WorkerCount,
+};
 pub use executor_wire::{Portable, kept, local};
-pub use future::{Future, Stop};
+pub use future::{CancelOnDrop, Future, Promise, SharedFuture, Stop};
 pub use info::{TaskId, TaskInfo};
-pub use into_stream::IntoStream;
-pub use map::Map;
-pub use map_options::MapOptions;
-pub use member::Member;
+pub use map::{Map, MapOptions};
 pub use options::TaskOptions;
-pub use panic::Panic;
-pub use promise::Promise;
-pub use serial::SerialExecutor;
-pub use shared_future::SharedFuture;
-pub use shutdown::Shutdown;
-pub use stats::Stats;
-pub use submit_error::{BuildError, SubmitError, TrySubmitError};
-pub use wait::{DoneAndNotDone, FirstError, ReturnCondition, ReturnWhen, wait};
-pub use worker_count::{WORKERS_VARIABLE, WorkerCount};
+pub use submit::{AsyncExecutor, AsyncExecutorExt, ExecutorExt};
+pub use waiting::driver;

@@ -6,22 +6,36 @@
 //!            └── only while the buffer has room                      └── its buffers go back for the next chunk
 //! ```
 
-use crate::chunk::{Buffers, Chunk, Done, Single};
-use crate::chunk_size::ChunkSize;
+mod buffers;
+mod chunk;
+mod chunk_size;
+mod chunk_work;
+mod options;
+mod outcomes;
+pub(crate) mod pace;
+mod parts;
+mod single_work;
+mod window;
+
+pub use options::MapOptions;
+
+use crate::cell::task::Task;
+use crate::completion::IntoStream;
 use crate::deadline::{deadline_after, has_passed};
-use crate::error::{Expired, TaskError};
+use crate::error::{Expired, SubmitError, TaskError};
 use crate::executor::{Admission, Executor, Rejected, Rejection};
 use crate::future::Future;
-use crate::into_stream::IntoStream;
-use crate::map_options::MapOptions;
+use crate::map::buffers::{Buffers, ChunkFuture, Done, Span};
+use crate::map::chunk::Chunk;
+use crate::map::chunk_size::ChunkSize;
+use crate::map::single_work::Single;
+use crate::map::window::Window;
 use crate::options::TaskOptions;
-use crate::panic::{contain, contain_with_text};
-use crate::submit_error::SubmitError;
-use crate::task::Task;
-use crate::wake_thread::block_until;
-use crate::window::{ChunkFuture, Span, Window};
-use crate::worker::before_blocking;
+use crate::task::before_blocking;
+use crate::waiting::block_until::block_until;
 use executor_wire::Portable;
+use executor_wire::panic::contain;
+use executor_wire::panic::contain_with_text;
 use futures::Stream;
 use std::any::Any;
 use std::fmt;

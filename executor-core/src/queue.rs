@@ -25,9 +25,9 @@ mod ring;
 
 use self::padded::Padded;
 use self::ring::Ring;
-use crate::header::Link;
+use crate::cell::header::Link;
+use crate::cell::task::Task;
 use crate::sync::{AtomicPtr, Mutex, Ordering};
-use crate::task::Task;
 use std::fmt;
 use std::ptr::{self, NonNull};
 

@@ -87,20 +87,13 @@
 //! The bytes themselves, and the worker's side, are those of `executor_wire`. `call.rs` has the parent's side of a single call,
 //! `chunk.rs` that of a chunk of `map`, `single.rs` that of an input of `map` that travels alone.
 
-mod call;
-mod chunk;
-mod single;
-
-use crate::cell::CellRef;
-use crate::death::Death;
-use crate::error::{CodecPhase, TaskError};
-use crate::header::Header;
-pub use crate::pace::Pace;
-use crate::pace::part_size;
-pub use crate::remains::Remains;
-use crate::sync::Ordering;
-use crate::task::{Owner, Task};
-use executor_wire::Packed;
+use crate::cell::owner::Owner;
+pub use crate::cell::owner::Token;
+pub use crate::cell::remote_work::{Cause, Reply};
+use crate::cell::task::Task;
+pub use crate::info::Remains;
+pub use crate::map::pace::Pace;
+use crate::map::pace::part_size;
 pub use executor_wire::codec::serializing_once;
 use executor_wire::items::{count_items, cut_items};
 pub use executor_wire::items::{refuse_item, skip_items};
@@ -108,122 +101,9 @@ pub use executor_wire::reply::{is_value, push_codec_error as write_codec_error};
 pub use executor_wire::{
     Function, Initializer, InitializerError, Job, Memory, Output, Phase, Progress, Trampoline, Window,
 };
-use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-pub(crate) use call::CallWork;
-pub(crate) use chunk::ChunkWork;
-pub(crate) use single::SingleWork;
-
-/// Makes a task of the items that come after so many more.
-type Split = unsafe fn(NonNull<Header>, usize) -> Option<Task>;
-
-/// How the work of a cell crosses, types erased: part of the cell's vtable.
-pub(crate) struct RemoteWork {
-    /// Appends the input's encoding and drops the input.
-    pub(crate) pack: unsafe fn(NonNull<Header>, &mut Output<'_>) -> Packed,
-    /// Whether it is a chunk of `map`.
-    pub(crate) has_items: bool,
-    /// For a chunk of which items are over: makes a task of those that come after so many more, which stay with it.
-    pub(crate) split: Option<Split>,
-    /// Takes a reply in. `Some`: so many items of the input are over, and the rest is to run again.
-    pub(crate) finish: unsafe fn(CellRef, Reply<'_>, Cause) -> Option<(CellRef, usize)>,
-}
-
-/// What a worker sent back for a task, whole or as far as it came.
-///
-/// See the example of [the module](self).
-#[derive(Clone, Copy, Debug)]
-pub struct Reply<'a> {
-    /// The bytes, from wherever: they are checked.
-    pub bytes: &'a [u8],
-    /// For a chunk: how many items have their outcome in them.
-    pub items: usize,
-    /// For a chunk: how long it ran.
-    pub elapsed: Duration,
-    /// It is to be decoded even if nobody is left who wants it: something else came along with it.
-    pub attached: bool,
-}
-
-impl Reply<'_> {
-    /// Nothing came back.
-    ///
-    /// See the example of [the module](self).
-    pub const NONE: Self = Self { bytes: &[], items: 0, elapsed: Duration::ZERO, attached: false };
-}
-
-/// Why a task is over, or its worker.
-///
-/// See the example of [the module](self).
-#[derive(Clone, Debug)]
-pub enum Cause {
-    /// The worker replied.
-    Replied,
-    /// Workers died of it.
-    Died(Vec<Death>),
-    /// It ran longer than its limit.
-    TimedOut(Duration, Remains),
-    /// Its holder stopped it.
-    Stopped(Remains),
-    /// The input could not be carried, as said by the transport.
-    Codec(CodecPhase, String),
-    /// The executor broke, or has no worker for it.
-    Broken(crate::error::BrokenExecutor),
-    /// Only take in what came back; what was running is to run again.
-    Retry,
-}
-
-impl Cause {
-    /// The error of the task, or of the item that was running.
-    fn into_error(self, info: crate::info::TaskInfo) -> TaskError {
-        match self {
-            Self::Died(deaths) => TaskError::WorkerDied(crate::death::WorkerDeath::new(info, deaths)),
-            Self::TimedOut(limit, remains) => {
-                TaskError::TimedOut(crate::error::Expired::with_its_worker(info, limit, remains))
-            }
-            Self::Stopped(remains) => TaskError::Cancelled(info.stopped(remains)),
-            Self::Codec(phase, message) => TaskError::Codec(crate::error::CodecError::new(info, phase, message)),
-            Self::Broken(broken) => TaskError::Broken(info, broken),
-            Self::Replied | Self::Retry => TaskError::Codec(crate::error::CodecError::new(
-                info,
-                CodecPhase::DecodeResult,
-                "the worker's reply is incomplete".to_owned(),
-            )),
-        }
-    }
-}
-
-/// Where an executor has a task that is away: a word of its own, which it reads and writes under a lock of its own.
-///
-/// See the example of [the module](self).
-#[derive(Debug)]
-pub struct Token(AtomicU64);
-
-impl Token {
-    pub(crate) fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    /// The word; 0 at first.
-    ///
-    /// See the example of [the module](self).
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Changes it.
-    ///
-    /// See the example of [the module](self).
-    pub fn set(&self, place: u64) {
-        self.0.store(place, Ordering::Relaxed);
-    }
-}
-
 /// What is left of a chunk of which some items are over.
-///
-/// See the example of [the module](self).
 #[derive(Debug)]
 pub struct Rest {
     /// The task, still to be ended.
@@ -233,8 +113,6 @@ pub struct Rest {
 }
 
 /// A part of a chunk that was cut off: a task of its own, which is away as the chunk is, where the chunk is.
-///
-/// See the example of [the module](self).
 #[derive(Debug)]
 pub struct Part {
     /// The task. It has not begun.
@@ -248,8 +126,6 @@ impl Rest {
     /// that `idle` more workers have one. `input` is that of the rest, `elapsed` how long those items took that are over.
     ///
     /// To be called before the rest is given to a worker.
-    ///
-    /// See the example of [the module](self).
     pub fn share(&self, input: &mut Vec<u8>, elapsed: Duration, idle: usize) -> Vec<Part> {
         let cell = self.task.cell();
         let split = cell.header().vtable.remote.and_then(|remote| remote.split);
@@ -269,16 +145,12 @@ impl Rest {
 /// The parent's side of tasks that run in another process.
 impl Task {
     /// Whether its work can cross: that of `submit` and `map` can, a closure cannot.
-    ///
-    /// See the example of [the module](self).
     #[must_use]
     pub fn is_portable(&self) -> bool {
         self.cell().header().vtable.remote.is_some()
     }
 
     /// Whether it is a chunk of `map`, whose items have outcomes of their own.
-    ///
-    /// See the example of [the module](self).
     #[must_use]
     pub fn has_items(&self) -> bool {
         self.cell().header().vtable.remote.is_some_and(|remote| remote.has_items)
@@ -290,16 +162,12 @@ impl Task {
     /// # Safety
     /// `owner` stays alive and at its address until the task was ended by [`finish`](Self::finish),
     /// [`fail`](Self::fail) or drop, none of which may be called under a lock that the owner's methods take.
-    ///
-    /// See the example of [the module](self).
     #[must_use = "false means that the task was cancelled"]
     pub unsafe fn set_remote_owner(&self, owner: *const Owner) -> bool {
         self.cell().header().set_remote_owner(owner)
     }
 
     /// Where the task is.
-    ///
-    /// See the example of [the module](self).
     #[must_use]
     pub fn token(&self) -> &Token {
         &self.cell().header().token
@@ -315,8 +183,6 @@ impl Task {
     /// # Panics
     ///
     /// If the task is not portable.
-    ///
-    /// See the example of [the module](self).
     pub fn pack(&self, bytes: &mut Output<'_>) -> Result<Function, Cause> {
         let cell = self.cell();
         let remote = cell.header().vtable.remote.expect("the task is portable");
@@ -325,40 +191,30 @@ impl Task {
     }
 
     /// Whether it is still to be run: not cancelled, not expired.
-    ///
-    /// See the example of [the module](self).
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.cell().header().is_pending()
     }
 
     /// Whether its holder asked it to stop.
-    ///
-    /// See the example of [the module](self).
     #[must_use]
     pub fn is_stop_requested(&self) -> bool {
         self.cell().header().is_stop_requested()
     }
 
     /// Whether ending it runs user code of those who wait: callbacks, or an async task's waker.
-    ///
-    /// See the example of [the module](self).
     #[must_use]
     pub fn has_listeners(&self) -> bool {
         self.cell().header().has_user_listeners()
     }
 
     /// The limit on its run, if it has one.
-    ///
-    /// See the example of [the module](self).
     #[must_use]
     pub fn run_limit(&self) -> Option<Duration> {
         self.cell().header().options()?.run_limit()
     }
 
     /// How many deaths of its worker it survives.
-    ///
-    /// See the example of [the module](self).
     #[must_use]
     pub fn retries(&self) -> u32 {
         self.cell().header().options().map_or(0, crate::options::TaskOptions::retry_limit)
@@ -367,8 +223,6 @@ impl Task {
     /// Ends the task with what came back and why; for a chunk of which items are left, takes in those that are over.
     ///
     /// The result's `Deserialize`, and callbacks and wakers of the future, run on this thread; panics are caught.
-    ///
-    /// See the example of [the module](self).
     pub fn finish(self, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
         let header = self.cell().header();
         // A task of which a part has run is not pending any more for its owner, but REMOTE until it is over.

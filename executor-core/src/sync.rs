@@ -3,6 +3,9 @@
 //! A normal build uses std's atomics and `parking_lot`; `--cfg loom` and `--cfg shuttle` swap in the checkers' types.
 //! Nothing else in this crate names `std::sync::atomic`.
 
+pub(crate) mod futex_waitv;
+pub(crate) mod spin;
+
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::native::{
     AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell, hint, kept, local, parking, yield_now,
@@ -48,7 +51,8 @@ mod native {
     pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use std::thread::yield_now;
 
-    pub(crate) use crate::{kept, local};
+    pub(crate) use crate::kept;
+    pub(crate) use crate::local;
 
     /// Sleeping keyed by an address: the sleeping object needs no lock and no list of its own.
     pub(crate) mod parking {

@@ -1,10 +1,14 @@
 //! Blocking until one future is done: help, then look, then sleep.
 
-use crate::driver::{self, Heard};
-use crate::header::Header;
-use crate::state::{MULTI_WAITER, PARKED};
+pub(crate) mod block_until;
+pub mod driver;
+pub(crate) mod help;
+
+use crate::cell::current;
+use crate::cell::header::Header;
+use crate::cell::state::{MULTI_WAITER, PARKED};
 use crate::sync::parking;
-use crate::{current, worker};
+use crate::waiting::driver::Heard;
 use std::ptr::NonNull;
 use std::time::Instant;
 
@@ -20,7 +24,7 @@ pub(crate) unsafe fn wait(cell: NonNull<Header>, deadline: Option<Instant>) -> b
         return true;
     }
     // SAFETY: by contract.
-    if unsafe { worker::help(cell) } && header.is_done() {
+    if unsafe { help::help(cell) } && header.is_done() {
         return true;
     }
     driver::spin_until(|| header.is_done()) || sleep(header, deadline)

@@ -47,8 +47,6 @@ pub fn chunk_trampoline<A: Portable, R: Portable>() -> &'static Trampoline {
 
 /// Packs a call: appends the encoding of `args`, and drops them. Their panics are caught.
 ///
-/// See the example of [the crate](crate).
-///
 /// # Errors
 ///
 /// What the argument's `Serialize` said.

@@ -47,8 +47,6 @@ impl fmt::Display for Phase {
 
 /// The way by which a worker tells its parent how far a job has come. What it tells must be visible to the parent at once: the
 /// worker may die at any instruction.
-///
-/// See the example of [the crate](crate).
 pub trait Progress {
     /// The job enters a phase.
     fn enter(&mut self, phase: Phase);
@@ -89,8 +87,6 @@ pub trait Progress {
 }
 
 /// A call in its worker: the input, and where the reply goes.
-///
-/// See the example of [the crate](crate).
 pub struct Job<'a> {
     /// The packed input.
     pub input: &'a [u8],

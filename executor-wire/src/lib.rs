@@ -53,7 +53,7 @@
 //! | [`reply`] | what a worker answers: a value, a panic, or why there is none |
 //! | [`Trampoline`], [`Job`] | the worker's side of a call |
 //! | [`Initializer`] | what a worker runs before its first call |
-//! | [`panic`] | catching, describing and containing panics |
+//! | [`panic`](mod@panic) | catching, describing and containing panics |
 //! | [`local`](mod@local) | thread-local values that may be asked for while their thread ends |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

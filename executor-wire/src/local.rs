@@ -31,8 +31,6 @@ macro_rules! local {
 }
 
 /// Declares a thread-local value that is destroyed when its thread ends, as a [`Kept`](crate::local::Kept).
-///
-/// See the example of [`Kept`](crate::local::Kept).
 #[macro_export]
 macro_rules! kept {
     ($(#[$attribute:meta])* static $name:ident: $type:ty = $start:expr;) => {
@@ -60,8 +58,6 @@ pub struct Kept<T: 'static>(&'static LocalKey<RefCell<T>>);
 
 impl<T> Kept<T> {
     /// For [`kept!`](crate::kept).
-    ///
-    /// See the example of [`Kept`].
     #[doc(hidden)]
     #[must_use]
     pub const fn new(key: &'static LocalKey<RefCell<T>>) -> Self {
@@ -69,8 +65,6 @@ impl<T> Kept<T> {
     }
 
     /// Runs `f` with the value; `None` if it is gone, or in use by a caller on this thread.
-    ///
-    /// See the example of [`Kept`].
     #[inline]
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.0.try_with(|value| value.try_borrow_mut().ok().map(|mut value| f(&mut value))).ok().flatten()

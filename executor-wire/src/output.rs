@@ -9,8 +9,6 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 /// A stretch of memory that is being written, from its front.
-///
-/// See the example of [`Output`].
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     /// Where it begins.
@@ -26,8 +24,6 @@ pub struct Window {
 /// # Safety
 /// A window that was given may be written, by whoever has the `Output` and nobody else, until the next call of any of these
 /// methods. Its first `used` bytes are those that the output has already.
-///
-/// See the example of [`Output`].
 pub unsafe trait Memory {
     /// The first window.
     fn open(&mut self) -> Window;
@@ -103,15 +99,11 @@ pub struct Output<'m> {
 
 impl<'m> Output<'m> {
     /// Appends to what the memory has.
-    ///
-    /// See the example of [`Output`].
     pub fn new(memory: &'m mut dyn Memory) -> Self {
         Self { window: memory.open(), taken: 0, held: 0, failed: false, memory }
     }
 
     /// How many bytes it has.
-    ///
-    /// See the example of [`Output`].
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
@@ -119,16 +111,12 @@ impl<'m> Output<'m> {
     }
 
     /// Whether it has none.
-    ///
-    /// See the example of [`Output`].
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether there was no memory for all that was appended. What it has is worth nothing then, until it is cut back.
-    ///
-    /// See the example of [`Output`].
     #[must_use]
     #[inline]
     pub fn has_failed(&self) -> bool {
@@ -141,8 +129,6 @@ impl<'m> Output<'m> {
     }
 
     /// Appends a byte.
-    ///
-    /// See the example of [`Output`].
     #[inline]
     pub fn push(&mut self, byte: u8) {
         if self.free() == 0 && !self.grow(1) {
@@ -154,8 +140,6 @@ impl<'m> Output<'m> {
     }
 
     /// Appends bytes.
-    ///
-    /// See the example of [`Output`].
     #[inline]
     pub fn extend(&mut self, bytes: &[u8]) {
         if self.free() < bytes.len() && !self.make_room_for(bytes) {
@@ -205,8 +189,6 @@ impl<'m> Output<'m> {
     }
 
     /// Leaves no more than the first `length` bytes. What was taken over is given up as a whole: to nothing, that is.
-    ///
-    /// See the example of [`Output`].
     pub fn truncate(&mut self, length: usize) {
         self.failed = false;
         if let Some(used) = length.checked_sub(self.taken) {

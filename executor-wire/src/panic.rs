@@ -115,7 +115,7 @@ pub fn contain_with_text<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     })
 }
 
-/// Wakes each waker; a panic of one keeps none of the others asleep.
+/// Wakes async waiters, which is user code: call it without a lock. If one panics, the others are woken all the same.
 pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         contain(|| waker.wake());

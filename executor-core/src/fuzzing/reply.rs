@@ -2,12 +2,14 @@
 
 use super::memory::{peak_of, room_for};
 use super::values::{Bush, Moody, Tree};
+use crate::cell::owner::{Dequeued, Owner, TaskOwner};
+use crate::cell::remote_work::{Cause, Reply};
+use crate::cell::task::Task;
 use crate::error::{BrokenExecutor, CodecPhase, TimedOut};
-use crate::executor::{Admission, Executor, ExecutorExt, Rejected};
-use crate::map_options::MapOptions;
-use crate::remote::{Cause, Initializer, Job, Output, Phase, Progress, Remains, Reply, Rest, Trampoline, skip_items};
-use crate::shutdown::Shutdown;
-use crate::task::{Dequeued, Owner, Task, TaskOwner};
+use crate::executor::{Admission, Executor, Rejected, Shutdown};
+use crate::map::MapOptions;
+use crate::remote::{Initializer, Job, Output, Phase, Progress, Remains, Rest, Trampoline, skip_items};
+use crate::submit::ExecutorExt;
 use crate::{Death, TaskError};
 use arbitrary::Unstructured;
 use executor_wire::{Portable, call_trampoline, chunk_trampoline};

@@ -4,7 +4,7 @@
 //! a slot, the one that moves `taken` past it has the task, and it read the right one.
 
 use super::padded::Padded;
-use crate::header::Link;
+use crate::cell::header::Link;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::ptr::{self, NonNull};
 

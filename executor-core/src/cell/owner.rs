@@ -1,0 +1,183 @@
+//! What a task knows of its executor, and an executor of its tasks: [`Owner`], [`TaskOwner`], [`Token`].
+
+use crate::fork::Origin;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+
+/// How a task ended, as its executor counts it.
+///
+/// ```
+/// use executor_core::task::{Ended, Task};
+///
+/// let (task, _future) = Task::from_closure(|| 1);
+/// task.run(&|| {}, &|ended| assert_eq!(ended, Ended::Completed));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It returned.
+    Completed,
+    /// It panicked.
+    Failed,
+    /// It was a part of a chunk of `map`, and counts with the chunk that it was cut from.
+    Part,
+}
+
+/// How a queued task left its queue without an executor's doing.
+///
+/// ```
+/// use executor_core::task::Dequeued;
+///
+/// assert_ne!(Dequeued::Cancelled, Dequeued::Expired);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dequeued {
+    /// Its future was cancelled.
+    Cancelled,
+    /// It waited longer than its queue limit.
+    Expired,
+    /// Either of the two, of a part of a chunk of `map`, which counts with the chunk that it was cut from.
+    Part,
+}
+
+/// An executor as its queued tasks know it.
+///
+/// ```
+/// use executor_core::task::{Dequeued, TaskOwner};
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// /// Counts the tasks that left its queue.
+/// #[derive(Default)]
+/// struct Pool {
+///     left: AtomicUsize,
+/// }
+///
+/// impl TaskOwner for Pool {
+///     fn task_dequeued(&self, _how: Dequeued) -> Vec<std::task::Waker> {
+///         self.left.fetch_add(1, Ordering::Relaxed);
+///         Vec::new()
+///     }
+/// }
+/// assert!(Pool::default().task_dequeued(Dequeued::Cancelled).is_empty());
+/// ```
+pub trait TaskOwner: Send + Sync {
+    /// A queued task was cancelled or expired; its place in the queue is free although the queue still holds its tombstone.
+    ///
+    /// Runs in the thread that cancelled, must not block and must not run user code: wakers that are to be told of the
+    /// freed room are returned, and woken by the caller once the owner is no longer needed.
+    fn task_dequeued(&self, how: Dequeued) -> Vec<Waker>;
+
+    /// A task that is away ([`Task::set_remote_owner`](crate::task::Task::set_remote_owner)) is about to be cancelled or to expire. True: it has not begun and
+    /// never will; what is left of it, wherever it is, is to be dropped.
+    ///
+    /// This method and the next two run in the thread that asks; they must not run user code, nor wait for one that does.
+    /// By default no task of this executor is ever away.
+    fn revoke(&self, token: &Token) -> bool {
+        let _ = token;
+        false
+    }
+
+    /// Whether a task that is away has begun.
+    fn has_begun(&self, token: &Token) -> bool {
+        let _ = token;
+        false
+    }
+
+    /// The holder of a begun task wants it to stop: by its flag, or, with `end_worker`, by ending the worker that runs it.
+    fn ask_to_stop(&self, token: &Token, end_worker: bool) {
+        let _ = (token, end_worker);
+    }
+}
+
+/// A [`TaskOwner`] at an address of its own, by which tasks know it.
+///
+/// ```
+/// use executor_core::task::{Dequeued, Owner, TaskOwner};
+///
+/// struct Pool;
+/// impl TaskOwner for Pool {
+///     fn task_dequeued(&self, _how: Dequeued) -> Vec<std::task::Waker> {
+///         Vec::new()
+///     }
+/// }
+/// let owner = Owner::new(std::sync::Arc::new(Pool));
+/// assert!(owner.task_dequeued(Dequeued::Cancelled).is_empty());
+/// ```
+pub struct Owner {
+    owner: Arc<dyn TaskOwner>,
+    /// Named before there are tasks, so that a fork can tell them from its own.
+    _origin: Origin,
+}
+
+impl Owner {
+    /// Gives `owner` an address.
+    ///
+    /// ```
+    /// # use executor_core::task::{Dequeued, Owner, TaskOwner};
+    /// # struct Pool;
+    /// # impl TaskOwner for Pool {
+    /// #     fn task_dequeued(&self, _how: Dequeued) -> Vec<std::task::Waker> { Vec::new() }
+    /// # }
+    /// let owner = Box::new(Owner::new(std::sync::Arc::new(Pool)));
+    /// # drop(owner);
+    /// ```
+    #[must_use]
+    pub fn new(owner: Arc<dyn TaskOwner>) -> Self {
+        Self { owner, _origin: Origin::here() }
+    }
+
+    /// Passes the message on.
+    ///
+    /// ```
+    /// # use executor_core::task::{Dequeued, Owner, TaskOwner};
+    /// # struct Pool;
+    /// # impl TaskOwner for Pool {
+    /// #     fn task_dequeued(&self, _how: Dequeued) -> Vec<std::task::Waker> { Vec::new() }
+    /// # }
+    /// assert!(Owner::new(std::sync::Arc::new(Pool)).task_dequeued(Dequeued::Expired).is_empty());
+    /// ```
+    #[must_use = "the wakers have to be woken"]
+    pub fn task_dequeued(&self, how: Dequeued) -> Vec<Waker> {
+        self.owner.task_dequeued(how)
+    }
+
+    pub(crate) fn revoke(&self, token: &Token) -> bool {
+        self.owner.revoke(token)
+    }
+
+    pub(crate) fn has_begun(&self, token: &Token) -> bool {
+        self.owner.has_begun(token)
+    }
+
+    pub(crate) fn ask_to_stop(&self, token: &Token, end_worker: bool) {
+        self.owner.ask_to_stop(token, end_worker);
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Owner")
+    }
+}
+
+/// Where an executor has a task that is away: a word of its own, which it reads and writes under a lock of its own.
+#[derive(Debug)]
+pub struct Token(AtomicU64);
+
+impl Token {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// The word; 0 at first.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Changes it.
+    pub fn set(&self, place: u64) {
+        self.0.store(place, Ordering::Relaxed);
+    }
+}

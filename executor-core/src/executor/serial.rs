@@ -1,0 +1,78 @@
+//! [`SerialExecutor`]: the executor that has no threads.
+
+use crate::cell::task::Task;
+use crate::deadline::HAS_CLOCK;
+use crate::error::{SubmitError, TimedOut};
+use crate::executor::{Admission, Executor, Rejected, Rejection, Shutdown};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Runs each task in the caller, inside `submit`: same contract, no concurrency. For debugging, for tests, and for
+/// machines where threads are not to be had.
+///
+/// A future of it is done when `submit` returns, so there is never anything to cancel; a panic of the task is in the
+/// future, not in the caller. A run limit still resolves the future in time, for other threads that wait for it; where there is
+/// no clock (`wasm32-unknown-unknown`), a task with such a limit is refused.
+///
+/// ```
+/// use executor_core::{ExecutorExt, SerialExecutor};
+///
+/// let executor = SerialExecutor::new();
+/// let future = executor.submit(|n: u32| n + 1, 1)?;
+/// assert!(future.is_done());
+/// # Ok::<(), executor_core::SubmitError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct SerialExecutor {
+    shut_down: AtomicBool,
+}
+
+impl SerialExecutor {
+    /// A new one.
+    ///
+    /// ```
+    /// let executor = executor_core::SerialExecutor::new();
+    /// # drop(executor);
+    /// ```
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { shut_down: AtomicBool::new(false) }
+    }
+}
+
+impl Executor for SerialExecutor {
+    fn submit_task(&self, task: Task, _admission: Admission) -> Result<(), Rejected> {
+        // ORDERING: SeqCst: a submit after a shutdown, in whatever order threads agree on, is refused.
+        if self.shut_down.load(Ordering::SeqCst) {
+            return Err(Rejected { task, reason: Rejection::Refused(SubmitError::ShutDown) });
+        }
+        if !HAS_CLOCK && task.has_run_limit() {
+            return Err(Rejected { task, reason: Rejection::Refused(SubmitError::NoClock) });
+        }
+        task.run(&|| {}, &|_| {});
+        Ok(())
+    }
+
+    fn poll_ready(&self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn workers(&self) -> usize {
+        1
+    }
+
+    fn shutdown(&self, _how: Shutdown) {
+        self.shut_down.store(true, Ordering::SeqCst);
+    }
+
+    fn shutdown_timeout(&self, _limit: Duration) -> Result<(), TimedOut> {
+        self.shutdown(Shutdown::wait());
+        Ok(())
+    }
+
+    fn poll_shutdown(&self, how: Shutdown, _cx: &mut Context<'_>) -> Poll<()> {
+        self.shutdown(how);
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,181 @@
+//! [`Promise`]: the producer side of a future that no task of ours fulfils.
+
+use crate::cell::state::{CANCELLED, RUNNING, phase};
+use crate::cell::work::NoWork;
+use crate::cell::{CellRef, Core, allocate};
+use crate::error::TaskError;
+use crate::future::Future;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::Location;
+use std::ptr::NonNull;
+
+/// The producer side of a [`Future`], for executors and bridges written by others.
+///
+/// One promise fulfils one future, once: that it cannot be done twice is checked by the compiler. Dropped
+/// unfulfilled, it ends the future with [`TaskError::Abandoned`], so the future never hangs.
+///
+/// ```
+/// use executor_core::Promise;
+///
+/// let (promise, future) = Promise::new();
+/// std::thread::spawn(move || {
+///     if promise.start() {
+///         promise.set_result(6 * 7).expect("a started task is not cancelled any more");
+///     }
+/// });
+/// assert_eq!(future.result()?, 42);
+/// # Ok::<(), executor_core::TaskError>(())
+/// ```
+///
+/// It takes values of exactly its type, also where lifetimes are concerned:
+///
+/// ```compile_fail,E0597
+/// use executor_core::Promise;
+///
+/// let (promise, future) = Promise::<&'static str>::new();
+/// {
+///     let text = String::from("gone by the time the future is asked");
+///     let promise: Promise<&str> = promise;
+///     promise.set_result(text.as_str());
+/// }
+/// println!("{:?}", future.result());
+/// ```
+pub struct Promise<T> {
+    cell: ManuallyDrop<CellRef>,
+    /// Invariant: a promise of a longer life must not take a value of a shorter one.
+    value: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Send + 'static> Promise<T> {
+    /// A promise and its future, pending.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::<u8>::new();
+    /// assert!(!future.is_done() && !future.is_running());
+    /// # drop(promise);
+    /// ```
+    #[track_caller]
+    pub fn new() -> (Self, Future<T>) {
+        let (cell, core) = allocate(NoWork, None, Location::caller());
+        let promise = Self { cell: ManuallyDrop::new(cell), value: PhantomData };
+        // SAFETY: `allocate` counted one reference for the handle.
+        (promise, unsafe { Future::from_core(core) })
+    }
+}
+
+impl<T> Promise<T> {
+    /// Says that the work begins. False: the future was cancelled, and the work is to be skipped.
+    ///
+    /// After it, `cancel` gives false. Calling it again changes nothing and gives true.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::<u8>::new();
+    /// assert!(promise.start());
+    /// assert!(!future.cancel());
+    /// ```
+    #[must_use = "false means that the work is not wanted"]
+    pub fn start(&self) -> bool {
+        let header = self.cell.header();
+        header.start() || phase(header.load()) == RUNNING
+    }
+
+    /// Ends the future with a value; from pending, too.
+    ///
+    /// Runs the future's callbacks and wakers in this thread.
+    ///
+    /// # Errors
+    ///
+    /// The value back, if the future was cancelled.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::new();
+    /// future.cancel();
+    /// assert_eq!(promise.set_result(1), Err(1));
+    /// ```
+    pub fn set_result(self, value: T) -> Result<(), T> {
+        if !self.start() {
+            return Err(value);
+        }
+        self.fulfil(Ok(value));
+        Ok(())
+    }
+
+    /// Ends the future with an error; else as [`set_result`](Self::set_result).
+    ///
+    /// # Errors
+    ///
+    /// The error back, if the future was cancelled.
+    ///
+    /// ```
+    /// use executor_core::{Promise, TaskError};
+    ///
+    /// let (promise, future) = Promise::<u8>::new();
+    /// let info = future.info();
+    /// promise.set_exception(TaskError::Abandoned(info)).unwrap();
+    /// assert!(future.exception().is_some());
+    /// ```
+    pub fn set_exception(self, error: TaskError) -> Result<(), TaskError> {
+        if !self.start() {
+            return Err(error);
+        }
+        self.fulfil(Err(error));
+        Ok(())
+    }
+
+    /// Whether the future was cancelled.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::<u8>::new();
+    /// future.cancel();
+    /// assert!(promise.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cell.header().load() & CANCELLED != 0
+    }
+
+    /// Whether [`Future::stop`] asked the running work to stop.
+    ///
+    /// ```
+    /// let (promise, future) = executor_core::Promise::<u8>::new();
+    /// promise.start();
+    /// future.stop();
+    /// assert!(promise.is_stop_requested());
+    /// ```
+    #[must_use]
+    pub fn is_stop_requested(&self) -> bool {
+        self.cell.header().is_stop_requested()
+    }
+
+    /// Ends a started future.
+    fn fulfil(self, outcome: Result<T, TaskError>) {
+        let promise = ManuallyDrop::new(self);
+        // SAFETY: RUNNING is this promise's, which goes now with its reference; the cell is a `Core<T>`'s.
+        unsafe { Core::fulfil(promise.core(), outcome) }
+    }
+
+    fn core(&self) -> NonNull<Core<T>> {
+        self.cell.pointer().cast()
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        if self.start() {
+            let abandoned = Err(TaskError::Abandoned(self.cell.header().info()));
+            // SAFETY: as in `fulfil`; `cell` is not dropped, so its reference goes here.
+            unsafe { Core::fulfil(self.core(), abandoned) }
+        } else {
+            // SAFETY: dropped here and nowhere else.
+            unsafe { ManuallyDrop::drop(&mut self.cell) }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Promise<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Promise").field(&self.cell.header().info()).finish()
+    }
+}
