@@ -27,6 +27,6 @@ pub use linux::processes::{
     state_of_child,
 };
 pub use linux::sockets::{
-    Peeked, bytes_waiting, discard, empty, is_packet_socket, is_stream_of_a_pool, limit_waiting, packet_socket_pair,
-    peek, receive, send, socket_pair,
+    MOST_DESCRIPTORS, Peeked, bytes_waiting, discard, empty, is_packet_socket, is_stream_of_a_pool, limit_waiting,
+    packet_socket_pair, peek, receive, send, socket_pair, wait_writable,
 };

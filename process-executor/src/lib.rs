@@ -59,11 +59,7 @@ mod protocol;
 #[cfg(target_os = "linux")]
 mod settings;
 #[cfg(target_os = "linux")]
-mod shared_buffer;
-#[cfg(target_os = "linux")]
 mod supervisor;
-#[cfg(target_os = "linux")]
-mod untrusted_file;
 mod violation;
 #[cfg(target_os = "linux")]
 mod worker;
@@ -76,7 +72,7 @@ pub mod fuzzing;
 #[cfg(target_os = "linux")]
 use process_core::{
     constructors, exit_status as exit_words, image, loader, memory as buffer, memory as mapping, start_error, sync,
-    system, waking,
+    system, untrusted_file, waking,
 };
 
 #[cfg(target_os = "linux")]
@@ -86,8 +82,8 @@ pub use builder::ProcessPoolBuilder;
 #[cfg(target_os = "linux")]
 pub use executor::ProcessPoolExecutor;
 #[cfg(target_os = "linux")]
-pub use settings::{TransportKind, WorkerOutput};
+pub use process_core::{Plain, SharedBuffer};
 #[cfg(target_os = "linux")]
-pub use shared_buffer::{Plain, SharedBuffer};
+pub use settings::{TransportKind, WorkerOutput};
 #[cfg(target_os = "linux")]
 pub use worker_info::{WorkerInfo, WorkerState};

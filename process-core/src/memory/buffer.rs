@@ -3,12 +3,10 @@
 //! A buffer is written once, then sealed against all change. Any process that has it may then read it in place, and one that
 //! overwrites its own memory at random cannot spoil what others read.
 
+use crate::attachments::{Attachment, next_id};
 use crate::system::{self, Access, LargePages, Mapping, leave};
-use rustix::fd::OwnedFd;
-use std::hash::{BuildHasher, RandomState};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Sealed memory, mapped for reading.
 #[derive(Debug)]
@@ -35,12 +33,18 @@ impl Drop for Buffer {
 /// What `/proc` calls the memory.
 const NAME: &str = "concurrent-futures";
 
-/// Returns the next number for a buffer of this process. They count on from a random one, so that a buffer that comes back is not
-/// taken for another process's; the number of a process would not do, since those come round again.
-fn next_id() -> u64 {
-    static NEXT: LazyLock<AtomicU64> =
-        LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(std::process::id())));
-    NEXT.fetch_add(1, Ordering::Relaxed)
+impl Attachment for Buffer {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn file(&self) -> BorrowedFd<'_> {
+        self.file().as_fd()
+    }
+
+    fn sealed_length(&self) -> Option<u64> {
+        Some(self.length())
+    }
 }
 
 impl Buffer {

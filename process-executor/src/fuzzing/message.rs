@@ -3,7 +3,6 @@
 use super::ring::some_pool;
 use super::{below, take};
 use crate::buffer::Buffer;
-use crate::carrier::Source;
 use crate::ipc_channel::message;
 use crate::link::{Event, Link};
 use crate::message::{LENGTH, Message};
@@ -153,7 +152,7 @@ impl Socket {
     fn find(&mut self, script: &mut Unstructured<'_>) {
         let id = take::<u8>(script).into();
         let found = match self.replies.last() {
-            Some((_, reply)) => reply.find(id),
+            Some((_, reply)) => reply.buffer(id),
             None => self.link.find(id).0,
         };
         if let Ok(buffer) = found {

@@ -4,6 +4,7 @@ use super::Pool;
 use crate::buffer::Buffer;
 use crate::carrier::Source;
 use crate::link::Link;
+use process_core::attachments::Attachment;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,6 +26,16 @@ impl ReplyBuffers {
         Arc::new(Self { pool, link, reply, has_looked: AtomicBool::new(false) })
     }
 
+    /// Returns the memory of that number.
+    pub(crate) fn buffer(&self, id: u64) -> Result<Arc<Buffer>, String> {
+        let (buffer, heard) = self.link.find(id);
+        if heard {
+            self.pool.call_supervisor();
+        }
+        self.has_looked.store(true, Ordering::Relaxed);
+        buffer
+    }
+
     /// Runs `read` with the reply that came as the message of that number, if it came. Channels that are in it and were not
     /// taken are closed.
     pub(crate) fn open_parcel(&self, number: u64, read: &mut ReadReply<'_>) {
@@ -34,7 +45,7 @@ impl ReplyBuffers {
                 match contents.buffer {
                     None => read(Ok(contents.bytes)),
                     Some(id) => {
-                        let buffer = self.find(id);
+                        let buffer = self.buffer(id);
                         read(buffer.as_ref().map(|buffer| buffer.bytes()).map_err(Clone::clone));
                     }
                 }
@@ -45,13 +56,8 @@ impl ReplyBuffers {
 }
 
 impl Source for ReplyBuffers {
-    fn find(&self, id: u64) -> Result<Arc<Buffer>, String> {
-        let (buffer, heard) = self.link.find(id);
-        if heard {
-            self.pool.call_supervisor();
-        }
-        self.has_looked.store(true, Ordering::Relaxed);
-        buffer
+    fn find(&self, id: u64) -> Result<Arc<dyn Attachment>, String> {
+        self.buffer(id).map(|buffer| buffer as _)
     }
 }
 

@@ -345,7 +345,7 @@ fn finish_with(pool: &Arc<Pool>, out_of_band: OutOfBand, task: Task, reply: Repl
         replies.open_parcel(number, &mut finish);
         finish(Err("its message could not be taken in; are there enough descriptors?".to_owned()));
     } else if let Some(id) = out_of_band.buffer {
-        let buffer = source.find(id);
+        let buffer = replies.buffer(id);
         finish(buffer.as_ref().map(|buffer| buffer.bytes()).map_err(Clone::clone));
     } else {
         finish(Ok(reply.bytes));

@@ -9,6 +9,7 @@ use crate::system;
 use crate::waking::DoorbellWord;
 use executor_core::task::guarded;
 use parking_lot::{Condvar, Mutex};
+use process_core::attachments::Attachment;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, getppid};
 use std::collections::HashMap;
@@ -149,7 +150,7 @@ impl Connection {
 }
 
 impl Source for Connection {
-    fn find(&self, id: u64) -> Result<Arc<Buffer>, String> {
-        self.buffer(id)
+    fn find(&self, id: u64) -> Result<Arc<dyn Attachment>, String> {
+        self.buffer(id).map(|buffer| buffer as _)
     }
 }

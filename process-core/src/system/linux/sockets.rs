@@ -1,6 +1,7 @@
 //! Sockets that carry descriptors.
 
 use super::descriptors::beyond_standard;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
@@ -46,8 +47,8 @@ pub fn is_packet_socket(file: impl AsFd) -> bool {
     rustix::net::sockopt::socket_type(file) == Ok(SocketType::SEQPACKET)
 }
 
-/// The most descriptors in one message of ours.
-const MOST_DESCRIPTORS: usize = 4;
+/// The most descriptors that the system takes in one message.
+pub const MOST_DESCRIPTORS: usize = 253;
 
 /// Sends bytes, all or none, with descriptors; never blocks. Returns how many bytes were sent.
 ///
@@ -63,6 +64,16 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     let sent = retry_on_intr(|| rustix::net::sendmsg(&socket, &[IoSlice::new(bytes)], &mut ancillary, flags))?;
     Ok(sent)
+}
+
+/// Waits until a socket takes something, or its other end is gone.
+///
+/// # Errors
+///
+/// `poll` fails.
+pub fn wait_writable(socket: impl AsFd) -> io::Result<()> {
+    retry_on_intr(|| poll(&mut [PollFd::new(&socket, PollFlags::OUT)], None))?;
+    Ok(())
 }
 
 /// Receives bytes from a process that is trusted, and the descriptors that came with them. Returns how many bytes came; 0: the

@@ -1,45 +1,51 @@
 //! Descriptors that another process has sent, which may be anything: to close one may take for ever.
 //!
-//! A socket with unsent data and SO_LINGER, a file of a network or of a process that does not answer: the last `close` waits for
-//! them, or each. So whoever drops one hands it to a thread that may wait.
+//! For a socket with unsent data and SO_LINGER, or a file of a network or of a process that does not answer, the last `close` waits,
+//! or each. So one that is dropped is handed to a thread that may wait.
 //!
-//! A child that is started meanwhile has copies of all descriptors until it runs its program, which closes them. It would be the
-//! child that waits, if its close was the last. So what was refused stays in the socket that it came by, until the thread that
-//! may wait has closed the copies of it and takes it out there; and no worker is started before the copies are closed.
+//! A child that is started meanwhile has copies of all descriptors until it runs its program, which closes them; if that close was the
+//! last, the child would wait. So what was refused stays in the socket that it came by until the thread that may wait has closed the
+//! copies of it and takes it out there; and no child is started before the copies are closed ([`is_closing`]).
 
 use crate::system::{self, leave};
-use executor_core::fork::PerProcess;
 use parking_lot::Mutex;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
 /// A descriptor whose close may block. Dropped, it is closed on a thread for that purpose.
 #[derive(Debug)]
-pub(crate) struct UntrustedFile(Option<OwnedFd>);
+pub struct UntrustedFile(Option<OwnedFd>);
 
 impl UntrustedFile {
-    pub(crate) fn new(file: OwnedFd) -> Self {
+    /// Takes a descriptor of which nothing is known.
+    #[must_use]
+    pub fn new(file: OwnedFd) -> Self {
         Self(Some(file))
     }
 
-    /// Returns the descriptor, once it is known what it is.
-    pub(crate) fn into_trusted(mut self) -> Option<OwnedFd> {
+    /// Returns the descriptor, whose close does not block, as the caller knows by now.
+    #[must_use]
+    pub fn into_trusted(mut self) -> Option<OwnedFd> {
         self.0.take()
     }
 
     /// Takes it out; nothing is left here.
-    pub(crate) fn take(&mut self) -> Self {
+    #[must_use]
+    pub fn take(&mut self) -> Self {
         Self(self.0.take())
     }
 
-    /// Leaves its number alone, which is another's by now.
-    pub(crate) fn leave(&mut self) {
+    /// Leaves its number alone, which is another file's by now.
+    pub fn leave(&mut self) {
         self.0.take().into_iter().for_each(leave);
     }
 
-    /// Closes it in this thread, which it does not block as the caller knows.
-    pub(crate) fn close_here(&mut self) {
+    /// Closes it in this thread, where that does not block, as the caller knows.
+    pub fn close_here(&mut self) {
         drop(self.0.take());
     }
 }
@@ -58,18 +64,18 @@ impl Drop for UntrustedFile {
     }
 }
 
-/// So many threads may be blocked at once. After that, descriptors stay open until one of them goes on: few, since each worker
-/// that sends what it should not is ended for the first.
+/// So many threads may be blocked at once. After that, descriptors stay open until one of them goes on: few, since a worker that sends
+/// what it must not is ended for the first.
 const MOST_THREADS: usize = 4;
 
-/// What is not closed after so long blocks.
+/// A close that takes longer blocks.
 const LONGEST: Duration = Duration::from_millis(100);
 
-/// All that such a thread does is to close.
+/// Enough for a thread that only closes.
 const STACK: usize = 64 * 1024;
 
 /// Closes a socket in which descriptors wait that nobody takes, and copies of some of these.
-pub(crate) fn close_with_contents(mut socket: UntrustedFile, copies: Vec<UntrustedFile>) {
+pub fn close_with_contents(mut socket: UntrustedFile, copies: Vec<UntrustedFile>) {
     let copies = copies.into_iter().filter_map(UntrustedFile::into_trusted).collect();
     close_elsewhere(Waste { copies, socket: socket.0.take() });
 }
@@ -93,24 +99,46 @@ struct Closing {
     last: Option<Instant>,
 }
 
-/// One for the process: what blocks does so whichever pool it is of. A fork starts without threads, and with a lock of its own.
-static CLOSING: PerProcess<Mutex<Closing>> = PerProcess::new(Mutex::default);
-
-#[cfg(test)]
-executor_core::local! {
-    static HANDED_ON: std::cell::Cell<usize> = std::cell::Cell::new(0);
+/// Returns the books of this process. A fork has none of these threads, and maybe a lock that nobody opens: it begins books of its own,
+/// and leaves the others as they are. They are asked for so rarely that a system call each time does not matter.
+fn closing() -> &'static Mutex<Closing> {
+    static CURRENT: AtomicPtr<(u32, Mutex<Closing>)> = AtomicPtr::new(ptr::null_mut());
+    let here = std::process::id();
+    // ORDERING: Acquire, with the exchange below: the books are seen whole.
+    let current = CURRENT.load(Ordering::Acquire);
+    // SAFETY: null, or books that are never dropped.
+    if let Some((process, closing)) = unsafe { current.as_ref() }
+        && *process == here
+    {
+        return closing;
+    }
+    let new = Box::into_raw(Box::new((here, Mutex::default())));
+    // ORDERING: AcqRel: Release, with the load above; Acquire, to see the books of a faster thread.
+    let books = match CURRENT.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => new,
+        Err(faster) => {
+            // SAFETY: nobody else has seen it.
+            drop(unsafe { Box::from_raw(new) });
+            faster
+        }
+    };
+    // SAFETY: books of this process, which are never dropped.
+    unsafe { &(*books).1 }
 }
 
-/// How often this thread has left a close to another.
-#[cfg(test)]
-pub(crate) fn handed_on() -> usize {
+executor_wire::local! {
+    static HANDED_ON: Cell<usize> = Cell::new(0);
+}
+
+/// Returns how often this thread has left a close to another.
+#[must_use]
+pub fn handed_on() -> usize {
     HANDED_ON.get()
 }
 
 fn close_elsewhere(waste: Waste) {
-    #[cfg(test)]
     HANDED_ON.set(HANDED_ON.get() + 1);
-    let mut closing = CLOSING.get().lock();
+    let mut closing = closing().lock();
     closing.waste.push_back(waste);
     closing.open += 1;
     closing.last = Some(Instant::now());
@@ -121,17 +149,18 @@ fn close_elsewhere(waste: Waste) {
     }
 }
 
-/// Whether a child that is started now could get copies of what is about to be closed. A close that blocks takes the descriptor
-/// away before it does.
-pub(crate) fn is_closing() -> bool {
-    let closing = CLOSING.get().lock();
+/// Returns whether a child that is started now could get copies of what is about to be closed. A close that blocks takes the
+/// descriptor away before it does.
+#[must_use]
+pub fn is_closing() -> bool {
+    let closing = closing().lock();
     closing.open > 0 && closing.last.is_some_and(|last| last.elapsed() < LONGEST)
 }
 
 fn close_all() {
     while let Some(Waste { copies, socket }) = next() {
         drop(copies);
-        CLOSING.get().lock().open -= 1;
+        closing().lock().open -= 1;
         if let Some(socket) = &socket {
             system::empty(socket);
         }
@@ -139,7 +168,7 @@ fn close_all() {
 }
 
 fn next() -> Option<Waste> {
-    let mut closing = CLOSING.get().lock();
+    let mut closing = closing().lock();
     let waste = closing.waste.pop_front();
     closing.threads -= usize::from(waste.is_none());
     waste
@@ -147,7 +176,7 @@ fn next() -> Option<Waste> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CLOSING, MOST_THREADS, UntrustedFile};
+    use super::{MOST_THREADS, UntrustedFile, closing};
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::time::Duration;
@@ -173,7 +202,7 @@ mod tests {
             drop(UntrustedFile::new(socket.into()));
             peers.push(peer);
         }
-        assert!(CLOSING.get().lock().threads <= MOST_THREADS);
+        assert!(closing().lock().threads <= MOST_THREADS);
         // Now they are read, and all are closed.
         for mut peer in peers {
             std::io::copy(&mut (&mut peer).take(u64::MAX), &mut std::io::sink()).unwrap();

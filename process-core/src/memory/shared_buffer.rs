@@ -1,7 +1,7 @@
 //! [`SharedBuffer`]: bulk data that crosses to another process without being copied.
 
-use crate::buffer::Buffer;
-use crate::carrier;
+use crate::attachments;
+use crate::memory::Buffer;
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -10,25 +10,23 @@ use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// Bytes in memory that worker processes read in place: an argument or a result that contains one crosses as a number and a
-/// descriptor, however large it is. Read-only once it is built; cloning shares it.
+/// Bytes in memory that other processes read in place: a value that contains one crosses as a number and a descriptor, however long it
+/// is. It is read-only once it is built; cloning shares it.
 ///
-/// The memory has no name and no file behind it, and is gone with its last owner in the last process. Sent to the same worker
-/// again, it is still mapped there.
+/// The memory has no name and no file behind it, and is gone with its last owner in the last process. Where no descriptor travels, it is
+/// encoded as its bytes.
 ///
 /// ```
-/// use executor_core::ExecutorExt;
-/// use process_executor::{ProcessPoolExecutor, SharedBuffer};
+/// use process_core::SharedBuffer;
 ///
-/// fn sum(numbers: SharedBuffer) -> u64 {
+/// fn sum(numbers: &SharedBuffer) -> u64 {
 ///     numbers.typed::<u64>().unwrap_or_default().iter().sum()
 /// }
 ///
 /// let numbers: Vec<u64> = (0..100_000).collect();
 /// let buffer = SharedBuffer::from_typed(&numbers)?;
-/// let pool = ProcessPoolExecutor::with_workers(1)?;
-/// assert_eq!(pool.submit(sum, buffer)?.result()?, 4_999_950_000);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// assert_eq!(sum(&buffer), 4_999_950_000);
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct SharedBuffer(Arc<Buffer>);
@@ -36,7 +34,7 @@ pub struct SharedBuffer(Arc<Buffer>);
 /// Plain numbers: every pattern of bits is a value, and there is nothing between the values.
 ///
 /// ```
-/// fn is_plain<T: process_executor::Plain>() {}
+/// fn is_plain<T: process_core::Plain>() {}
 /// is_plain::<f64>();
 /// ```
 ///
@@ -55,14 +53,14 @@ macro_rules! plain {
 plain!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64);
 
 impl SharedBuffer {
-    /// A copy of some bytes.
+    /// Copies some bytes.
     ///
     /// # Errors
     ///
     /// The system has no memory, or no descriptor, for it.
     ///
     /// ```
-    /// let buffer = process_executor::SharedBuffer::from_slice(b"once for all")?;
+    /// let buffer = process_core::SharedBuffer::from_slice(b"once for all")?;
     /// assert_eq!(&buffer[..4], b"once");
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -70,14 +68,14 @@ impl SharedBuffer {
         Ok(Self(Arc::new(Buffer::copy_of(bytes)?)))
     }
 
-    /// A copy of some numbers.
+    /// Copies some numbers.
     ///
     /// # Errors
     ///
     /// As for [`from_slice`](Self::from_slice).
     ///
     /// ```
-    /// let buffer = process_executor::SharedBuffer::from_typed(&[1.5_f32, 2.5])?;
+    /// let buffer = process_core::SharedBuffer::from_typed(&[1.5_f32, 2.5])?;
     /// assert_eq!(buffer.typed::<f32>(), Some(&[1.5, 2.5][..]));
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -86,14 +84,14 @@ impl SharedBuffer {
         Self::from_slice(unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) })
     }
 
-    /// `length` bytes, all zero at first, written in place by `fill`.
+    /// Makes one of `length` bytes, zero until `fill` has written them in place.
     ///
     /// # Errors
     ///
     /// As for [`from_slice`](Self::from_slice).
     ///
     /// ```
-    /// let buffer = process_executor::SharedBuffer::build(3, |bytes| bytes[1] = 7)?;
+    /// let buffer = process_core::SharedBuffer::build(3, |bytes| bytes[1] = 7)?;
     /// assert_eq!(&*buffer, [0, 7, 0]);
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -101,10 +99,10 @@ impl SharedBuffer {
         Ok(Self(Arc::new(Buffer::build(length, fill)?)))
     }
 
-    /// The bytes as numbers; `None` if their count does not fit.
+    /// Returns the bytes as numbers; `None` if their count does not fit.
     ///
     /// ```
-    /// let buffer = process_executor::SharedBuffer::from_slice(&[1, 0, 2, 0])?;
+    /// let buffer = process_core::SharedBuffer::from_slice(&[1, 0, 2, 0])?;
     /// assert_eq!(buffer.typed::<u16>().map(<[u16]>::len), Some(2));
     /// assert_eq!(buffer.typed::<u64>(), None);
     /// # Ok::<(), std::io::Error>(())
@@ -149,7 +147,7 @@ impl fmt::Debug for SharedBuffer {
     }
 }
 
-/// As it is written: by number where memory can be handed over, else with all its bytes.
+/// How it is written: by number where memory can be handed over, else with all its bytes.
 #[derive(Serialize, Deserialize)]
 enum Written {
     Number { id: u64, length: u64 },
@@ -158,7 +156,7 @@ enum Written {
 
 impl Serialize for SharedBuffer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let written = if carrier::note(&self.0) {
+        let written = if attachments::note(&self.0).is_ok() {
             Written::Number { id: self.0.id(), length: self.0.length() }
         } else {
             Written::Bytes(self.to_vec())
@@ -171,7 +169,7 @@ impl<'de> Deserialize<'de> for SharedBuffer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Written::deserialize(deserializer)? {
             Written::Number { id, length } => {
-                let buffer = carrier::find(id).map_err(|reason| {
+                let buffer = attachments::find::<Buffer>(id).map_err(|reason| {
                     D::Error::custom(format_args!("the memory of a SharedBuffer is not there: {reason}"))
                 })?;
                 if buffer.length() != length {
