@@ -67,6 +67,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-core/src/system/linux/descriptors.rs", "closes what a process inherited"),
     ("process-core/src/system/linux/machine.rs", "asks for limits and memory"),
     ("process-core/src/system/linux/processes.rs", "gives up the terminal"),
+    ("process-executor/tests/it/beginnings.rs", "reads the auxiliary vector"),
     ("process-executor/tests/it/privileges.rs", "a program that drops its privileges"),
     ("process-executor/tests/it/processes.rs", "a debugger"),
     ("process-executor/tests/it/hostile.rs", "tasks that do what no task should"),

@@ -96,33 +96,61 @@ fn a_process_with_the_marker_never_comes_to_main() {
     });
 }
 
+/// Gives a program rights of its file.
+type Rights = fn(&str) -> std::io::Result<()>;
+
+fn set_user_id(program: &str) -> std::io::Result<()> {
+    fs::set_permissions(program, Permissions::from_mode(0o4755))
+}
+
+/// The capability to change the owners of files, as `setcap cap_chown=ep` gives it.
+fn set_capability(program: &str) -> std::io::Result<()> {
+    const REVISION_2: u32 = 0x0200_0000;
+    const EFFECTIVE: u32 = 1;
+    const CHOWN: u32 = 1;
+    fs::set_permissions(program, Permissions::from_mode(0o755))?;
+    let words = [REVISION_2 | EFFECTIVE, CHOWN, 0, 0, 0];
+    let value: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+    Ok(rustix::fs::setxattr(program, "security.capability", &value, rustix::fs::XattrFlags::empty())?)
+}
+
 /// A program with rights of its file: no pool is built there, and with the marker it ends.
 #[test]
 fn a_program_with_rights_of_its_file() {
     watched(|| {
         if !rustix::process::getuid().is_root() {
-            return note_untested("only root makes a program that anybody else runs as root");
+            return note_untested("only root makes a program that anybody else runs with more rights");
         }
-        let scratch = Scratch::new();
-        let program = scratch.path("program");
-        program::copy_to(&program);
-        fs::set_permissions(scratch.folder(), Permissions::from_mode(0o755)).unwrap();
-        fs::set_permissions(&program, Permissions::from_mode(0o4755)).unwrap();
-        let as_nobody = |command: &mut Command| {
-            child::start_by(command, |_| Command::new(&program));
-            command.uid(NOBODY).gid(NOBODY);
-        };
-        child::run("beginnings::privileged_program", "1", as_nobody);
-        let (_kept_open, socket) = UnixStream::pair().unwrap();
-        step("a worker with rights of its file");
-        let output = run_marked(|command| {
-            *command = Command::new(&program);
-            command.arg("--list").env(MARKER, "1").stdin(OwnedFd::from(socket)).uid(NOBODY).gid(NOBODY);
-        });
-        if is_privileged_here(&program) {
-            assert_refused(&output, PRIVILEGED, "rights of its file");
+        let kinds: [(&str, Rights); 2] = [("set-user-ID", set_user_id), ("capabilities", set_capability)];
+        for (name, give) in kinds {
+            step(format!("a program with {name}"));
+            assert_refuses_with(name, give);
         }
     });
+}
+
+fn assert_refuses_with(name: &str, give: Rights) {
+    let scratch = Scratch::new();
+    let program = scratch.path("program");
+    program::copy_to(&program);
+    fs::set_permissions(scratch.folder(), Permissions::from_mode(0o755)).unwrap();
+    if let Err(error) = give(&program) {
+        return note_untested(&format!("a program with {name}: {error}"));
+    }
+    let as_nobody = |command: &mut Command| {
+        child::start_by(command, |_| Command::new(&program));
+        command.uid(NOBODY).gid(NOBODY);
+    };
+    child::run("beginnings::privileged_program", "1", as_nobody);
+    let (_kept_open, socket) = UnixStream::pair().unwrap();
+    step("a worker with rights of its file");
+    let output = run_marked(|command| {
+        *command = Command::new(&program);
+        command.arg("--list").env(MARKER, "1").stdin(OwnedFd::from(socket)).uid(NOBODY).gid(NOBODY);
+    });
+    if is_privileged_here(&program) {
+        assert_refused(&output, PRIVILEGED, "rights of its file");
+    }
 }
 
 /// Whether such programs have their rights in this folder: not where it was mounted without.
@@ -141,10 +169,8 @@ fn privileged_program() {
         return;
     }
     watched(|| {
-        const AT_SECURE: u64 = 23;
-        let vector = fs::read("/proc/self/auxv").unwrap();
-        let words: Vec<u64> = vector.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().unwrap())).collect();
-        let secure = words.chunks_exact(2).any(|pair| pair == [AT_SECURE, 1]);
+        // SAFETY: reads the auxiliary vector, whose file such a program may not read.
+        let secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
         match ProcessPoolExecutor::with_workers(1) {
             Err(error) => {
                 assert!(secure && error.to_string().contains("set-user-ID"), "{error}");
