@@ -60,6 +60,7 @@ mod protocol;
 mod settings;
 #[cfg(target_os = "linux")]
 mod supervisor;
+#[cfg(target_os = "linux")]
 mod violation;
 #[cfg(target_os = "linux")]
 mod worker;
