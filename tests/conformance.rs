@@ -20,7 +20,7 @@ const THREADS: Traits = Traits {
     time_limits: true,
 };
 
-/// A pool as the case wants it, with what its subject leaves open.
+/// Builds a pool as the case wants it; `finish` sets what the subject is about.
 fn thread_pool(config: &Config, workers: usize, finish: fn(ThreadPoolBuilder) -> ThreadPoolBuilder) -> Built {
     let mut builder = finish(ThreadPoolExecutor::builder().workers(config.workers.unwrap_or(workers)));
     if let Some(capacity) = config.queue_capacity {
@@ -62,7 +62,7 @@ fn threads() {
     check(&Subject { name: "threads", factory, traits: THREADS });
 }
 
-/// One worker whatever a case would like: nothing may depend on a second one.
+/// One worker, whatever a case asks for: no case may depend on a second one.
 #[test]
 fn threads_one_worker() {
     let factory = |config: &Config| {
@@ -73,7 +73,7 @@ fn threads_one_worker() {
     check(&Subject { name: "threads, one worker", factory, traits });
 }
 
-/// A short queue: every burst of submissions has to wait for room.
+/// A short queue: every burst of submissions has to wait for capacity.
 #[test]
 fn threads_bounded_queue() {
     const CAPACITY: usize = 10;
@@ -89,10 +89,10 @@ fn threads_keep_alive() {
     check(&Subject { name: "threads, keep alive", factory, traits: THREADS });
 }
 
-/// Each behaviour of the contract has a case, or a written reason why not.
+/// Each behaviour of the contract has a case, another test, or a reason why not.
 #[test]
 fn contract_is_covered() {
-    let gaps = contract_gaps();
+    let gaps = contract_gaps(include_str!("../docs/contract.md"));
     assert!(gaps.is_empty(), "{gaps:#?}");
 }
 
@@ -125,7 +125,7 @@ mod processes {
         check(&Subject { name: "processes", factory, traits: PROCESSES });
     }
 
-    /// One worker whatever a case would like.
+    /// One worker, whatever a case asks for.
     #[test]
     fn one_worker() {
         let factory = |config: &Config| {
@@ -136,7 +136,7 @@ mod processes {
         check(&Subject { name: "processes, one worker", factory, traits });
     }
 
-    /// A short queue: every burst of submissions has to wait for room.
+    /// A short queue: every burst of submissions has to wait for capacity.
     #[test]
     fn bounded_queue() {
         const CAPACITY: usize = 10;
@@ -161,7 +161,7 @@ mod processes {
         check(&Subject { name: "processes, ipc-channel", factory, traits: PROCESSES });
     }
 
-    /// What prepares threads prepares processes: one bound, whatever the error is.
+    /// One initializer fits threads and processes: the bounds are the same, whatever the error is.
     #[test]
     fn an_initializer_fits_both_pools() {
         fn fits<E: Into<Box<dyn Error + Send + Sync>> + 'static>(initializer: fn() -> Result<(), E>, works: bool) {

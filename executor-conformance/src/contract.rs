@@ -1,78 +1,96 @@
-//! Which behaviour of the contract is held by which case, and why some have none.
+//! Compares the cases with the page that lists the contract: each behaviour has a case, another test, or a reason why not.
 
 use std::collections::BTreeSet;
 
-use crate::case::cases;
+use crate::case::Case;
+use crate::run::cases;
 
-/// The parts of the contract that an in-process executor has, with the highest number of each.
-const PARTS: &[(&str, u32)] = &[("F", 30), ("W", 15), ("A", 10), ("E", 7), ("M", 23), ("S", 19), ("T", 10), ("I", 7)];
-
-/// The hard lessons are advice, so not each must be cited; but a citation must name one that exists.
-const LESSONS: (&str, u32) = ("H", 70);
-
-/// A behaviour that has no case here, and why.
-#[derive(Debug, Clone, Copy)]
-pub struct Exemption {
-    /// The contract number.
-    pub number: &'static str,
-    /// What holds it instead, or why nothing has to.
-    pub reason: &'static str,
+/// One line of the page.
+struct Behaviour<'a> {
+    number: &'a str,
+    /// What holds it: the names of cases, and files of other tests.
+    held_by: Vec<&'a str>,
+    /// Nothing does, and the line says why.
+    is_exempt: bool,
 }
 
-const fn exempt(number: &'static str, reason: &'static str) -> Exemption {
-    Exemption { number, reason }
-}
-
-const EXEMPTIONS: &[Exemption] = &[
-    exempt("W12", "the condition is an enum or a closure: an unknown one does not compile"),
-    exempt("M23", "the map borrows its executor: dropping the executor first does not compile"),
-    exempt(
-        "S11",
-        "no exit hooks: an executor ends when it is dropped, and `main` returning drops nothing that is leaked",
-    ),
-    exempt("S13", "no exit hooks: nothing marks the process as ending, so nothing refuses work for it"),
-    exempt("S16", "only worker processes are replaced after a number of tasks; process-executor's own tests hold it"),
-    exempt("T3", "thread names are no part of the Executor trait; thread-executor's own tests hold them"),
-    exempt("T7", "the library never forks, and Rust has no safe fork to survive"),
-    exempt("I3", "an initializer is a function by its type: anything else does not compile"),
-    exempt("I4", "no executor owns named resources; process-executor's own tests look that nothing is left"),
-    exempt("I7", "managers and sub-interpreters are no part of this library"),
-];
-
-/// The behaviours without a case.
-pub fn exemptions() -> &'static [Exemption] {
-    EXEMPTIONS
-}
-
-/// Everything wrong with the coverage: numbers with neither case nor exemption, exemptions that a case contradicts,
-/// citations of numbers that do not exist, and case names used twice. Empty is right.
-pub fn contract_gaps() -> Vec<String> {
-    let all: BTreeSet<String> = PARTS.iter().flat_map(|&part| numbers(part)).collect();
-    let lessons: BTreeSet<String> = numbers(LESSONS).collect();
-    let cited: BTreeSet<&str> = cases().iter().flat_map(|case| case.contract).copied().collect();
-    let exempted: BTreeSet<&str> = EXEMPTIONS.iter().map(|exemption| exemption.number).collect();
-
+/// Returns everything wrong between `page`, the text of `docs/contract.md`, and the cases: a behaviour that nothing holds, a
+/// case that is named and does not exist or does not cite the number, a number that is cited and not listed, a name of two
+/// cases. Empty is right.
+#[must_use]
+pub fn contract_gaps(page: &str) -> Vec<String> {
+    let behaviours: Vec<Behaviour<'_>> = page.lines().filter_map(behaviour).collect();
+    let listed: BTreeSet<&str> = behaviours.iter().map(|behaviour| behaviour.number).collect();
+    let all = cases();
     let mut gaps = Vec::new();
-    for number in &all {
-        match (cited.contains(number.as_str()), exempted.contains(number.as_str())) {
-            (false, false) => gaps.push(format!("{number} has neither a case nor an exemption")),
-            (true, true) => gaps.push(format!("{number} has a case, so its exemption is out of date")),
-            _ => {}
-        }
+    if listed.len() != behaviours.len() || listed.is_empty() {
+        gaps.push("the page lists no behaviour, or one of them twice".to_owned());
     }
-    let known = |number: &str| all.contains(number) || lessons.contains(number);
-    gaps.extend(
-        cited.union(&exempted).filter(|number| !known(number)).map(|number| format!("{number} does not exist")),
-    );
-    gaps.extend(duplicate_names().map(|name| format!("{name} names two cases")));
+    for behaviour in &behaviours {
+        gaps.extend(gaps_of(behaviour, all));
+    }
+    for case in all {
+        let unknown = case.contract.iter().filter(|number| !listed.contains(**number));
+        gaps.extend(unknown.map(|number| format!("{} cites {number}, which the page does not list", case.name)));
+    }
+    gaps.extend(duplicate_names(all).map(|name| format!("{name} names two cases")));
     gaps
 }
 
-fn numbers((part, highest): (&str, u32)) -> impl Iterator<Item = String> {
-    (1..=highest).map(move |number| format!("{part}{number}"))
+/// Reads a line such as ``| F1 | A new future is pending. | `future.new_is_pending` |``.
+fn behaviour(line: &str) -> Option<Behaviour<'_>> {
+    let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
+    let (number, _text, held_by) = (cells.next()?, cells.next()?, cells.next()?);
+    let digits = number.strip_prefix(|part: char| part.is_ascii_uppercase())?;
+    digits.parse::<u32>().ok()?;
+    Some(Behaviour {
+        number,
+        held_by: held_by.split('`').skip(1).step_by(2).collect(),
+        is_exempt: held_by.starts_with("none: "),
+    })
 }
 
-fn duplicate_names() -> impl Iterator<Item = &'static str> {
+fn gaps_of(behaviour: &Behaviour<'_>, all: &[Case]) -> Vec<String> {
+    let Behaviour { number, held_by, is_exempt } = behaviour;
+    let mut gaps = Vec::new();
+    if *is_exempt != held_by.is_empty() {
+        gaps.push(format!("{number} has neither a test nor a reason why not, or both"));
+    }
+    let is_case = |name: &&&str| !name.contains('/');
+    for name in held_by.iter().filter(is_case) {
+        match all.iter().find(|case| case.name == *name) {
+            Some(case) if case.contract.contains(number) => {}
+            Some(_) => gaps.push(format!("{number} is said to be held by {name}, which does not cite it")),
+            None => gaps.push(format!("{number} is said to be held by {name}, which does not exist")),
+        }
+    }
+    if !held_by.iter().any(|name| is_case(&name)) && all.iter().any(|case| case.contract.contains(number)) {
+        gaps.push(format!("{number} is cited by a case, and its line names none"));
+    }
+    gaps
+}
+
+fn duplicate_names(all: &[Case]) -> impl Iterator<Item = &'static str> {
     let mut seen = BTreeSet::new();
-    cases().iter().map(|case| case.name).filter(move |name| !seen.insert(*name))
+    all.iter().map(|case| case.name).filter(move |name| !seen.insert(*name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::contract_gaps;
+
+    #[test]
+    fn a_line_is_compared_with_the_cases() {
+        let gaps = |line: &str| {
+            let gaps = contract_gaps(line);
+            let own = gaps.into_iter().filter(|gap| gap.starts_with("F1 ") || gap.starts_with("F5 "));
+            own.collect::<Vec<_>>()
+        };
+        assert!(gaps("| F1 | New. | `future.new_is_pending` |").is_empty());
+        assert!(gaps("| F1 | New. | |").iter().any(|gap| gap.contains("neither")));
+        assert!(gaps("| F1 | New. | none: why |").iter().any(|gap| gap.contains("names none")));
+        assert!(gaps("| F1 | New. | `future.unknown` |").iter().any(|gap| gap.contains("does not exist")));
+        assert!(gaps("| F1 | New. | `cancel.pending` |").iter().any(|gap| gap.contains("does not cite")));
+        assert!(contract_gaps("").iter().any(|gap| gap.contains("lists no behaviour")));
+    }
 }

@@ -1,7 +1,7 @@
 //! Where a task and its case meet: files, because a task may run in another process.
 //!
 //! A gate is polled once a millisecond. That is coarse on purpose: nothing here is measured, and a file works between any
-//! two places that can see the same folder.
+//! two processes that see the same folder.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -23,7 +23,7 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// A fresh folder in the system's temporary one.
+    /// Makes a fresh folder in the system's temporary one.
     #[expect(clippy::new_without_default, reason = "making a folder is not a default")]
     pub fn new() -> Self {
         let folder = std::env::temp_dir().join(format!("executor-conformance-{}-{}", process::id(), next_number()));
@@ -31,12 +31,12 @@ impl Gates {
         Self { folder }
     }
 
-    /// A closed gate. The same name gives the same gate.
+    /// Returns a closed gate. The same name gives the same gate.
     pub fn gate(&self, name: &str) -> Gate {
         Gate { folder: self.folder.clone(), name: name.to_owned() }
     }
 
-    /// An empty log. The same name gives the same log.
+    /// Returns an empty log. The same name gives the same log.
     pub fn log(&self, name: &str) -> Log {
         Log { file: self.folder.join(format!("{name}.log")) }
     }
@@ -54,7 +54,7 @@ impl Drop for Gates {
     }
 }
 
-/// Holds tasks until it is opened, and counts who came to it.
+/// Holds tasks until it is opened, and counts the arrivals.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Gate {
     folder: PathBuf,
@@ -62,7 +62,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Lets everybody through, now and from now on.
+    /// Lets all tasks through, now and from now on.
     pub fn open(&self) {
         create(&self.open_file());
     }
@@ -85,12 +85,12 @@ impl Gate {
         }
     }
 
-    /// Whether it is open; a gate whose folder is gone is.
+    /// Returns whether the gate is open; one whose folder is gone is open.
     pub fn is_open(&self) -> bool {
         self.open_file().exists() || !self.folder.exists()
     }
 
-    /// How many arrivals there have been.
+    /// Returns how many arrivals there have been.
     pub fn arrivals(&self) -> usize {
         let prefix = format!("{}.arrival-", self.name);
         let Ok(entries) = fs::read_dir(&self.folder) else {
@@ -132,7 +132,7 @@ impl Log {
         ignore_if_gone(written);
     }
 
-    /// Everything written so far.
+    /// Returns everything written so far.
     pub fn lines(&self) -> Vec<String> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -143,7 +143,7 @@ fn create(path: &std::path::Path) {
     ignore_if_gone(File::create(path).map(drop));
 }
 
-/// The case may be over, and its folder with it, while one of its tasks still runs.
+/// The case may have ended, and its folder with it, while one of its tasks still runs.
 fn ignore_if_gone(done: std::io::Result<()>) {
     match done {
         Err(error) if error.kind() != ErrorKind::NotFound => panic!("a gate's folder must be writable: {error}"),

@@ -1,8 +1,8 @@
-//! Panics that tests cause on purpose are not printed, in whichever process they happen: what is printed is a fault.
+//! Panics that tests cause on purpose are not printed, in whichever process they happen: a panic that is printed is a fault.
 //!
-//! The test harness keeps back what a test's own threads print, but not what worker processes print. On Linux the hook is
-//! there before `main`, so worker processes of a test executable have it as well; and it lies below the library's own hook,
-//! so errors still tell where a panic happened.
+//! The test harness captures what a test's own threads print, but not what worker processes print. On Linux the hook is
+//! installed before `main`, so worker processes of a test executable have it as well; and it lies below the library's own
+//! hook, so errors still tell where a panic happened.
 
 use parking_lot::Mutex;
 use std::panic::{self, PanicHookInfo};
@@ -13,7 +13,7 @@ use std::thread;
 #[derive(Debug)]
 pub struct OnPurpose;
 
-/// Texts of panics on purpose. The second is that of the README's example, which cannot say so.
+/// Texts of panics on purpose. The second is that of the README's example, which does not say so.
 const TEXTS: [&str; 2] = ["on purpose", "a number: ParseIntError"];
 
 /// The other panics of this process.

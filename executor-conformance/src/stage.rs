@@ -13,17 +13,17 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// An executor as the subject builds it by itself.
+    /// Returns a stage with an executor as the subject builds it by itself.
     pub(crate) fn new(subject: &Subject) -> Self {
         Self::with(subject, Config::default())
     }
 
-    /// An executor with what the case asks for.
+    /// Returns a stage with an executor as the case asks for it.
     pub(crate) fn with(subject: &Subject, config: Config) -> Self {
         Self { gates: Gates::new(), pool: Some(subject.build(&config)) }
     }
 
-    /// An executor with this many workers.
+    /// Returns a stage with an executor of this many workers.
     pub(crate) fn workers(subject: &Subject, workers: usize) -> Self {
         Self::with(subject, Config { workers: Some(workers), ..Config::default() })
     }
@@ -46,7 +46,7 @@ impl Stage {
         self.gates.log(name)
     }
 
-    /// Occupies every worker, so that whatever is submitted next stays pending.
+    /// Occupies every worker, so that all tasks submitted next stay pending.
     pub(crate) fn occupy(&self) -> Occupied {
         let (gate, workers) = (self.gate("occupied"), self.pool().workers());
         let mut blockers = Vec::new();

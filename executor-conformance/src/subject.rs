@@ -33,7 +33,7 @@ pub struct Traits {
     pub sized: bool,
     /// Honours [`Config::initializer`].
     pub initializer: bool,
-    /// A task shares memory with whoever submitted it.
+    /// A task shares memory with the thread that submitted it.
     pub in_process: bool,
     /// Enforces the time limits of `TaskOptions`.
     pub time_limits: bool,
@@ -54,7 +54,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// A fresh executor; every case that expects it to start panics otherwise.
+    /// Builds a fresh executor. Panics if that fails, for the cases that expect it to start.
     pub(crate) fn build(&self, config: &Config) -> Box<dyn Executor> {
         match (self.factory)(config) {
             Ok(pool) => pool,

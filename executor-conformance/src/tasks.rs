@@ -44,14 +44,14 @@ pub(crate) fn note_then_pass((log, line, gate): (Log, String, Gate)) {
     gate.pass();
 }
 
-/// Brackets its run in the log, so that the lines tell how many ran at once.
+/// Logs its beginning and its end, so that the lines tell how many ran at once.
 pub(crate) fn bracket((log, gate): (Log, Gate)) {
     log.write("enter");
     gate.wait_open();
     log.write("leave");
 }
 
-/// The text says that it is on purpose, or is empty: else the panic is printed.
+/// Panics with a text that says "on purpose" or is empty: any other panic is printed.
 pub(crate) fn panic_with(text: String) -> u64 {
     panic!("{text}")
 }
@@ -78,11 +78,11 @@ pub(crate) fn pass_then_err(gate: Gate) -> Result<u64, String> {
     Err("after the gate".to_owned())
 }
 
-/// Announces itself and runs until it is asked to stop; returns whether it was.
+/// Announces itself and runs until it is asked to stop. Returns whether it was.
 pub(crate) fn until_stopped(gate: Gate) -> bool {
     gate.arrive();
     while !executor_core::is_stop_requested() {
-        // The gate is the way out for a case that fails.
+        // The gate lets the task end if the case fails.
         if gate.is_open() {
             return false;
         }
@@ -111,14 +111,14 @@ pub(crate) fn panicking_initializer() -> Result<(), String> {
     panic!("no licence for this machine, on purpose")
 }
 
-/// Waits at a gate and tells how often this worker's initializer has run.
+/// Waits at a gate and returns how often this worker's initializer has run.
 pub(crate) fn initializer_runs(gate: Gate) -> u64 {
     gate.pass();
     INITIALIZED.get()
 }
 
-/// An argument or result whose life the case watches. The probe stays where it was made: a copy in another process is
-/// not the case's business.
+/// An argument or result whose life the case watches. The probe stays where it was made: a copy in another process does not
+/// count.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tracked {
     #[serde(skip)]
@@ -128,18 +128,18 @@ pub(crate) struct Tracked {
 }
 
 impl Tracked {
-    /// A tracked number, to be watched through `probe`.
+    /// Returns a number whose life can be watched through `probe`.
     pub(crate) fn new(probe: &Arc<()>, number: u64) -> Self {
         Self { probe: Some(Arc::clone(probe)), number }
     }
 }
 
-/// How many tracked values still live besides the case's own probe.
+/// Returns how many tracked values still live besides the case's own probe.
 pub(crate) fn alive(probe: &Arc<()>) -> usize {
     Arc::strong_count(probe) - 1
 }
 
-/// A value whose destructor panics: whoever drops it must survive that.
+/// A value whose destructor panics: the thread that drops it must survive that.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Bomb;
 

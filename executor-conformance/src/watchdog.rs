@@ -25,7 +25,7 @@ thread_local! {
     static LAST_STEP: RefCell<Option<LastStep>> = const { RefCell::new(None) };
 }
 
-/// Notes what the case is about to wait for; shown if it never comes. Does nothing outside a case's own thread.
+/// Notes what the case is about to wait for, which is shown if it never comes. Does nothing outside a case's own thread.
 pub fn step(text: impl Into<String>) {
     LAST_STEP.with_borrow(|last| {
         if let Some(last) = last {
@@ -65,7 +65,7 @@ impl Drop for Cleanup {
 fn watch(ended: &Receiver<()>, subject: &str, case: &str, last: &LastStep) {
     if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
         let (text, panics) = (last.lock().clone(), other_panics());
-        // Not a macro of std: the test harness would capture those, and the process is about to end.
+        // Not a macro of std: the test harness would capture its output, and the process is about to end.
         let _ = writeln!(
             io::stderr(),
             "\n{subject}: case {case} did not end within {LIMIT:?}; its last step: {text}\n{panics}{}",
@@ -75,7 +75,7 @@ fn watch(ended: &Receiver<()>, subject: &str, case: &str, last: &LastStep) {
     }
 }
 
-/// Name and state of every thread, where the system lists them: enough to see which side of a hand-over sleeps.
+/// Returns name and state of every thread, where the system lists them: enough to see which side of a hand-over sleeps.
 fn threads() -> String {
     let Ok(tasks) = fs::read_dir("/proc/self/task") else {
         return String::new();

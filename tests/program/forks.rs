@@ -1,4 +1,4 @@
-//! A program forks while it has executors: the copy gets errors, and costs the program nothing.
+//! T7: a program forks while it has executors. The copy gets errors, and costs the program nothing.
 
 use crate::child;
 use crate::executors::{POOLS, double, executor};
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// How often the callback of a future of the program has run in this process.
 static CALLED: AtomicUsize = AtomicUsize::new(0);
 
-/// Forks; in the child, which ends with the program, 0.
+/// Forks. Returns 0 in the child, which ends with the program.
 fn fork() -> libc::pid_t {
     // SAFETY: the C library makes its own state usable in the child, and what else is used there is what is tested.
     let child = unsafe { libc::fork() };
@@ -29,7 +29,7 @@ fn fork() -> libc::pid_t {
     child
 }
 
-/// Waits for a child; how it ended, as an exit code.
+/// Waits for a child and returns its exit code.
 fn end_of(child: libc::pid_t) -> i32 {
     step(format!("the end of the fork {child}"));
     let mut status = 0;
@@ -39,10 +39,10 @@ fn end_of(child: libc::pid_t) -> i32 {
     libc::WEXITSTATUS(status)
 }
 
-/// Runs what a fork does, and ends it.
+/// Runs `run` in a fork, and ends the fork.
 fn in_the_fork(run: impl FnOnce()) -> ! {
     let failed = catch_unwind(AssertUnwindSafe(run)).is_err();
-    // SAFETY: ends the process at once; what is registered for its end is the program's.
+    // SAFETY: ends the process at once, without the exit handlers, which are the program's.
     unsafe { libc::_exit(i32::from(failed)) }
 }
 
@@ -86,7 +86,7 @@ fn assert_elsewhere(error: &TaskError) {
     assert!(error.to_string().contains("made before a fork"), "{error}");
 }
 
-/// All that could hang there, or reach the program's workers.
+/// Makes every call that could hang there, or reach the program's workers.
 fn use_in_the_fork(held: Held, name: &str) {
     let Held { executor, running, queued, waited_for, mut set } = held;
     let Err(SubmitError::Broken(broken)) = executor.submit(double, 1) else { panic!("it took a task") };
@@ -163,7 +163,7 @@ fn a_task_of_a_thread_forks_and_its_copy_returns() {
     watched(|| child::run("forks::returns_from_a_task", "", |_| ()));
 }
 
-/// The copy of the thread ends, and takes no task of the program.
+/// The copy of a worker's thread ends, and takes no task of the program.
 #[test]
 fn returns_from_a_task() {
     if child::argument().is_none() {

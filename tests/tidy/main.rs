@@ -2,6 +2,7 @@
 
 mod agreement;
 mod atomics;
+mod contract;
 mod crates;
 mod documents;
 mod forbidden;

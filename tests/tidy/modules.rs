@@ -49,8 +49,6 @@ const STILL_IN_CIRCLES: &[&str] = &[
     "benches/compare/src/rows/mod.rs",
     "benches/compare/src/rows/nested.rs",
     "benches/compare/src/rows/submits.rs",
-    "executor-conformance/src/case",
-    "executor-conformance/src/cases",
     "process-executor/src/before_main",
     "process-executor/src/builder",
     "process-executor/src/dispatch",

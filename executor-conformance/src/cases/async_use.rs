@@ -249,7 +249,7 @@ fn given_up_submit_takes_no_room(subject: &Subject) {
     stage.pool().shutdown(Shutdown::wait());
 }
 
-/// Room goes to those who still wait: the turn of one who left is not lost.
+/// A free permit goes to a submit that still waits: a dropped one takes no turn with it.
 fn given_up_submit_takes_no_turn(subject: &Subject) {
     let (stage, occupied, queued) = full(subject);
     let pool = stage.pool();
@@ -300,7 +300,7 @@ fn shutdown(subject: &Subject) {
     block_on(stage.pool().shutdown_async(Shutdown::wait()));
 }
 
-/// Dropping the wait gives up the waiting, not the shutdown.
+/// Dropping the wait abandons the waiting, not the shutdown.
 fn shutdown_is_not_undone(subject: &Subject) {
     let stage = Stage::new(subject);
     let (gate, (counted, _count)) = (stage.gate("held"), counting());
@@ -323,7 +323,7 @@ fn as_an_object(subject: &Subject) {
     block_on(object.shutdown_async(Shutdown::wait()));
 }
 
-/// Whoever polled before has given the handle away; those who poll now are woken.
+/// The task that polled before no longer has the handle; the tasks that poll now are woken.
 fn polled_then_shared(_: &Subject) {
     for _ in 0..200 {
         let (promise, mut future) = Promise::new();
@@ -338,7 +338,7 @@ fn polled_then_shared(_: &Subject) {
     }
 }
 
-/// A future whose outcome was awaited away is done and has nothing left to give; no use of it panics or hangs.
+/// A future whose outcome was taken by an await is done and empty; no use of it panics or hangs.
 fn awaited_then_used(_: &Subject) {
     let taken = || {
         let mut future = done(3);

@@ -1,4 +1,4 @@
-//! Callbacks of an executor's futures: they may call the executor, and hold up nobody else.
+//! Callbacks of an executor's futures: they may call the executor, and hold up no other task.
 
 use std::sync::Arc;
 

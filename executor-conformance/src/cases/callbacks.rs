@@ -34,7 +34,7 @@ pub(crate) const CASES: &[Case] = &[
 
 type Seen = Arc<Mutex<Vec<&'static str>>>;
 
-/// A callback that writes down its name.
+/// Returns a callback that writes down its name.
 fn noting<T>(seen: &Seen, name: &'static str) -> impl FnOnce(&Result<T, TaskError>) + Send + 'static + use<T> {
     let seen = Arc::clone(seen);
     move |_| seen.lock().push(name)
@@ -62,7 +62,7 @@ fn same_one_twice(_: &Subject) {
     assert_eq!(*seen.lock(), ["same", "same"]);
 }
 
-/// A callback that writes down the kind of outcome it is lent.
+/// Returns a callback that writes down the kind of outcome it is lent.
 fn kind(seen: &Seen) -> impl FnOnce(&Result<u64, TaskError>) + Send + 'static + use<> {
     let seen = Arc::clone(seen);
     move |outcome| {
@@ -171,8 +171,8 @@ fn panic_without_text(_: &Subject) {
     assert_eq!(*seen.lock(), ["after"]);
 }
 
-/// Completes futures in another thread, each with a callback that takes its time and then counts; `read` is given the
-/// future and the count.
+/// Completes futures in another thread, each with a callback that is slow and then counts. `read` gets the future and the
+/// count.
 fn beside_a_slow_callback(read: impl Fn(Future<i32>, &Counter)) {
     for _ in 0..200 {
         let (promise, future) = Promise::new();
@@ -189,7 +189,7 @@ fn beside_a_slow_callback(read: impl Fn(Future<i32>, &Counter)) {
     }
 }
 
-/// Python releases the waiters first; here whoever reads the result finds the callbacks' work done.
+/// Python releases the waiters first; here a reader of the result finds the callbacks' work done.
 fn ran_before_result_returns(_: &Subject) {
     beside_a_slow_callback(|future, ran| {
         assert_eq!(future.result().unwrap(), 1);

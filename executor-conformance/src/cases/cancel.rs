@@ -134,7 +134,7 @@ fn finished_task_is_left_alone(subject: &Subject) {
     assert_eq!(future.result().unwrap(), 6);
 }
 
-/// At the latest when the executor has ended: the entry is discarded, not kept.
+/// The entry is discarded at the latest when the executor ends.
 fn frees_the_argument(subject: &Subject) {
     let stage = Stage::new(subject);
     let (occupied, probe) = (stage.occupy(), Arc::new(()));
@@ -146,7 +146,7 @@ fn frees_the_argument(subject: &Subject) {
     assert_eq!(alive(&probe), 0);
 }
 
-/// The cancelling call does not notice, nor does whoever else drops the entry.
+/// Neither the cancelling call nor the thread that drops the entry notices.
 fn argument_bomb(subject: &Subject) {
     let stage = Stage::new(subject);
     let occupied = stage.occupy();

@@ -43,7 +43,7 @@ fn values(futures: impl IntoIterator<Item = Future<u64>>) -> Vec<u64> {
     futures.into_iter().map(|future| future.result().unwrap()).collect()
 }
 
-/// The order is that since the call, not since the first step as in Python.
+/// The order counts from the call, not from the first step as in Python.
 fn in_order_of_completion(_: &Subject) {
     let (promises, futures) = pairs(3);
     let completed = as_completed(futures);
@@ -134,7 +134,7 @@ fn failures_are_yielded(_: &Subject) {
     assert_eq!(outcomes.filter(Result::is_err).count(), 2);
 }
 
-/// In Python they may never come: nobody has passed over them.
+/// In Python they may never come: no worker has passed over them.
 fn cancelled_are_yielded(subject: &Subject) {
     let (_promise, before) = cancelled::<u64>();
     assert!(as_completed([before]).all(|future| future.is_cancelled()));

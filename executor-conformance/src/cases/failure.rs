@@ -111,7 +111,7 @@ fn spares_the_neighbours(subject: &Subject) {
     }
 }
 
-/// Dropping the error runs the payload's destructor: that panic is the reader's, the worker never meets it.
+/// Dropping the error runs the payload's destructor: its panic is the reader's, not the worker's.
 fn payload_whose_drop_panics(subject: &Subject) {
     fn plant((): ()) {
         std::panic::panic_any(Bomb);
@@ -124,7 +124,7 @@ fn payload_whose_drop_panics(subject: &Subject) {
     }
 }
 
-/// Nobody reads the result, so the worker drops it, and lives on.
+/// No reader takes the result, so the worker drops it, and lives on.
 fn result_bomb(subject: &Subject) {
     let stage = Stage::workers(subject, 1);
     let occupied = stage.occupy();

@@ -37,7 +37,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("future.longest_limits_do_not_overflow", &["F8", "H8"], Needs::ANY, longest_limits_do_not_overflow),
 ];
 
-/// Asserts (pending means none of them) the three questions a future answers.
+/// Asserts the answers to a future's three questions; a pending one answers no to each.
 #[track_caller]
 fn assert_state<T: Send + 'static>(future: &Future<T>, running: bool, done: bool, cancelled: bool) {
     let state = (future.is_running(), future.is_done(), future.is_cancelled());
@@ -70,7 +70,7 @@ fn completes_without_start(_: &Subject) {
     assert_eq!(future.result().unwrap(), 7);
 }
 
-/// Python logs and raises; here it says once more that the work is wanted.
+/// Python logs and raises; here the call returns once more that the work is wanted.
 fn start_again_changes_nothing(_: &Subject) {
     let (promise, future) = Promise::new();
     assert!(promise.start());
@@ -80,7 +80,7 @@ fn start_again_changes_nothing(_: &Subject) {
     assert_eq!(future.result().unwrap(), 1);
 }
 
-/// Python needs this call to tell the waiters; here they know since `cancel`.
+/// Python needs this call to tell the waiters; here they have known since `cancel`.
 fn start_after_cancel_is_refused(_: &Subject) {
     let (promise, future) = cancelled::<u64>();
     assert!(promise.is_cancelled());
@@ -129,7 +129,7 @@ fn no_time_still_reads_what_is_done(_: &Subject) {
 }
 
 fn completion_wakes_a_waiter(_: &Subject) {
-    // Many rounds: the completion meets the waiter before, while and after it goes to sleep.
+    // Many rounds, so that the completion comes before, while and after the waiter falls asleep.
     for round in 0..300_u64 {
         let (promise, future) = Promise::new();
         let waiter = thread::spawn(move || future.result());
@@ -200,7 +200,7 @@ fn handles_cross_threads(_: &Subject) {
     everywhere(&future.share());
 }
 
-/// The state and the kind of outcome, never a value: values may be huge, or secret.
+/// Prints the state and the kind of outcome, never a value: values may be huge, or secret.
 fn debug_shows_the_state_only(_: &Subject) {
     let secret = "pass phrase".to_owned();
     let (promise, future) = Promise::new();

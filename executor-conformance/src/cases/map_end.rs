@@ -16,7 +16,7 @@ use crate::step;
 use crate::subject::Subject;
 use crate::tasks::{self, Tracked, alive};
 
-/// Room for the items that are held back.
+/// Capacity for the items that are held back.
 const QUEUED: Needs = Needs::CONCURRENT.queue(6);
 
 pub(crate) const CASES: &[Case] = &[
@@ -52,7 +52,7 @@ fn limit_expires(subject: &Subject) {
     }
 }
 
-/// The limit is one for the whole map, from the call on.
+/// The limit is one for the whole map, counted from the call.
 fn limit_keeps_earlier(subject: &Subject) {
     let stage = Stage::workers(subject, 2);
     let (free, held) = (stage.gate("free"), stage.gate("held"));
@@ -62,14 +62,14 @@ fn limit_keeps_earlier(subject: &Subject) {
     let outcomes: Vec<_> = stage.pool().map_with(options, tasks::pass_then, inputs).collect();
     let (expiry, results) = outcomes.split_last().expect("at least the expiry");
     assert!(expiry.as_ref().unwrap_err().is_timed_out());
-    // On a machine that stands still for the whole limit, not even the first result is there in time.
+    // If the machine stands still for the whole limit, not even the first result is there in time.
     assert!(results.len() <= 1);
     assert!(results.iter().all(|result| matches!(result, Ok(1))));
     held.open();
 }
 
-/// Makes a map with a limit, lets it pass after `until` returns, and hands the map to `read`, until that finds what it looks
-/// for: on a machine that stands still, what ended in time may not be known to have ended.
+/// Makes a map with a limit, lets the limit pass after `until` returns, and hands the map to `read`. Repeats that until
+/// `read` finds what it expects: if the machine stands still, an item that ended in time may not be known to have ended.
 fn read_late<T>(mut read: impl FnMut(Duration) -> Option<T>) -> T {
     let mut limit = SHORT;
     loop {
@@ -85,19 +85,19 @@ fn let_pass(limit: Duration, since: Instant) {
     thread::sleep((limit + Duration::from_millis(1)).saturating_sub(since.elapsed()));
 }
 
-/// A reader that comes late finds what is done, as [`executor_core::as_completed`] gives it.
+/// A late reader finds what is done, as with [`executor_core::as_completed`].
 fn limit_spares_what_is_done(subject: &Subject) {
     let stage = Stage::workers(subject, 1);
     for options in [MapOptions::new(), MapOptions::new().unordered(), MapOptions::new().chunk_size(3)] {
         let mut results = read_late(|limit| {
             let map = stage.pool().map_with(options.timeout(limit), tasks::double, [1, 2, 3]);
             let begun = Instant::now();
-            // The only worker comes to this when it is done with those.
+            // The only worker begins this when it has finished those.
             assert_eq!(stage.pool().submit(tasks::double, 4).unwrap().result().unwrap(), 8);
             let_pass(limit, begun);
             map.collect::<Result<Vec<_>, _>>().ok()
         });
-        // Unordered, they come as they were found to be done.
+        // Unordered, they come in the order in which they were seen to be done.
         results.sort_unstable();
         assert_eq!(results, [2, 4, 6]);
         let mut results = read_late(|limit| {
@@ -115,7 +115,7 @@ fn limit_spares_what_is_done(subject: &Subject) {
 fn limit_counts_right(subject: &Subject) {
     let stage = Stage::workers(subject, 2);
     let (in_order, as_completed) = (MapOptions::new(), MapOptions::new().unordered());
-    // Where the held one stands, and how many others are delivered.
+    // The position of the held item, and how many others are delivered.
     let shapes = [
         ("in order", in_order, 3, 3),
         ("in order, behind the held one", in_order, 0, 0),
@@ -190,7 +190,7 @@ fn note_and_hold((log, number, gate): (Log, u64, Gate)) {
     }
 }
 
-/// As many items begin as there are workers; the others are not begun when the map goes.
+/// As many items begin as there are workers; the others have not begun when the map is dropped.
 fn drop_cancels_the_rest(subject: &Subject) {
     let stage = Stage::workers(subject, 1);
     let (log, gate) = (stage.log("ran"), stage.gate("held"));
@@ -238,7 +238,7 @@ fn drop_frees_inputs(subject: &Subject) {
     assert_eq!(alive(&probe), 0);
 }
 
-/// Results of the inputs before it come first, then the panic goes on in its place, then the map is over.
+/// The results of the inputs before it come first, then the panic goes on in its place, then the map has ended.
 fn input_panics(subject: &Subject) {
     let stage = Stage::new(subject);
     for options in [MapOptions::new(), MapOptions::new().buffer(2), MapOptions::new().chunk_size(2)] {
@@ -280,7 +280,7 @@ fn no_inputs_after_shutdown(subject: &Subject) {
     assert!(stage.pool().map(tasks::double, Vec::new()).next().is_none());
 }
 
-/// Never a result that is silently short: what was submitted comes, then an error says that the rest does not.
+/// The result is never silently short: what was submitted comes, then an error says that the rest does not.
 fn shutdown_midway(subject: &Subject) {
     let stage = Stage::new(subject);
     let options = MapOptions::new().chunk_size(1).buffer(3);
@@ -309,7 +309,7 @@ fn shutdown_midway_cancelling(subject: &Subject) {
     assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(TaskError::is_cancelled)));
 }
 
-/// Each item of a chunk that never began has the same outcome as its siblings.
+/// All items of a chunk that never began have the same outcome.
 fn cancelled_chunk(subject: &Subject) {
     let stage = Stage::new(subject);
     let occupied = stage.occupy();

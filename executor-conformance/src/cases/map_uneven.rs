@@ -1,4 +1,4 @@
-//! `map` over inputs that do not all take as long: the workers share the work, whatever comes first.
+//! `map` over inputs that take different times: the workers share the work, whatever comes first.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -12,7 +12,7 @@ use crate::gate::{Gate, Log};
 use crate::stage::Stage;
 use crate::subject::Subject;
 
-/// Two workers, and a queue for all parts of a chunk.
+/// Needs two workers, and a queue for all parts of a chunk.
 const SHARED: Needs = Needs::CONCURRENT.workers(2);
 
 pub(crate) const CASES: &[Case] = &[
@@ -22,7 +22,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("map_uneven.drop_stops_all_parts", &["M9", "M11"], SHARED, drop_stops_all_parts),
 ];
 
-/// Writes a line; the first item ends when there are many lines. The gate is the way out for a case that fails.
+/// Writes a line; the first item ends when there are many lines. The gate lets it end if the case fails.
 fn note_or_wait((log, gate, number): (Log, Gate, u64)) -> u64 {
     while number == 0 && log.lines().len() < 150 && !gate.is_open() {
         thread::sleep(Duration::from_millis(1));
@@ -31,7 +31,7 @@ fn note_or_wait((log, gate, number): (Log, Gate, u64)) -> u64 {
     number
 }
 
-/// Far more items than a window usually has begin behind one that takes long, or it never ends.
+/// More items than a window usually holds must begin behind the slow one, or it never ends.
 fn slow_one_comes_first(subject: &Subject) {
     let stage = Stage::workers(subject, 2);
     let inputs = |name: &str| {
@@ -45,7 +45,7 @@ fn slow_one_comes_first(subject: &Subject) {
     assert!(results.into_iter().map(Result::unwrap).eq(0..200));
 }
 
-/// An item that is work for so many milliseconds; those that are leave a line with their number and their worker.
+/// Works for so many milliseconds; an item that does leaves a line with its number and its worker.
 type Item = (Log, u64, u64);
 
 fn work((log, milliseconds, number): Item) -> u64 {
@@ -56,7 +56,7 @@ fn work((log, milliseconds, number): Item) -> u64 {
     number
 }
 
-/// Every dear item has run once, and not all of them in one worker.
+/// Asserts that every expensive item has run once, and not all of them in one worker.
 fn assert_shared(shape: &str, log: &Log, costs: &[u64]) {
     let lines = log.lines();
     let split = |line: &'_ String| line.split_once(' ').map(|(number, worker)| (number.to_owned(), worker.to_owned()));
@@ -75,7 +75,7 @@ fn costs(count: u64, cost: impl Fn(u64) -> u64) -> Vec<u64> {
 
 fn every_shape_is_shared(subject: &Subject) {
     let stage = Stage::workers(subject, 2);
-    // Both workers are there.
+    // Both workers are running.
     stage.occupy().release();
     let shapes = [
         ("cheap, then dear", costs(2100, |number| if number < 2000 { 0 } else { 3 })),
@@ -94,7 +94,7 @@ fn every_shape_is_shared(subject: &Subject) {
         for (order, options) in [("in order", MapOptions::new()), ("as completed", MapOptions::new().unordered())] {
             let log = stage.log(&format!("{shape} {order}"));
             let mut numbers = (0..).zip(&costs).map(|(number, &cost)| (log.clone(), cost, number));
-            // How many are left is not known beforehand.
+            // The number of inputs is not known beforehand.
             let inputs = std::iter::from_fn(move || numbers.next());
             let mut results: Vec<u64> = stage.pool().map_with(options, work, inputs).map(Result::unwrap).collect();
             if order != "in order" {
@@ -106,7 +106,7 @@ fn every_shape_is_shared(subject: &Subject) {
     }
 }
 
-/// How many inputs travel together is how many may, not how many must.
+/// A given chunk size is how many inputs may travel together, not how many must.
 fn given_size_is_shared(subject: &Subject) {
     let stage = Stage::workers(subject, 2);
     stage.occupy().release();
@@ -131,7 +131,7 @@ fn work_or_hold((log, gate, number): (Log, Gate, u64)) -> bool {
     true
 }
 
-/// The parts of a chunk are the map's, wherever they are.
+/// The parts of a chunk belong to the map, wherever they are.
 fn drop_stops_all_parts(subject: &Subject) {
     let stage = Stage::workers(subject, 2);
     stage.occupy().release();

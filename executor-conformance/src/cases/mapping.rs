@@ -94,7 +94,7 @@ fn several_inputs(subject: &Subject) {
     assert_eq!(results.map(Result::unwrap).collect::<Vec<_>>(), [4, 13, 22, 31, 40], "as many as the shorter one has");
 }
 
-/// Nobody has asked for a result yet.
+/// No result has been asked for yet.
 fn begins_in_the_call(subject: &Subject) {
     let stage = Stage::new(subject);
     let gate = stage.gate("inside");
@@ -162,7 +162,7 @@ fn no_buffer_is_refused(_: &Subject) {
     assert_refused(|| MapOptions::new().buffer(0), "buffer");
 }
 
-/// A mistake in the program, so it is a panic, and one that names what was wrong.
+/// A mistake of the program, so a panic, which names what was wrong.
 fn assert_refused(make: impl FnOnce() -> MapOptions, word: &str) {
     let payload = catch_unwind(AssertUnwindSafe(make)).expect_err("zero makes no sense");
     let text = payload.downcast_ref::<String>().cloned();
@@ -265,7 +265,7 @@ fn as_a_stream(subject: &Subject) {
     }
 }
 
-/// Ends when it is asked to stop; its gate is the way out for a case that fails.
+/// Ends when it is asked to stop; its gate lets it end if the case fails.
 fn hold((gate, held): (Gate, bool)) -> bool {
     while held && !is_stop_requested() && !gate.is_open() {
         std::thread::sleep(Duration::from_millis(1));
@@ -273,7 +273,7 @@ fn hold((gate, held): (Gate, bool)) -> bool {
     held
 }
 
-/// Whatever the chunks are: the input that takes too long is told alone, in its place.
+/// Whatever the chunks are, the input that takes too long is alone in failing, in its place.
 fn run_limit_of_each_input(subject: &Subject) {
     let stage = Stage::new(subject);
     let gate = stage.gate("held");

@@ -4,6 +4,7 @@ mod async_use;
 mod callback_place;
 mod callbacks;
 mod cancel;
+mod capacity;
 mod completed;
 mod failure;
 mod future;
@@ -12,7 +13,6 @@ mod map_uneven;
 mod mapping;
 mod nested;
 mod outcome;
-mod room;
 mod shutdown;
 mod shutdown_race;
 mod stop;
@@ -35,7 +35,7 @@ pub(crate) const THEMES: &[&[Case]] = &[
     completed::CASES,
     submit::CASES,
     failure::CASES,
-    room::CASES,
+    capacity::CASES,
     mapping::CASES,
     map_end::CASES,
     map_uneven::CASES,

@@ -12,7 +12,7 @@ use crate::gate::{Gate, Gates};
 use crate::subject::{Config, Subject};
 use crate::{step, tasks};
 
-/// A task finds its executor by number: a plain function captures nothing.
+/// Finds a task's executor by number: a plain function captures nothing.
 const NESTED: Needs = Needs::ANY.in_process();
 
 pub(crate) const CASES: &[Case] = &[
@@ -29,7 +29,7 @@ pub(crate) const CASES: &[Case] = &[
 
 static POOLS: LazyLock<Mutex<HashMap<u64, Arc<dyn Executor>>>> = LazyLock::new(Mutex::default);
 
-/// An executor that its tasks can find, until this is dropped.
+/// Lets tasks find their executor until it is dropped.
 struct Registered {
     key: u64,
     pool: Arc<dyn Executor>,

@@ -54,7 +54,7 @@ fn exception_of_success_is_none(_: &Subject) {
     assert!(done(1).exception_timeout(NOW).expect("it is done").is_none());
 }
 
-/// Python raises from `exception()` too; here it is an answer like any other.
+/// Python raises from `exception()` too; here it is an outcome like any other.
 fn cancelled_reads_as_cancelled(_: &Subject) {
     let (_promise, future) = cancelled::<u64>();
     assert!(future.exception().expect("cancelled is not success").is_cancelled());

@@ -98,7 +98,7 @@ fn cancelling(subject: &Subject) {
     let (occupied, log) = (stage.occupy(), stage.log("ran"));
     let queued = queue_six(&stage, &log);
     occupied.open();
-    // The workers are on their way out of their first tasks: each queued one runs or is cancelled, nothing else.
+    // The workers are about to finish their first tasks: each queued task runs or is cancelled, nothing else.
     stage.pool().shutdown(Shutdown::wait().cancel_futures());
     assert!(occupied.blockers().iter().all(|blocker| blocker.is_done() && !blocker.is_cancelled()));
     assert!(queued.iter().all(Future::is_done));
@@ -169,7 +169,7 @@ fn drop_while_unwinding_drains(subject: &Subject) {
     let (log, gate) = (stage.log("ran"), stage.gate("unused"));
     gate.open();
     let unwound = catch_unwind(AssertUnwindSafe(|| {
-        // Stays behind in the block, so that its executor goes with the panic; the log belongs to the outer stage.
+        // Stays in the block, so that the panic drops its executor; the log belongs to the outer stage.
         let inner = Stage::new(subject);
         drop(queue_six(&inner, &log));
         panic!("a caller that fails, on purpose");
@@ -178,7 +178,7 @@ fn drop_while_unwinding_drains(subject: &Subject) {
     assert_eq!(log.lines().len(), 6);
 }
 
-/// Whoever has given up waiting can leave, though every worker is held by a task that does not end.
+/// A caller that has stopped waiting can leave, though every worker is held by a task that does not end.
 fn leaves(subject: &Subject, give_up: fn(&dyn Executor)) {
     let mut stage = Stage::new(subject);
     let (occupied, log) = (stage.occupy(), stage.log("ran"));
@@ -214,7 +214,7 @@ fn drop_after_a_dropped_shutdown(subject: &Subject) {
     });
 }
 
-/// Who waits after all sees every task end, and the drop changes nothing.
+/// A caller that waits after all sees every task end, and the drop changes nothing.
 fn drop_after_waiting_at_last(subject: &Subject) {
     let mut stage = Stage::new(subject);
     let (occupied, log) = (stage.occupy(), stage.log("ran"));

@@ -1,4 +1,4 @@
-//! Shutdown at the same moment as everything else: whoever wins, every future resolves and nobody hangs.
+//! Shutdown at the same moment as everything else: whichever wins, every future resolves and nothing hangs.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
@@ -98,7 +98,7 @@ fn with_shutdown(subject: &Subject) {
     }
 }
 
-/// A callback is called once for each task that was accepted, whatever became of it.
+/// A callback is called once for each accepted task, whatever its outcome.
 fn with_callbacks(subject: &Subject) {
     for round in 0..ROUNDS {
         let (stage, called, over) = (Stage::new(subject), Counter::default(), AtomicBool::new(false));
@@ -134,7 +134,7 @@ fn with_last_pointer(subject: &Subject) {
     }
 }
 
-/// Never a short result: results in order, perhaps cancelled ones, and at most one refusal, which is the last item.
+/// The result is never short: results in order, perhaps cancelled ones, and at most one refusal, which comes last.
 fn with_a_map(subject: &Subject) {
     for round in 0..ROUNDS {
         let (stage, ready) = (Stage::new(subject), Barrier::new(2));

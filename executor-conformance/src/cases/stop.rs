@@ -1,4 +1,4 @@
-//! `stop`: the strongest request there is, and the flag a running task can ask for.
+//! `stop`: the strongest request there is, and the flag that a running task can read.
 
 use executor_core::{ExecutorExt, Promise, Stop, is_stop_requested};
 
@@ -8,7 +8,7 @@ use crate::stage::Stage;
 use crate::subject::Subject;
 use crate::tasks;
 
-/// Two tasks that must be inside at the same time.
+/// Needs two tasks that run at the same time.
 const TWO: Needs = Needs::CONCURRENT.workers(2).in_process();
 
 pub(crate) const CASES: &[Case] = &[

@@ -1,4 +1,4 @@
-//! `submit` and its relatives: what goes in, in which order it runs, and what is kept of it.
+//! `submit` and its variants: what goes in, in which order it runs, and what is kept of it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -65,7 +65,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("submit.queue_limit_with_time_to_spare", &[], Needs::ANY.time_limits(), queue_limit_with_time_to_spare),
 ];
 
-/// More tasks than any executor moves or deals at a time.
+/// More tasks than any executor moves at a time.
 const MANY: usize = 5000;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,7 +143,7 @@ fn a_free_worker_takes_the_oldest(subject: &Subject) {
     running.iter().for_each(|gate| gate.wait_arrivals(1));
     let queued: Vec<_> = (0..100).map(|number| submit(number.to_string())).collect();
     for (number, gate) in queued.into_iter().enumerate() {
-        // Now the worker that has been busy for longer, now the other.
+        // In turn the worker that has been busy for longer, and the other.
         running.remove(number % 3 % 2).open();
         gate.wait_arrivals(1);
         assert_eq!(log.lines().len(), 2 + number + 1, "no other task has begun");

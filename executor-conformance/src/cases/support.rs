@@ -6,37 +6,37 @@ use std::time::Duration;
 
 use executor_core::{Future, Promise, TaskError};
 
-/// No time at all: a look, not a wait.
+/// No time at all: reads what is done, and does not wait.
 pub(crate) const NOW: Duration = Duration::ZERO;
 
-/// A limit that must expire, because what it limits is held back.
+/// A limit that must expire, because the task it limits is held back.
 pub(crate) const SHORT: Duration = Duration::from_millis(20);
 
-/// A limit that never expires in a healthy run; the watchdog is faster.
+/// A limit that never expires in a healthy run; the watchdog ends a hang first.
 pub(crate) const LONG: Duration = Duration::from_secs(3600);
 
-/// A future that is already done with `value`.
+/// Returns a future that is done with `value`.
 pub(crate) fn done<T: Send + 'static>(value: T) -> Future<T> {
     let (promise, future) = Promise::new();
     assert!(promise.set_result(value).is_ok(), "nothing else completes this future");
     future
 }
 
-/// A future that failed already. The only error anyone can make without an executor is an abandoned promise.
+/// Returns a future that has failed. Without an executor, the only error that can be made is an abandoned promise.
 pub(crate) fn failed<T: Send + 'static>() -> Future<T> {
     let (promise, future) = Promise::new();
     drop(promise);
     future
 }
 
-/// A future that was cancelled while its promise is still there.
+/// Returns a future that was cancelled while its promise still exists.
 pub(crate) fn cancelled<T: Send + 'static>() -> (Promise<T>, Future<T>) {
     let (promise, future) = Promise::new();
     assert!(future.cancel(), "a new future can be cancelled");
     (promise, future)
 }
 
-/// Promises and futures in the same order.
+/// Returns promises and their futures, in the same order.
 pub(crate) fn pairs<T: Send + 'static>(count: usize) -> (Vec<Promise<T>>, Vec<Future<T>>) {
     (0..count).map(|_| Promise::new()).unzip()
 }

@@ -227,7 +227,7 @@ fn many_at_the_same_moment(_: &Subject) {
     }
 }
 
-/// A wait that ended is forgotten: the next ones, and the completion after them, are those of a fresh future.
+/// A wait that has ended leaves nothing behind: later waits, and the completion, work as on a fresh future.
 fn repeatedly(_: &Subject) {
     let (mut promises, mut futures) = pairs::<u64>(3);
     for _ in 0..2_000 {

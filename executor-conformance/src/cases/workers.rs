@@ -50,7 +50,7 @@ fn zero_is_refused(subject: &Subject) {
     assert!(error.contains("worker"), "{error}");
 }
 
-/// A burst may not find fewer workers than there are, as it may in Python.
+/// A burst finds all the workers there may be; in Python it may find fewer.
 fn all_run_at_once(subject: &Subject) {
     let stage = Stage::workers(subject, 4);
     for round in 0..10 {
@@ -62,7 +62,7 @@ fn all_run_at_once(subject: &Subject) {
     }
 }
 
-/// The log's lines are written inside the tasks, so they cannot show more at once than there were.
+/// The lines are written inside the tasks, so they cannot show more tasks at once than there were.
 fn never_more_than_asked(subject: &Subject) {
     let stage = Stage::new(subject);
     let (log, gate) = (stage.log("brackets"), stage.gate("open"));
@@ -85,7 +85,7 @@ fn come_back_after_idling(subject: &Subject) {
     for number in 0..30 {
         assert_eq!(stage.pool().submit(tasks::double, number).unwrap().result().unwrap(), 2 * number);
         if number % 10 == 0 {
-            // Long enough for a worker to go to sleep or to retire, whichever it does; either way the next task must run.
+            // Long enough for a worker to fall asleep or to retire; either way the next task must run.
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
@@ -123,7 +123,7 @@ fn panicking_breaks(subject: &Subject) {
     breaks(subject, tasks::panicking_initializer);
 }
 
-/// What is pending and what comes later gets the initializer's own words; Python has them in the log only.
+/// Queued and later tasks get the initializer's own error; Python has it in the log only.
 fn breaks(subject: &Subject, initializer: Initializer) {
     let stage = with_initializer(subject, initializer);
     step("submitting to an executor whose workers cannot start");

@@ -1,4 +1,4 @@
-//! The executable, wherever it is and whatever has become of its file; and what a task finds in a worker that never ran `main`.
+//! P25: the executable, wherever it is and whatever has become of its file; and what a task finds in a worker that never ran `main`.
 
 use crate::child;
 use crate::processes;

@@ -1,4 +1,4 @@
-//! Sandboxes that refuse system calls: for each call of the table in SECURITY.md, the pool goes on without it, or says that it
+//! P22: sandboxes that refuse system calls. For each call of the table in SECURITY.md, the pool goes on without it, or says that it
 //! needs it. A filter of the kernel's refuses it, as that of a container does.
 
 use crate::bytes::{Bytes, MIB};

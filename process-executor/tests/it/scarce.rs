@@ -1,5 +1,5 @@
-//! When the system has no more of something: descriptors, processes. What needs it fails with the reason; nothing hangs; once
-//! there is more, all goes on.
+//! P21 and more: the system has no more of something, descriptors or processes. What needs it fails with the reason, nothing
+//! hangs, and once there is more, all goes on.
 
 use crate::bytes::{Bytes, KIB, MIB};
 use crate::child;

@@ -1,4 +1,4 @@
-//! A bounded queue: waiting for room, being refused, and giving room back.
+//! A bounded queue: waiting for capacity, being refused, and giving capacity back.
 
 use std::sync::Barrier;
 use std::thread;
@@ -15,19 +15,24 @@ use crate::{step, tasks};
 const BOUNDED: Needs = Needs::CONCURRENT.bounded();
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new("room.try_submit_takes_what_fits", &["H48"], Needs::ANY, try_submit_takes_what_fits),
-    Case::new("room.try_submit_hands_arguments_back", &["H48"], BOUNDED, try_submit_hands_arguments_back),
-    Case::new("room.try_submit_after_shutdown", &["S1", "H48"], Needs::ANY, try_submit_after_shutdown),
-    Case::new("room.submit_waits", &["H48", "E2"], BOUNDED, submit_waits),
-    Case::new("room.comes_back_by_cancel", &["H48", "F2"], BOUNDED, comes_back_by_cancel),
-    Case::new("room.comes_back_by_expiry", &["H48"], BOUNDED.time_limits(), comes_back_by_expiry),
-    Case::new("room.waiters_are_refused_at_shutdown", &["H30", "S1", "H55"], BOUNDED, waiters_are_refused_at_shutdown),
-    Case::new("room.for_many_submitters", &["E6", "H48"], BOUNDED, for_many_submitters),
-    Case::new("room.shutdown_needs_none", &["S15", "H28", "H30"], BOUNDED, shutdown_needs_none),
-    Case::new("room.map_with_a_small_queue", &["H47"], BOUNDED, map_with_a_small_queue),
-    Case::new("room.map_with_a_limit", &["M6", "M7", "H47"], BOUNDED, map_with_a_limit),
-    Case::new("room.map_with_a_limit_goes_on", &["H47"], BOUNDED, map_with_a_limit_goes_on),
-    Case::new("room.zero_is_refused", &[], BOUNDED, zero_is_refused),
+    Case::new("capacity.try_submit_takes_what_fits", &["H48"], Needs::ANY, try_submit_takes_what_fits),
+    Case::new("capacity.try_submit_hands_arguments_back", &["H48"], BOUNDED, try_submit_hands_arguments_back),
+    Case::new("capacity.try_submit_after_shutdown", &["S1", "H48"], Needs::ANY, try_submit_after_shutdown),
+    Case::new("capacity.submit_waits", &["H48", "E2"], BOUNDED, submit_waits),
+    Case::new("capacity.comes_back_by_cancel", &["H48", "F2"], BOUNDED, comes_back_by_cancel),
+    Case::new("capacity.comes_back_by_expiry", &["H48"], BOUNDED.time_limits(), comes_back_by_expiry),
+    Case::new(
+        "capacity.waiters_are_refused_at_shutdown",
+        &["H30", "S1", "H55"],
+        BOUNDED,
+        waiters_are_refused_at_shutdown,
+    ),
+    Case::new("capacity.for_many_submitters", &["E6", "H48"], BOUNDED, for_many_submitters),
+    Case::new("capacity.shutdown_needs_none", &["S15", "H28", "H30"], BOUNDED, shutdown_needs_none),
+    Case::new("capacity.map_with_a_small_queue", &["H47"], BOUNDED, map_with_a_small_queue),
+    Case::new("capacity.map_with_a_limit", &["M6", "M7", "H47"], BOUNDED, map_with_a_limit),
+    Case::new("capacity.map_with_a_limit_goes_on", &["H47"], BOUNDED, map_with_a_limit_goes_on),
+    Case::new("capacity.zero_is_refused", &[], BOUNDED, zero_is_refused),
 ];
 
 fn bounded(subject: &Subject, capacity: usize) -> Stage {
@@ -62,8 +67,8 @@ fn try_submit_after_shutdown(subject: &Subject) {
     assert_eq!(refused.into_args(), "mine");
 }
 
-/// No thread can see that another one waits; but the second task is accepted only once the first one has begun, so in
-/// every interleaving the order holds and nothing is lost.
+/// No thread can see that another one waits. But the second task is accepted only once the first one has begun, so the order
+/// holds in every interleaving and nothing is lost.
 fn submit_waits(subject: &Subject) {
     let stage = bounded(subject, 1);
     let (occupied, ready) = (stage.occupy(), Barrier::new(2));
@@ -175,7 +180,7 @@ fn map_with_a_small_queue(subject: &Subject) {
     assert_eq!(sum, 249_500);
 }
 
-/// The limit of a map holds, too, while it waits for room: with an item of its own in the queue, or none.
+/// The limit of a map also holds while it waits for capacity, with an item of its own in the queue or without.
 fn map_with_a_limit(subject: &Subject) {
     let stage = bounded(subject, 1);
     let occupied = stage.occupy();
