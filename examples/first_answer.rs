@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 /// The step of counting down.
 const DOWN: u64 = u64::MAX;
 
-/// Who searches, from where, and how far it is to the next number; all round the end of the range.
+/// The solvers: name, first number, and step to the next; each wraps round the end of the range.
 const SOLVERS: [(&str, u64, u64); 8] = [
     ("upwards from zero", 0, 1),
     ("downwards from the top", u64::MAX, DOWN),
@@ -32,7 +32,7 @@ const SOLVERS: [(&str, u64, u64); 8] = [
     ("in golden leaps", 0, 0x9e37_79b9_7f4a_7c15),
 ];
 
-/// Numbers tried between two looks at whether to stop.
+/// How many numbers are tried between two checks whether to stop.
 const ROUND: u32 = 1024;
 
 /// Take the first answer of eight solvers and stop the others.
@@ -60,7 +60,7 @@ struct Options {
     text: String,
 }
 
-/// What a solver is told.
+/// The argument of a solver.
 #[derive(Debug, Serialize, Deserialize)]
 struct Search {
     text: String,
@@ -75,7 +75,7 @@ type Answer = Option<u64>;
 /// A solver's name, to recognize it when its future completes.
 type Solver = (&'static str, Future<Answer>);
 
-/// The first answer with its solver's name, if there was one in time, and the solvers that were not waited for.
+/// Returns the first answer with its solver's name, if there was one in time, and the other solvers.
 type First = (Option<(&'static str, u64)>, Vec<Solver>);
 
 fn main() -> ExitCode {
@@ -112,7 +112,7 @@ fn ask(executor: &dyn Executor, options: &Options) -> Result<Vec<Solver>, Submit
     SOLVERS.into_iter().map(submit).collect()
 }
 
-/// Waits for the first answer, and reports whoever ends without one.
+/// Waits for the first answer, and reports solvers that end without one.
 fn first(solvers: Vec<Solver>, timeout: Duration, out: &mut impl Write) -> io::Result<First> {
     let begun = Instant::now();
     let mut running = as_completed(solvers);
@@ -139,14 +139,14 @@ fn stop(solvers: &[Solver]) -> String {
         match future.stop() {
             Stop::Cancelled => cancelled += 1,
             Stop::Requested => stopped += 1,
-            // `Stop` may grow; what was neither cancelled nor told to stop is over.
+            // `Stop` may grow; a solver that was neither cancelled nor told to stop has ended.
             _ => done += 1,
         }
     }
     format!("others: {cancelled} cancelled before they began, {stopped} told to stop, {done} done as well")
 }
 
-/// The task: tries numbers until one fits, or until nobody wants to know any more.
+/// The task: tries numbers until one fits, or until it is told to stop.
 fn solve(search: Search) -> Answer {
     let mut number = search.start;
     while !is_stop_requested() {
@@ -164,7 +164,7 @@ fn hash(text: &str, number: u64) -> sha2::digest::Output<Sha256> {
     Sha256::new().chain_update(text).chain_update(number.to_string()).finalize()
 }
 
-/// How many bits are zero before the first that is one.
+/// Returns how many bits are zero before the first that is one.
 fn zero_bits(hash: &[u8]) -> u32 {
     let zeros = hash.iter().take_while(|&&byte| byte == 0).count();
     8 * zeros as u32 + hash.get(zeros).map_or(0, |byte| byte.leading_zeros())

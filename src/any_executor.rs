@@ -9,7 +9,8 @@ use std::time::Duration;
 #[cfg(feature = "threads")]
 use thread_executor::ThreadPoolExecutor;
 
-/// What [`ExecutorSpec::build_any`](crate::ExecutorSpec::build_any) gives: an [`Executor`] that also knows what it is.
+/// The executor that an [`ExecutorSpec`](crate::ExecutorSpec) names; it also knows whether it fell back to threads. From
+/// [`ExecutorSpec::build_any`](crate::ExecutorSpec::build_any).
 ///
 /// ```
 /// use concurrent_futures::{ExecutorExt, ExecutorSpec};
@@ -41,15 +42,14 @@ impl AnyExecutor {
         Self { kind, fallback_reason: None }
     }
 
-    /// It is not what was asked for first, for this reason.
+    /// Returns an executor that stands in for another, which could not be built for `reason`.
     pub(crate) fn instead(kind: Kind, reason: BuildError) -> Self {
         Self { kind, fallback_reason: Some(reason) }
     }
 
-    /// Why these are threads although processes were asked for first, as in `processes?`; `None` if they were not, or if
-    /// these are processes.
+    /// Returns why this is a thread pool although processes were preferred, as in `processes?`, or `None`.
     ///
-    /// The library prints nothing of its own accord: whether the user hears of it is up to the program.
+    /// The library prints nothing of its own accord: telling the user is up to the program.
     ///
     /// ```
     /// use concurrent_futures::ExecutorSpec;
@@ -62,8 +62,8 @@ impl AnyExecutor {
         self.fallback_reason.as_ref()
     }
 
-    /// Ends worker processes, and with them the tasks that run: for a program that is to end before its work is done.
-    /// Does not wait; see `ProcessPoolExecutor::terminate_workers`.
+    /// Ends worker processes, and with them the tasks that run, for a program that must end before its work is done. It does
+    /// not wait; see `ProcessPoolExecutor::terminate_workers`.
     ///
     /// Without worker processes it does nothing: a thread cannot be ended from outside.
     ///

@@ -45,7 +45,7 @@ pub enum ExecutorSpec {
 }
 
 impl ExecutorSpec {
-    /// The same kind of executor with this many workers; a serial one stays as it is.
+    /// Returns the same kind of executor with this many workers; a serial one stays as it is.
     ///
     /// ```
     /// use concurrent_futures::{ExecutorSpec, WorkerCount};
@@ -65,7 +65,7 @@ impl ExecutorSpec {
         }
     }
 
-    /// The executor. Where `processes?` falls back to threads, it does so without a word; [`build_any`](Self::build_any)
+    /// Builds the executor. Where `processes?` falls back to threads, it does so silently; [`build_any`](Self::build_any)
     /// tells the reason.
     ///
     /// # Errors
@@ -83,14 +83,14 @@ impl ExecutorSpec {
         Ok(self.build_any()?.into_boxed())
     }
 
-    /// As [`build`](Self::build), and tells whether and why it fell back to threads. It also ends worker processes on
-    /// demand.
+    /// Builds the executor as [`build`](Self::build) does, as a type that tells whether and why it fell back to threads, and
+    /// that ends worker processes on demand.
     ///
-    /// To know whether processes work, `processes?` starts a first worker and runs an empty task on it.
+    /// To find out whether processes work, `processes?` starts a first worker and runs an empty task on it.
     ///
     /// # Errors
     ///
-    /// As for `build`. What makes no sense for processes makes no sense for threads and is no reason to fall back.
+    /// As for `build`. A count that is invalid for processes is invalid for threads, and no reason to fall back.
     ///
     /// ```
     /// use concurrent_futures::ExecutorSpec;
@@ -156,7 +156,7 @@ mod processes {
         pool(workers).map(Kind::Processes)
     }
 
-    /// A pool is built before it has a worker, so that one task must show whether it gets any.
+    /// Builds a pool and runs one task: a pool is built before it has a worker, so only a task shows whether it gets one.
     pub(super) fn build_and_try(workers: Option<WorkerCount>) -> Result<Kind, BuildError> {
         let pool = pool(workers)?;
         let tried = match pool.submit(|()| (), ()) {

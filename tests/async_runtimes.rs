@@ -30,7 +30,7 @@ fn pool(workers: usize) -> ThreadPoolExecutor {
     ThreadPoolExecutor::with_workers(workers).expect("threads can be started")
 }
 
-/// A pool of one thread, held by a task until the gate opens.
+/// Returns a pool of one thread, which a task holds until the gate opens.
 fn held_pool() -> (ThreadPoolExecutor, Gate, Future<()>) {
     let pool = pool(1);
     let (gate, closed) = Gate::new();
@@ -41,7 +41,7 @@ fn held_pool() -> (ThreadPoolExecutor, Gate, Future<()>) {
     (pool, gate, held)
 }
 
-/// Runs on tokio with one thread, so that anything that blocks the thread instead of awaiting is seen to hang.
+/// Runs on tokio with one thread, so that code that blocks the thread instead of awaiting hangs.
 fn on_tokio<R>(what: &'static str, body: impl std::future::Future<Output = R>) -> R {
     let _watchdog = watch(what);
     runtime::Builder::new_current_thread().enable_time().build().expect("tokio starts").block_on(async {
@@ -322,7 +322,7 @@ fn map_is_a_stream() {
     });
 }
 
-/// A pool whose one thread is held and whose one queue place is taken.
+/// Returns a pool whose one thread is held and whose one permit is taken.
 fn full_pool() -> (ThreadPoolExecutor, Gate, Future<u64>) {
     let bounded = ThreadPoolExecutor::builder().workers(1).queue_capacity(1).build().expect("threads can be started");
     let (gate, closed) = Gate::new();
@@ -342,7 +342,7 @@ fn a_dyn_async_executor_waits_for_room_without_blocking() {
         let executor: Box<dyn AsyncExecutor> = Box::new(bounded);
         let waiting = executor.submit_async(square, 3);
         tokio::pin!(waiting);
-        // The timer can only fire when the wait leaves the one thread free.
+        // The timer can fire only if the wait leaves the one thread free.
         tokio::select! {
             _ = &mut waiting => panic!("there was no room"),
             () = tokio::time::sleep(Duration::from_millis(5)) => {}

@@ -1,4 +1,4 @@
-//! What must not compile, and what the compiler then says: the text is the only help a newcomer gets.
+//! Programs that must not compile, and what the compiler then says: the text is the only help a newcomer gets.
 //!
 //! The texts are the compiler's own, so a new compiler may word them anew: run with `TRYBUILD=overwrite`, then read the
 //! difference.
@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-/// Runs in a process of its own, because the compiler's progress and the report of `trybuild` go past the test harness: they
-/// are shown if it fails.
+/// Runs in a process of its own, because the test harness does not capture the compiler's progress and the report of
+/// `trybuild`: they are shown if it fails.
 #[test]
 fn refused_programs() {
     const CHILD: &str = "CONCURRENT_FUTURES_REFUSED_PROGRAMS";
@@ -23,7 +23,7 @@ fn refused_programs() {
     assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
 }
 
-/// Each mistake a newcomer makes, and the words that show the way out of it.
+/// Each mistake a newcomer makes, and the words that say what to write instead.
 #[test]
 fn refusals_say_what_to_write_instead() {
     let advice = [
@@ -31,7 +31,7 @@ fn refusals_say_what_to_write_instead() {
         ("submit_argument_without_serde", "goes to `ThreadPoolExecutor::spawn` or `scope`"),
         ("submit_result_without_serde", "derive it: `#[derive(serde::Serialize"),
         ("map_argument_without_serde", "own the data: `String`, not `&str`"),
-        // The compiler leaves no room for a word of ours here, so its own have to do.
+        // The compiler has no place for a word of ours here, so its own have to do.
         ("submit_capturing_closure", "if they do not capture any variables"),
         ("submit_borrowed_argument", "borrowed for `'static`"),
         ("wait_for_an_unknown_condition", "`ReturnWhen` implements"),

@@ -62,14 +62,14 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What a future became.
+/// The outcome of a future.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Value,
     Failed,
     Cancelled,
     Abandoned,
-    /// Not an outcome of the task: the handle has given it away already.
+    /// Not an outcome of the task: the handle has given its outcome away.
     Taken,
 }
 
@@ -107,10 +107,10 @@ impl ArcWake for CountingWaker {
     }
 }
 
-/// The callbacks that have run, in order, each with what it was shown.
+/// The callbacks that have run, in order, each with the outcome it was lent.
 type Fired = Vec<(usize, Outcome)>;
 
-/// An error that is neither a cancel nor an abandoned promise, and needs no executor.
+/// Returns an error that is neither a cancel nor an abandoned promise, and needs no executor.
 fn some_error() -> TaskError {
     use concurrent_futures::{ExecutorExt, SerialExecutor};
     fn fail((): ()) {
@@ -119,7 +119,7 @@ fn some_error() -> TaskError {
     SerialExecutor::new().submit(fail, ()).expect("a new executor accepts").result().expect_err("it panics")
 }
 
-/// Whoever holds the consumer's side.
+/// The consumer's side.
 enum Handle {
     Unique(Future<Counted>),
     Guard(CancelOnDrop<Counted>),
@@ -138,7 +138,7 @@ struct Real {
     callback_probe: Arc<()>,
 }
 
-/// The same, as plain data.
+/// What the library should do, as plain data.
 #[derive(Debug, Default)]
 struct Model {
     promised: bool,
@@ -179,7 +179,7 @@ impl Model {
         Self { promised: true, armed: vec![None], ..Self::default() }
     }
 
-    /// To done: callbacks in order, then the wakers; a value that nobody can read goes at once.
+    /// Completes the future: callbacks in order, then the wakers. A value that no handle can read is dropped at once.
     fn complete(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
         self.running = false;
@@ -194,7 +194,7 @@ impl Model {
         }
     }
 
-    /// The value leaves the future, for the reader who drops it or with the last handle.
+    /// The value leaves the future: a reader drops it, or it goes with the last handle.
     fn drop_value(&mut self) {
         if self.outcome == Some(Outcome::Value) && self.dropped < self.made {
             self.dropped += 1;
@@ -216,12 +216,12 @@ impl Model {
         if self.running { Stop::Requested } else { Stop::Done }
     }
 
-    /// How many places hold each waker.
+    /// Returns how many places hold each waker.
     fn holders(&self, waker: usize) -> usize {
         self.armed.iter().filter(|armed| **armed == Some(waker)).count()
     }
 
-    /// The handle is dropped, all of it.
+    /// Drops the handle, with all its clones.
     fn let_go(&mut self) {
         if self.shape == Shape::Guard {
             self.stop();
@@ -384,7 +384,7 @@ fn outcome_of_shared(future: &SharedFuture<Counted>) -> Outcome {
     }
 }
 
-/// Reads without waiting. A unique handle goes with the outcome, or comes back.
+/// Reads without waiting. A unique handle is consumed by the outcome, or comes back.
 fn result_now(real: &mut Real, model: &mut Model) -> Step {
     match std::mem::replace(&mut real.handle, Handle::Gone) {
         Handle::Unique(future) => match future.result_timeout(Duration::ZERO) {
@@ -408,13 +408,13 @@ fn result_now(real: &mut Real, model: &mut Model) -> Step {
     Ok(())
 }
 
-/// The operations that make one kind of handle of another.
+/// Applies the operations that make one kind of handle of another.
 fn change_shape(real: &mut Real, model: &mut Model, op: Op) {
     let handle = std::mem::replace(&mut real.handle, Handle::Gone);
     real.handle = match (op, handle) {
         (Op::Share, Handle::Unique(future)) if !model.shape.is_taken() => {
             model.shape = Shape::Shared;
-            // Whoever polled the unique handle has given it away: nobody waits through it any more.
+            // The task that polled the unique handle has given it away, and no longer waits.
             model.armed = vec![None];
             Handle::Shared(vec![future.share()])
         }
@@ -447,7 +447,7 @@ fn change_shape(real: &mut Real, model: &mut Model, op: Op) {
     };
 }
 
-/// Everything that can be seen from outside.
+/// Compares everything that can be seen from outside.
 fn compare(real: &Real, model: &Model) -> Step {
     prop_assert_eq!(&*real.fired.lock(), &model.fired, "callbacks, in order, with what they saw");
     prop_assert_eq!(real.drops.load(Relaxed), model.dropped, "values dropped");
@@ -498,7 +498,7 @@ fn run(ops: &[Op]) -> Step {
         }
         compare(&real, &model)?;
     }
-    // Both sides go, in the order that leaves most to be done by the last one.
+    // Drops both sides, in the order that leaves most to the second.
     producer_step(&mut real, &mut model, Op::DropPromise)?;
     compare(&real, &model)?;
     while !matches!(real.handle, Handle::Gone) {
@@ -511,7 +511,7 @@ fn run(ops: &[Op]) -> Step {
 }
 
 proptest! {
-    // A failure prints its shortest sequence, which then becomes a test of its own; no file is kept of it.
+    // A failure prints its shortest sequence, which is then made a test of its own; no file of it is kept.
     #![proptest_config(Config { cases: 2_000, failure_persistence: None, ..Config::default() })]
 
     #[test]

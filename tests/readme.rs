@@ -7,7 +7,7 @@ use executor_core::{Executor, TaskError};
 use process_executor::{ProcessPoolExecutor, TransportKind};
 use std::time::Duration;
 
-/// Items as they stand here, and their text.
+/// Defines items, and a list of their texts.
 macro_rules! as_in_the_readme {
     ($($item:item)*) => {
         $($item)*
@@ -31,7 +31,7 @@ as_in_the_readme! {
     }
 }
 
-/// Code without comments and white space.
+/// Returns code without comments and white space.
 fn bare(code: &str) -> String {
     let lines = code.lines().map(|line| line.split("//").next().unwrap_or_default());
     lines.flat_map(str::chars).filter(|letter| !letter.is_whitespace()).collect()
@@ -80,7 +80,7 @@ fn the_second_example_without_crashes() {
 #[test]
 fn the_second_example_in_worker_processes() {
     let through = |pool: &dyn Executor| {
-        // The others have time enough, however busy the machine is.
+        // The other tasks have time enough, however busy the machine is.
         let limit = |text| Duration::from_secs(if text == "hang" { 1 } else { 3600 });
         let options = |text| TaskOptions::new().run_timeout(limit(text));
         let texts = ["1", "crash", "2", "hang", "three", "4"];

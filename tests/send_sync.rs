@@ -19,7 +19,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// A result that may be moved to another thread but not shared between threads.
 type Movable = Cell<u8>;
 
-/// Evaluates to whether a type has a trait, also where it has not: an inherent constant hides the trait's one.
+/// Evaluates to whether a type has a trait; it compiles also if not: an inherent constant hides the trait's one.
 macro_rules! has {
     ($type:ty: $bound:path) => {{
         #[allow(dead_code, reason = "unused by design where the bound holds")]
@@ -36,7 +36,7 @@ macro_rules! has {
     }};
 }
 
-/// One row per type: the traits of the table's head that it has.
+/// Returns one row per type: the traits of the table's head that it has.
 macro_rules! table {
     ($($type:ty => $($bound:ident)|*;)*) => {
         &[$((stringify!($type), row(
@@ -49,7 +49,7 @@ macro_rules! table {
 
 const HEAD: [&str; 7] = ["Send", "Sync", "Unpin", "UnwindSafe", "RefUnwindSafe", "Debug", "Clone"];
 
-/// What is and what should be, as text.
+/// Compares what is with what should be, as text.
 fn row(has: [bool; 7], expected: &[&str]) -> (String, String) {
     let actual: Vec<&str> = HEAD.iter().zip(has).filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     (actual.join(" "), expected.join(" "))
@@ -144,7 +144,7 @@ fn errors() {
     });
 }
 
-/// What `?` needs in a function that returns `Box<dyn Error + Send + Sync>`.
+/// Asserts what `?` needs in a function that returns `Box<dyn Error + Send + Sync>`.
 #[test]
 fn errors_travel() {
     fn travels<E: Error + Send + Sync + Display + 'static>() {}
@@ -159,7 +159,7 @@ fn errors_travel() {
     travels::<<WorkerCount as std::str::FromStr>::Err>();
 }
 
-/// What a caller holds across an await must leave his own future `Send`.
+/// What a caller holds across an await must leave the caller's own future `Send`.
 #[test]
 fn awaiting_stays_send() {
     use concurrent_futures::prelude::*;

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// So much is hoarded and no more, so that the machine comes through should nobody intervene.
+/// The most that is hoarded, so that the machine survives if the pool does not intervene.
 const HOARD: usize = 512 * MEBIBYTE;
 
-/// What is to happen.
+/// The accident that is to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Accident {
     Nothing,
@@ -46,7 +46,7 @@ impl fmt::Display for Accident {
     }
 }
 
-/// A result that can be written with any number, and read with an even one only.
+/// A result that can be encoded with any number, and decoded only with an even one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(try_from = "u64")]
 pub(crate) struct Even(pub(crate) u64);
@@ -59,7 +59,7 @@ impl TryFrom<u64> for Even {
     }
 }
 
-/// Has the accident.
+/// Causes the accident.
 pub(crate) fn happen(accident: Accident) -> Even {
     match accident {
         Accident::Nothing => Even(42),
@@ -75,9 +75,9 @@ pub(crate) fn happen(accident: Accident) -> Even {
 }
 
 fn write_where_nothing_is() -> Even {
-    // Next to null rather than null itself: that one the compiler's own checks would find first.
+    // Next to null, because the compiler's own checks would find null itself first.
     let nowhere = ptr::without_provenance_mut::<u8>(black_box(16));
-    // SAFETY: none. The first page of a process is never there, so the processor refuses, and the kernel ends the process.
+    // SAFETY: none. The first page of a process is never mapped, so the kernel ends the process.
     unsafe { nowhere.write_volatile(1) };
     Even(0)
 }
@@ -91,9 +91,9 @@ fn run_for_ever() -> Even {
 fn hoard() -> Even {
     let mut hoard = Vec::new();
     while hoard.len() * MEBIBYTE < HOARD {
-        // Written to: untouched memory is not there yet.
+        // Written to, because untouched memory does not count as used.
         hoard.push(black_box(vec![1_u8; MEBIBYTE]));
-        // Not all of it before the pool has its next look at the worker's memory.
+        // Slowly, so that the pool checks the worker's memory meanwhile.
         thread::sleep(Duration::from_millis(1));
     }
     run_for_ever()

@@ -1,4 +1,4 @@
-//! The program: submits the accidents, tells what became of each.
+//! The program: submits the accidents, and prints what became of each.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -18,10 +18,10 @@ const LIMIT: Duration = Duration::from_millis(300);
 /// How many tasks run beside the accidents.
 const HARMLESS: usize = 1000;
 
-/// More memory than this no worker may use. A worker that does nothing uses a few mebibytes.
+/// The most memory that a worker may use. A worker that does nothing uses a few mebibytes.
 const MEMORY: u64 = 128 << 20;
 
-/// What happens, in the order in which it is told.
+/// The accidents, in the order in which they are printed.
 const ACCIDENTS: [Accident; 8] = [
     Accident::Panic,
     Accident::Abort,
@@ -64,7 +64,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         // The message of a panic is in the error, too.
         .stderr(WorkerOutput::Null)
         .build()?;
-    // All at once: whatever becomes of one, the others are to notice nothing.
+    // All at once: whatever becomes of one, the others must not notice.
     let submitted = ACCIDENTS.map(|accident| submit(&pool, accident));
     let harmless = pool.map(happen, [Accident::Nothing; HARMLESS]);
     for (accident, future) in ACCIDENTS.iter().zip(submitted) {

@@ -1,12 +1,12 @@
 //! Numbers that differ from run to run, taken out of a text.
 
-/// What stands before a number that tells nothing in a report that is compared with another.
+/// The words before numbers that differ from run to run.
 const BEFORE: [&str; 4] = ["task ", "worker ", "worker chaos_", "(pid "];
 
-/// The words that a system adds which is set up to keep the memory of the dead.
+/// The words that a system adds if it is set up to keep core dumps.
 const CORE: &str = ", core dumped";
 
-/// The text with `#` for the numbers of tasks, workers, processes and source lines.
+/// Returns the text with `#` for the numbers of tasks, workers, processes and source lines.
 pub(crate) fn redact(text: &str) -> String {
     let mut text = text.replace(CORE, "");
     for before in BEFORE {

@@ -1,4 +1,4 @@
-//! The task: one file in, its digest or the reason why there is none out.
+//! The task: takes one file, and returns its digest or the reason why there is none.
 
 use std::cell::RefCell;
 use std::ffi::OsString;

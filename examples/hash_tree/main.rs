@@ -82,7 +82,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let mut report = Report::new(&root);
     let written = hash_all(&executor, &root, &mut report);
     if stop::requested() {
-        // What still runs there is of no use to anybody, and dropping the executor would wait for it.
+        // No task that still runs is needed, and dropping the executor would wait for it.
         executor.terminate_workers();
     }
     conclude(written, &report)
@@ -107,7 +107,7 @@ fn hash_all(executor: &AnyExecutor, root: &Path, report: &mut Report) -> io::Res
 
 /// How files are handed to the workers.
 ///
-/// Each by itself: sizes differ so much that what the last files took tells nothing of the next ones. And so many ahead
+/// One at a time: sizes differ so much that the time of the last files tells nothing about the next ones. And so many ahead
 /// of the one to be printed that the other workers go on while one is busy with a large file.
 fn in_flight(workers: usize) -> MapOptions {
     let options = MapOptions::new().chunk_size(1);
@@ -117,7 +117,7 @@ fn in_flight(workers: usize) -> MapOptions {
 /// The closing line and the exit status.
 fn conclude(written: io::Result<()>, report: &Report) -> Result<ExitCode, Box<dyn Error>> {
     match written {
-        // `hash_tree | head`: whoever reads has enough, so there is nothing left to say.
+        // `hash_tree | head`: the reader has enough, so there is nothing left to say.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => {
             return Err(format!("standard output: cannot write the digests: {}", walk::reason(&error)).into());

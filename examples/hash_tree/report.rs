@@ -26,7 +26,7 @@ pub(crate) struct Report {
     bytes: u64,
     errors: u64,
     bar: ProgressBar,
-    /// Whether digests are printed where the bar is drawn, which then must make room for each.
+    /// Digests are printed to the terminal that shows the bar, which is then cleared for each.
     shares_terminal: bool,
 }
 
@@ -73,12 +73,12 @@ impl Report {
         self.bar.suspend(|| complain(text));
     }
 
-    /// How many paths could not be hashed.
+    /// Returns how many paths could not be hashed.
     pub(crate) fn errors(&self) -> u64 {
         self.errors
     }
 
-    /// Takes the bar away and prints the closing line.
+    /// Clears the bar and prints the closing line.
     pub(crate) fn close(&self, prefix: &str) {
         self.bar.finish_and_clear();
         say(format_args!("{prefix}{}", self.summary()));
@@ -102,7 +102,7 @@ pub(crate) fn complain(text: &str) {
     say(format_args!("hash_tree: {text}"));
 }
 
-/// Standard error that nobody takes is no reason to stop: the digests go elsewhere.
+/// A closed standard error is no reason to stop: the digests go elsewhere.
 fn say(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
@@ -112,7 +112,7 @@ fn style(template: &str) -> ProgressStyle {
     style.with_key("left", left)
 }
 
-/// The time left, unknown until the first file is done.
+/// Returns the time left, unknown until the first file is done.
 fn left(state: &ProgressState, out: &mut dyn fmt::Write) {
     let _ = if state.pos() == 0 { write!(out, "? s") } else { write!(out, "{:#}", HumanDuration(state.eta())) };
 }
@@ -129,7 +129,7 @@ fn count_ahead(root: PathBuf, bar: ProgressBar) {
         }
         bar.set_style(style(COUNTED));
     };
-    // Without the thread there is no total, and the rest of the bar still tells what it can.
+    // Without the thread there is no total; the rest of the bar still works.
     let _ = thread::Builder::new().name("count ahead".to_owned()).spawn(count);
 }
 

@@ -1,4 +1,4 @@
-//! The one flag that ends the run early: Ctrl-C sets it, and so does output that nobody takes any more.
+//! The one flag that ends the run early: Ctrl-C sets it, and so does a closed output.
 
 use std::process;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(crate) fn request() {
     REQUESTED.store(true, Ordering::Relaxed);
 }
 
-/// Whether this process was asked to end.
+/// Returns whether this process was asked to end.
 pub(crate) fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)
 }
@@ -24,7 +24,7 @@ pub(crate) fn requested() -> bool {
 /// Makes Ctrl-C end the run in order, worker processes included, and a second Ctrl-C end it at once, for the disk that
 /// does not answer.
 pub(crate) fn at_ctrl_c(executor: &Arc<AnyExecutor>) -> Result<(), String> {
-    // The handler is there for good, the executor only until `main` ends.
+    // The handler stays for good, the executor only until `main` ends.
     let executor = Arc::downgrade(executor);
     let handler = move || {
         if REQUESTED.swap(true, Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! The regular files under a path, in byte order of their paths, found while they are asked for.
+//! The regular files under a path, in byte order of their paths, found as they are asked for.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::stop;
 
 /// A file to hash, or what stands in its place.
 ///
-/// The path is an `OsString` because serde carries that one whole; a `Path` that is not UTF-8 it refuses.
+/// The path is an `OsString`, which serde carries whole; it refuses a `Path` that is not UTF-8.
 /// Errors travel through the tasks like the files, so they come out in their place in the order.
 pub(crate) type Found = Result<OsString, Failure>;
 
@@ -79,13 +79,13 @@ impl Iterator for Walk {
     }
 }
 
-/// What a directory holds, sorted.
+/// Returns the entries of a directory, sorted.
 fn list(directory: &Path) -> io::Result<vec::IntoIter<Entry>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(directory)? {
         entries.extend(match entry {
             Ok(entry) => examine(&entry),
-            // The listing ends here. With no name of its own the error is the directory's.
+            // The listing ends here. The error has no name, so it is the directory's.
             Err(error) => Some(Entry { name: OsString::new(), kind: Kind::Faulty(reason(&error)) }),
         });
     }
@@ -93,7 +93,7 @@ fn list(directory: &Path) -> io::Result<vec::IntoIter<Entry>> {
     Ok(entries.into_iter())
 }
 
-/// What to do with one entry: nothing, for sound links and for what is no file.
+/// Returns what to do with one entry: nothing, for sound links and for what is not a file.
 fn examine(entry: &fs::DirEntry) -> Option<Entry> {
     let mut name = entry.file_name();
     let kind = match entry.file_type() {
@@ -109,7 +109,7 @@ fn examine(entry: &fs::DirEntry) -> Option<Entry> {
     Some(Entry { name, kind })
 }
 
-/// Why a link leads nowhere, if it does.
+/// Returns why a link leads nowhere, if it does.
 fn broken_link(link: &Path) -> Option<String> {
     let error = fs::metadata(link).err()?;
     Some(match fs::read_link(link) {
@@ -118,7 +118,7 @@ fn broken_link(link: &Path) -> Option<String> {
     })
 }
 
-/// The system's words without the number that Rust puts behind them.
+/// Returns the system's words without the number that Rust appends.
 pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match error.raw_os_error() {

@@ -1,4 +1,4 @@
-//! The task: one file in, its counts or the reason why there are none out.
+//! The task: takes one file, and returns its counts or the reason why there are none.
 
 use std::ffi::OsString;
 use std::fs;
@@ -36,12 +36,12 @@ impl AddAssign for Counts {
     }
 }
 
-/// Counts what is in a file. What macros are made of is not looked into, but for its comments.
+/// Counts what is in a file. Of macros it reads only the comments.
 pub(crate) fn lint(path: OsString) -> Result<Counts, String> {
     let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
     let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
     let counts = count(&text, rules());
-    // The parser keeps every text of a thread, so that it can tell lines; those of this file nobody asks for again.
+    // The parser keeps every text of a thread, to find lines in it; this file's text is not needed again.
     extra::invalidate_current_thread_spans();
     counts.map_err(|error| format!("is not Rust: {error}"))
 }
@@ -55,7 +55,7 @@ fn count(text: &str, rules: &Rules) -> Result<Counts, syn::Error> {
     Ok(Counts { lines: text.lines().count() as u64, markers, ..counter.counts })
 }
 
-/// The text without a `#!/usr/bin/env ..` at its start, which is for the system; `#![..]` is Rust.
+/// Returns the text without a `#!/usr/bin/env ..` at its start, which is for the system; `#![..]` is Rust.
 fn without_first_line_for_shells(text: &str) -> &str {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.starts_with("#!") && !text[2..].trim_start().starts_with('[') {
@@ -114,7 +114,7 @@ struct Comments<'a> {
 
 impl Comments<'_> {
     fn markers(code: &str, tokens: TokenStream, rules: &Rules) -> u64 {
-        // Most files have none at all, and then nobody need know where each token is.
+        // Most files have no marker, and then the tokens need no positions.
         if !rules.markers.iter().any(|marker| code.contains(marker)) {
             return 0;
         }

@@ -16,10 +16,10 @@ use crate::report::Report;
 use crate::rules::{Rules, adopt};
 use crate::walk::rust_files;
 
-/// A file that takes longer is given up. Most take a millisecond.
+/// A file that takes longer is abandoned. Most take a millisecond.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A worker that needs more memory is ended, and its file given up.
+/// A worker that needs more memory is ended, and its file abandoned.
 const MEMORY: u64 = 2 << 30;
 
 /// Parse every Rust file under a directory; count unsafe blocks, TODO and FIXME comments, and long functions.
@@ -72,7 +72,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let pool = builder.initializer_with(adopt, rules.clone()).build()?;
     let report = lint_all(&pool, &root, rules);
     match report.print(&mut io::stdout().lock(), options.worst) {
-        // `lint_rs | head`: whoever reads has enough.
+        // `lint_rs | head`: the reader has enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("standard output: {error}").into()),
         _ if report.is_complete() => Ok(ExitCode::SUCCESS),
         _ => Ok(ExitCode::FAILURE),

@@ -51,18 +51,18 @@ impl Report {
 
     fn error(&self, path: &Path, reason: &str) {
         self.bar.inc(1);
-        // Standard error that nobody takes is no reason to stop.
+        // A closed standard error is no reason to stop.
         self.bar.suspend(|| {
             let _ = writeln!(io::stderr().lock(), "lint_rs: {}: {reason}", path.display());
         });
     }
 
-    /// Whether every file was parsed.
+    /// Returns whether every file was parsed.
     pub(crate) fn is_complete(&self) -> bool {
         self.failed + self.lost == 0
     }
 
-    /// Takes the bar away and prints the table, and the files with the most findings.
+    /// Clears the bar and prints the table, and the files with the most findings.
     pub(crate) fn print(&self, out: &mut impl Write, worst: usize) -> io::Result<()> {
         self.bar.finish_and_clear();
         let mut sum = Counts::default();
@@ -84,7 +84,7 @@ impl Report {
 
     fn print_worst(&self, out: &mut impl Write, worst: usize) -> io::Result<()> {
         let mut files: Vec<_> = self.parsed.iter().filter(|(_, counts)| counts.findings() > 0).collect();
-        // They are in the order of their paths already, and files that are equally bad stay so.
+        // The files are in the order of their paths, and a stable sort keeps that order among equals.
         files.sort_by_key(|(_, counts)| Reverse(counts.findings()));
         files.truncate(worst);
         if !files.is_empty() {
@@ -98,7 +98,7 @@ impl Report {
     }
 }
 
-/// What happened, without the task's number and place, which are of no use to whoever has the path.
+/// Returns what happened, without the task's number and place, which say nothing beside the path.
 fn in_short(error: &TaskError) -> String {
     match error {
         TaskError::WorkerDied(death) => {

@@ -1,4 +1,4 @@
-//! What is looked for: told to each worker once, before its first file.
+//! The rules: each worker gets them once, before its first file.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 static RULES: OnceLock<Rules> = OnceLock::new();
 
-/// What counts.
+/// What is counted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Rules {
     /// Words in comments, such as `TODO`.
@@ -20,7 +20,7 @@ pub(crate) fn adopt(rules: Rules) -> Result<(), &'static str> {
     RULES.set(rules).map_err(|_| "the rules were set before")
 }
 
-/// The rules of this worker.
+/// Returns the rules of this worker.
 pub(crate) fn rules() -> &'static Rules {
     RULES.get().expect("the initializer runs before the first task")
 }

@@ -32,12 +32,12 @@ const EXECUTORS: &[&str] = if cfg!(all(target_os = "linux", feature = "before-ma
     &["serial", "threads:1", "threads:4", "threads"]
 };
 
-/// Those that work while the thread that submits goes on.
+/// Returns the executors that work while the submitting thread goes on.
 fn parallel_executors() -> impl Iterator<Item = &'static str> {
     EXECUTORS.iter().copied().filter(|executor| *executor != "serial")
 }
 
-/// Cargo builds the examples next to the tests, whenever it builds all targets.
+/// Returns the path of an example, which Cargo builds next to the tests whenever it builds all targets.
 fn example(name: &str) -> PathBuf {
     let test = env::current_exe().expect("the test knows its own path");
     let profile = test.parent().and_then(Path::parent).expect("tests are built in target/PROFILE/deps");
@@ -46,13 +46,13 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-/// An example, its output to be read by the test.
+/// Returns the command of an example whose output the test reads.
 fn command(name: &str, args: impl IntoIterator<Item: AsRef<OsStr>>) -> Command {
     let mut command = Command::new(example(name));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // The worker count of whoever runs the tests is not that of the examples.
+    // The examples do not take their worker count from the tests' environment.
     command.env_remove("CONCURRENT_FUTURES_WORKERS");
-    // Nor is its wish for backtraces, whose making would count as time of a task that panics.
+    // Nor do they make backtraces, which would count as time of a task that panics.
     command.env_remove("RUST_BACKTRACE");
     command
 }
@@ -62,7 +62,7 @@ fn run(name: &str, args: impl IntoIterator<Item: AsRef<OsStr>>) -> Ended {
     Running::start(&mut command(name, args)).end()
 }
 
-/// What a program left behind.
+/// The output and the exit status of a program.
 #[derive(Debug)]
 struct Ended {
     status: ExitStatus,
@@ -83,7 +83,7 @@ impl Ended {
     }
 }
 
-/// A program that runs. Its output is read all the time, so it never waits for the test; and it does not outlive it.
+/// A running program. Its output is read all the time, so it never waits for the test, and it does not outlive the test.
 struct Running {
     child: Child,
     what: String,
@@ -127,14 +127,14 @@ impl Running {
 }
 
 impl Drop for Running {
-    /// Matters only when a test fails; an ended child cannot be killed any more.
+    /// Matters only if the test fails; an ended child cannot be killed.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Reads lines, newlines included, on a thread of their own. Nothing to read from is no lines.
+/// Reads lines, newlines included, on a thread of their own. Without a source there are no lines.
 fn lines(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     let Some(stream) = stream else { return receiver };

@@ -6,7 +6,7 @@ use crate::tree::{hash_tree, new_tree, sha256sum, write, write_terabyte};
 
 use super::*;
 
-/// Nested so deeply that no parser that calls itself for each level comes out of it.
+/// A depth of nesting that overflows the stack of any parser that calls itself for each level.
 const DEEP: usize = 100_000;
 
 #[test]
@@ -36,8 +36,8 @@ fn the_example_of_the_readme_survives_its_tasks() {
     assert!(panicked.contains("a number: ParseIntError"), "{panicked}");
 }
 
-/// Four files that count, one that is no Rust, and one that is not meant to be. Code with a risk is found by what it is to
-/// be called in a file, which is not what it may be called here.
+/// Four files that count, one that is not valid Rust, and one that is not meant to be. The word for code with a risk is put
+/// in as the files are written: this file may not contain it.
 const SOURCES: [(&str, &str); 6] = [
     ("a.rs", "//! TODO: and the rest\nfn f() { RISKY { g(); RISKY {} } } // FIXME\n"),
     ("b/long.rs", "impl A {\n    fn long() {\n\n\n    }\n    fn short() {\n\n    }\n}\n"),
@@ -71,7 +71,7 @@ fn lint_rs_goes_on_over_a_file_that_ends_its_worker() {
     }
 }
 
-/// Chunks of many files, in some of which one ends the worker.
+/// Chunks of many files, some of which end their worker.
 #[test]
 fn lint_rs_loses_the_one_file_of_many() {
     let tree = new_tree();
@@ -144,7 +144,7 @@ fn hash_tree_goes_on_when_a_worker_is_killed() {
     assert!(closing.starts_with("2 files, 9 bytes, ") && closing.ends_with(", 1 error"), "{closing}");
 }
 
-/// Waits until a child of the program has the file open, and gives its number.
+/// Waits until a child of the program has the file open, and returns its process id.
 fn worker_that_opened(file: &Path, running: &Running) -> String {
     let begun = Instant::now();
     loop {

@@ -15,7 +15,7 @@ use super::*;
 
 const TERABYTE: u64 = 1 << 40;
 
-/// The user nobody, who may read nothing that is not for all.
+/// The user `nobody`, who may read only what all may read.
 const NOBODY: u32 = 65534;
 
 pub(crate) fn new_tree() -> TempDir {
@@ -29,7 +29,7 @@ pub(crate) fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
     fs::write(path, content).unwrap_or_else(|error| panic!("cannot write {path:?}: {error}"));
 }
 
-/// A file that takes hours to hash and nothing to keep.
+/// Makes a file that takes hours to hash and no room on the disk.
 pub(crate) fn write_terabyte(path: &Path) {
     File::create(path).and_then(|file| file.set_len(TERABYTE)).expect("the file system knows sparse files");
 }
@@ -42,14 +42,14 @@ fn hashed(executor: &str, path: &Path) -> Ended {
     Running::start(&mut hash_tree(executor, path)).end()
 }
 
-/// What `sha256sum` prints for these files in this order.
+/// Returns what `sha256sum` prints for these files in this order.
 pub(crate) fn sha256sum(paths: impl IntoIterator<Item: AsRef<OsStr>>) -> Vec<u8> {
     let output = Command::new("sha256sum").arg("--").args(paths).output().expect("sha256sum is installed");
     assert!(output.status.success(), "{output:?}");
     output.stdout
 }
 
-/// What `sha256sum` prints for the regular files under a path in byte order, by the system's own tools alone.
+/// Returns what `sha256sum` prints for the regular files under a path in byte order, by the system's own tools alone.
 fn reference(path: &Path) -> Vec<u8> {
     let script = r#"find "$1" -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum --"#;
     let output = Command::new("sh").args(["-c", script, "sh"]).arg(path).output().expect("sh is installed");
@@ -67,7 +67,7 @@ fn assert_checked_by_sha256sum(sums: &[u8]) {
     assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
 }
 
-/// The errors of a run, each `PATH: REASON` with the path relative to the tree, and the closing line.
+/// Returns the errors of a run, each `PATH: REASON` with the path relative to the tree, and the closing line.
 #[track_caller]
 fn errors_and_closing<'a>(ended: &'a Ended, tree: &Path) -> (Vec<&'a str>, &'a str) {
     let mut lines: Vec<_> = ended.stderr.lines().collect();
@@ -77,7 +77,7 @@ fn errors_and_closing<'a>(ended: &'a Ended, tree: &Path) -> (Vec<&'a str>, &'a s
     (lines.into_iter().map(relative).collect(), closing)
 }
 
-/// Everything regular: empty, small and large files, on several levels, with names that sort unlike their paths.
+/// Makes empty, small and large files, on several levels, with names that sort unlike their paths.
 fn sound_tree() -> TempDir {
     let tree = new_tree();
     let root = tree.path();
@@ -243,7 +243,7 @@ fn what_is_no_file_is_never_opened() {
     assert!(ended.stderr.contains("fifo: neither a directory nor a regular file"), "{ended:#?}");
 }
 
-/// Copies a program. Not by this process: a file open for writing, if only in another test's fork, cannot be run.
+/// Copies a program, by another process: a file that is open for writing, if only in another test's fork, cannot be run.
 fn install(from: &Path, to: &Path) {
     let done = Command::new("install").args(["-m", "755"]).arg(from).arg(to).status().expect("install is installed");
     assert!(done.success(), "cannot copy {from:?} to {to:?}");
@@ -265,7 +265,7 @@ fn what_may_not_be_read_is_reported_and_the_rest_goes_on() {
     }
     fs::set_permissions(root.join("2 secret"), Permissions::from_mode(0o000)).expect("it is ours");
     fs::set_permissions(root.join("3 secret"), Permissions::from_mode(0o000)).expect("it is ours");
-    // Permissions do not bind root, so root becomes somebody else.
+    // Permissions do not bind root, so root becomes another user.
     let is_root = File::open(root.join("2 secret")).is_ok();
     for &executor in EXECUTORS {
         let mut command = Command::new(&program);
@@ -283,7 +283,7 @@ fn what_may_not_be_read_is_reported_and_the_rest_goes_on() {
     fs::set_permissions(root.join("3 secret"), Permissions::from_mode(0o700)).expect("it is ours");
 }
 
-/// The first page of a process's memory is never there: the file opens, and its first read fails.
+/// The first page of a process's memory is never mapped: the file opens, and its first read fails.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_failing_read_is_reported() {
@@ -294,7 +294,7 @@ fn a_failing_read_is_reported() {
     }
 }
 
-/// Two files vanish between the listing that named them and their turn.
+/// Two files vanish after the listing named them and before their turn.
 ///
 /// The first line proves that the root was listed. The only worker is then busy with the endless file, until the
 /// test cuts it short.
@@ -375,7 +375,7 @@ fn wait_until_open(running: &Running, file: &Path) {
     }
 }
 
-/// As in `hash_tree | head`, when head is gone; what still runs at that moment must not keep the program.
+/// As in `hash_tree | head` when head has ended: tasks that still run must not keep the program.
 #[test]
 fn a_reader_that_goes_away_ends_it_quietly() {
     let tree = new_tree();

@@ -1,12 +1,12 @@
-//! The executors by name, so that a test can tell a process of its own which one it is about.
+//! The executors by name, so that a test can tell its child process which one to use.
 
 use concurrent_futures::{Executor, SerialExecutor, ThreadPoolExecutor};
 use process_executor::{ProcessPoolExecutor, TransportKind, WorkerOutput};
 
-/// Those that have threads, or workers.
+/// The executors that have threads or worker processes.
 pub(crate) const POOLS: &[&str] = &["threads", "processes", "processes over ipc-channel"];
 
-/// An executor with one worker.
+/// Returns an executor with one worker.
 pub(crate) fn executor(name: &str) -> Box<dyn Executor> {
     let processes = || ProcessPoolExecutor::builder().workers(1).stderr(WorkerOutput::Null);
     match name {

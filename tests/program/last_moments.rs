@@ -24,7 +24,7 @@ fn panics(number: u64) -> u64 {
     panic!("{number} on purpose")
 }
 
-/// Gives memory back that came as an argument, or as a part of one.
+/// Frees memory that came as an argument, or as a part of one.
 fn give_back(buffer: SharedBuffer) -> (u64, SharedBuffer) {
     (buffer.len() as u64, buffer)
 }
@@ -33,7 +33,7 @@ fn nothing_much(bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// As an async runtime without thread-local values of its own.
+/// Awaits without thread-local values of its own, as some async runtimes do.
 fn block_on(mut future: Future<u64>) -> u64 {
     let mut cx = Context::from_waker(Waker::noop());
     loop {
@@ -44,7 +44,7 @@ fn block_on(mut future: Future<u64>) -> u64 {
     }
 }
 
-/// Every call there is.
+/// Makes every call there is.
 fn use_all(executor: &dyn Executor, processes: bool) {
     let submit = |number| executor.submit(double, number).unwrap();
     assert_eq!(submit(1).result().unwrap(), 2);
@@ -83,7 +83,7 @@ fn use_all(executor: &dyn Executor, processes: bool) {
     }
 }
 
-/// What only threads have.
+/// Makes the calls that only threads have.
 fn use_threads() {
     let pool = ThreadPoolExecutor::with_workers(2).unwrap();
     assert_eq!(pool.spawn(|| 1).unwrap().result().unwrap(), 1);
@@ -124,7 +124,7 @@ impl Drop for Last {
     }
 }
 
-/// Runs the test in a process of its own, with each executor, and expects that it has come to its end.
+/// Runs the test in a process of its own, with each executor, and expects it to pass.
 fn with_each(test: &str) {
     for name in ["serial"].iter().chain(POOLS) {
         let folder = tempfile::tempdir().unwrap();
@@ -144,7 +144,7 @@ fn while_the_values_of_a_thread_are_destroyed() {
     watched(|| with_each("last_moments::destroys"));
 }
 
-/// Those of a thread that are destroyed last: whatever the library keeps for the thread was made later, and is gone.
+/// A thread-local value that is destroyed last: all that the library keeps for the thread was made later, and is gone.
 #[test]
 fn destroys() {
     let Some(last) = Last::new() else { return };
@@ -162,7 +162,7 @@ fn destroys() {
     });
 }
 
-/// What the exit handler uses.
+/// The executor that the exit handler uses.
 static AT_EXIT: Mutex<Option<Last>> = Mutex::new(None);
 
 #[test]

@@ -5,18 +5,18 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-/// Far longer than any wait here takes; reaching it means a hang, not a slow machine.
+/// Far longer than any wait here takes, also on a slow machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// Ends the process with the name of the wait when it is not dropped in time. A hung thread cannot be unwound, and without
-/// this a hang would only be seen as a test run that never ends.
+/// Ends the process with the name of the wait if it is not dropped in time. A hung thread cannot be unwound, and without
+/// this a hang would be a test run that never ends.
 #[derive(Debug)]
 #[must_use = "the watch ends when this is dropped"]
 pub(crate) struct Watchdog {
     _done: Sender<()>,
 }
 
-/// Watches from now on; `what` is what the reader of a failed run gets to see.
+/// Watches from now on; `what` is shown if the wait hangs.
 pub(crate) fn watch(what: &'static str) -> Watchdog {
     let (done, ended) = mpsc::channel();
     thread::spawn(move || {
