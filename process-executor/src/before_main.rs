@@ -5,7 +5,7 @@
 //! `main`: one that would, and builds a pool there, would start workers that do the same, without end.
 
 use crate::constructors::{self, Constructor};
-use crate::{system, worker};
+use crate::{entry, system};
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -135,7 +135,7 @@ fn take_over_if_worker(prepare: impl FnOnce()) {
     // SAFETY: as above.
     unsafe { libc::unsetenv(MARKER_TEXT.as_ptr()) };
     prepare();
-    worker::become_worker();
+    entry::become_worker();
 }
 
 /// A marker alone makes no worker: it takes a socket as standard input, too, the main thread, and a process whose privileges

@@ -15,9 +15,12 @@ pub(crate) mod capacity;
 pub(crate) mod entry;
 mod lending;
 pub(crate) mod next_wakeup;
+pub(crate) mod relay;
+mod relaying;
 mod rights;
 pub(crate) mod ring;
 pub(crate) mod seat;
+pub(crate) mod wakes;
 pub(crate) mod whereabouts;
 
 use crate::dispatch::batch::{Batch, Counted};
@@ -26,17 +29,15 @@ use crate::dispatch::entry::Entry;
 use crate::dispatch::next_wakeup::NextWakeup;
 use crate::dispatch::ring::Ring;
 use crate::dispatch::seat::{Seat, SeatState};
+use crate::dispatch::wakes::Wakes;
 use crate::dispatch::whereabouts::Whereabouts;
 use crate::function::FunctionTable;
-use crate::ipc_channel::feeder::Porter;
-use crate::protocol::layout::{SLOTS, Shared};
+use crate::protocol::layout::SLOTS;
 use executor_core::remote::Token;
 use executor_core::{BrokenExecutor, Stats};
 pub(crate) use lending::TRY_AGAIN;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// How much work a worker is given ahead, in nanoseconds.
@@ -97,20 +98,6 @@ pub(crate) struct Dispatch {
     preparation: Preparation,
     /// Chunks of `map` may be in flight.
     has_chunks: bool,
-}
-
-/// Whom to wake once the lock is released: workers that sleep, room that is free, the supervisor.
-#[derive(Debug, Default)]
-pub(crate) struct Wakes {
-    pub(crate) workers: Vec<Arc<Shared>>,
-    pub(crate) porters: Vec<Arc<Porter>>,
-    pub(crate) submitters: Vec<Waker>,
-    pub(crate) room_freed: bool,
-    /// There will be no room any more.
-    pub(crate) closed: bool,
-    pub(crate) supervisor: bool,
-    /// A large task that is to be put into a buffer.
-    pub(crate) prepare: Option<Entry>,
 }
 
 impl Dispatch {
@@ -186,7 +173,7 @@ impl Dispatch {
                 Counted::Cancelled.of(&entry.task).add_to(&mut self.stats);
                 entry.move_to(Whereabouts::InHand);
                 self.tombstone(entry);
-                wakes.room_freed = true;
+                wakes.capacity_freed = true;
                 wakes.supervisor = true;
                 continue;
             }
@@ -251,7 +238,7 @@ impl Dispatch {
             return None;
         }
         self.note_unqueued(&entry);
-        wakes.room_freed = true;
+        wakes.capacity_freed = true;
         Counted::Failed.of(&entry.task).add_to(&mut self.stats);
         entry.move_to(Whereabouts::InHand);
         self.deal(wakes);
@@ -335,8 +322,8 @@ impl Dispatch {
         }
         self.has_chunks = self.has_chunks || entry.task.has_items();
         let Some(seat) = self.seats[index].as_mut() else { return self.queue.push_front(entry) };
-        if let Some(porter) = seat.porter.clone() {
-            return self.load_porter(index, porter, entry, wakes);
+        if let Some(relay) = seat.relay.clone() {
+            return self.load_relay(index, relay, entry, wakes);
         }
         if entry.needs_memory() && !self.lend_to(index, &entry, wakes) {
             return self.queue.push_front(entry);
@@ -357,7 +344,7 @@ impl Dispatch {
         let Some(seat) = self.seats[index].as_mut() else { return };
         if seat.ring.begin_oldest() {
             self.count_unqueued(1);
-            wakes.room_freed = true;
+            wakes.capacity_freed = true;
         }
     }
 
@@ -411,8 +398,8 @@ impl Dispatch {
         }
         seat.stuck = false;
         let (bytes, tasks) = (batch.bytes.len(), batch.collected.len());
-        let begun = seat.ring.collect(&mut self.functions, &seat.link, batch);
-        wakes.room_freed |= begun > 0;
+        let begun = seat.ring.collect(&mut self.functions, &seat.link, seat.relay.as_ref(), batch);
+        wakes.capacity_freed |= begun > 0;
         seat.done += (batch.collected.len() - tasks) as u64;
         let is_idle = seat.ring.depth() == 0;
         if is_idle && let Some(keep_alive) = self.next_wakeup.keep_alive() {
@@ -503,7 +490,7 @@ impl Dispatch {
     /// A task that had taken room goes no further.
     pub(crate) fn leave_room(&mut self, wakes: &mut Wakes) {
         self.capacity.release(1);
-        wakes.room_freed = true;
+        wakes.capacity_freed = true;
     }
 
     /// A task that counted as begun is queued again.

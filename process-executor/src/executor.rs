@@ -3,14 +3,16 @@
 use crate::before_main;
 use crate::builder::ProcessPoolBuilder;
 use crate::image::Image;
+use crate::ipc_channel::transport::IpcChannel;
 use crate::loader;
 use crate::pool::results::Fetcher;
 use crate::pool::{Pool, Registration};
 use crate::protocol::layout;
-use crate::settings::Settings;
+use crate::settings::{Settings, TransportKind};
 use crate::start_error::Calling;
 use crate::supervisor::Supervisor;
 use crate::supervisor::environment;
+use crate::supervisor::transport::{SharedMemory, Transport};
 use crate::system;
 use crate::worker_info::WorkerInfo;
 use executor_core::driver;
@@ -140,10 +142,14 @@ impl ProcessPoolExecutor {
             .map_err(|error| unavailable(format!("no memory to share with a worker: {error}")))?;
         let image = Image::of_this_process().map_err(|error| unavailable(error.to_string()))?;
         let environment = environment::environment(settings.workers, budget, &settings.environment)?;
+        let transport: &'static dyn Transport = match settings.transport {
+            TransportKind::SharedMemory => &SharedMemory,
+            TransportKind::IpcChannel => &IpcChannel,
+        };
         let pool = Pool::new(settings, image)
             .calling("eventfd2, epoll_create1 or epoll_ctl")
             .map_err(|error| unavailable(error.to_string()))?;
-        let supervisor = Supervisor::new(pool.clone(), environment).calling("fcntl(F_DUPFD_CLOEXEC)");
+        let supervisor = Supervisor::new(pool.clone(), transport, environment).calling("fcntl(F_DUPFD_CLOEXEC)");
         let supervisor = supervisor.map_err(|error| unavailable(error.to_string()))?;
         pool.callback_threads()
             .open(&|kind| pool.start_callback_thread(kind))

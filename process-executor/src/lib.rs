@@ -41,6 +41,8 @@ mod carrier;
 #[cfg(target_os = "linux")]
 mod dispatch;
 #[cfg(target_os = "linux")]
+mod entry;
+#[cfg(target_os = "linux")]
 mod executor;
 #[cfg(target_os = "linux")]
 mod function;

@@ -2,7 +2,6 @@
 
 use crate::arrivals::Arrivals;
 use crate::buffer::Buffer;
-use crate::ipc_channel::message::Parcels;
 use crate::message::{Intake, Message, Taken};
 use crate::system;
 use crate::untrusted_file::{UntrustedFile, close_with_contents};
@@ -22,8 +21,6 @@ pub(crate) struct Link {
     identity: Option<(u64, u64)>,
     inbox: Mutex<Inbox>,
     lent: Mutex<Lent>,
-    /// Replies that come as messages of ipc-channel.
-    parcels: Option<Parcels>,
 }
 
 /// Memory of this process that the worker was handed.
@@ -67,9 +64,9 @@ pub(crate) enum Event {
 }
 
 impl Link {
-    pub(crate) fn new(socket: OwnedFd, parcels: Option<Parcels>) -> Self {
+    pub(crate) fn new(socket: OwnedFd) -> Self {
         let identity = system::file_identity(&socket);
-        Self { socket: UntrustedFile::new(socket), identity, inbox: Mutex::default(), lent: Mutex::default(), parcels }
+        Self { socket: UntrustedFile::new(socket), identity, inbox: Mutex::default(), lent: Mutex::default() }
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
@@ -80,18 +77,6 @@ impl Link {
     pub(crate) fn has_ended(&self) -> bool {
         let mut socket = [PollFd::new(&self.socket, PollFlags::empty())];
         poll(&mut socket, Some(&Timespec::default())).is_ok_and(|events| events > 0)
-    }
-
-    /// Takes the replies out of the worker's channel, so that it has room for more; never waits.
-    pub(crate) fn pull_parcels(&self) {
-        if let Some(parcels) = &self.parcels {
-            parcels.pull();
-        }
-    }
-
-    /// Returns the replies that come as messages of ipc-channel, if this worker's do.
-    pub(crate) fn parcels(&self) -> Option<&Parcels> {
-        self.parcels.as_ref()
     }
 
     /// Whether somebody else has read what concerns the worker as a whole, and not just bells.
@@ -287,7 +272,7 @@ mod tests {
 
     fn heard(messages: &[Message]) -> Vec<Event> {
         let (ours, theirs) = system::socket_pair().unwrap();
-        let link = Link::new(ours, None);
+        let link = Link::new(ours);
         for message in messages {
             message.send(&theirs, &[]).unwrap();
         }
@@ -315,7 +300,7 @@ mod tests {
     #[test]
     fn the_end_of_the_connection_is_heard_once() {
         let (ours, theirs) = system::socket_pair().unwrap();
-        let link = Link::new(ours, None);
+        let link = Link::new(ours);
         Message::Doorbell.send(&theirs, &[]).unwrap();
         assert_eq!(link.read(), []);
         assert_eq!(link.read(), []);

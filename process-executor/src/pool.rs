@@ -13,12 +13,13 @@ pub(crate) mod results;
 pub(crate) mod submission;
 pub(crate) mod thread_role;
 
+use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Collected};
 use crate::dispatch::entry::Entry;
 use crate::dispatch::next_wakeup::NextWakeup;
-use crate::dispatch::{Dispatch, Wakes};
+use crate::dispatch::wakes::Wakes;
 use crate::image::Image;
-use crate::settings::{Settings, TransportKind};
+use crate::settings::Settings;
 use callback_threads::{CallbackThreads, Kind};
 use events::Events;
 use executor_core::driver;
@@ -39,7 +40,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Pool {
     dispatch: Mutex<Dispatch>,
-    room_freed: Condvar,
+    /// Submitters wait for capacity.
+    capacity_freed: Condvar,
     ended: Condvar,
     /// Async waiters for the end.
     end_wakers: Mutex<Vec<Waker>>,
@@ -94,11 +96,11 @@ impl Pool {
     pub(crate) fn new(settings: Settings, image: &'static Image) -> io::Result<Arc<Self>> {
         let next_wakeup = NextWakeup::new(&settings);
         let mut dispatch = Dispatch::new(settings.workers, settings.queue_capacity, settings.most_tasks, next_wakeup);
-        dispatch.one_by_one = settings.transport == TransportKind::IpcChannel;
+        dispatch.one_by_one = settings.transport.is_relayed();
         let events = Arc::new(Events::new()?);
         Ok(Arc::new(Self {
             dispatch: Mutex::new(dispatch),
-            room_freed: Condvar::new(),
+            capacity_freed: Condvar::new(),
             ended: Condvar::new(),
             end_wakers: Mutex::new(Vec::new()),
             settings,
@@ -201,7 +203,7 @@ impl Pool {
         if wakes.prepare.is_some() {
             self.may_panic_at(FaultPoint::Dealing);
         }
-        if wakes.closed || (wakes.room_freed && dispatch.capacity.is_free()) {
+        if wakes.closed || (wakes.capacity_freed && dispatch.capacity.is_free()) {
             wakes.submitters = std::mem::take(&mut dispatch.capacity.wakers);
         }
         let mut wakes = std::mem::take(wakes);
@@ -263,9 +265,9 @@ impl Pool {
         for shared in &wakes.workers {
             shared.asleep().wake();
         }
-        wakes.porters.iter().for_each(|porter| porter.wake());
-        if (wakes.closed || wakes.room_freed) && self.settings.queue_capacity.is_some() {
-            self.room_freed.notify_all();
+        wakes.relays.iter().for_each(|relay| relay.wake());
+        if (wakes.closed || wakes.capacity_freed) && self.settings.queue_capacity.is_some() {
+            self.capacity_freed.notify_all();
         }
     }
 
@@ -299,7 +301,7 @@ impl TaskOwner for Pool {
         let closed = dispatch.closed;
         drop(dispatch);
         if self.settings.queue_capacity.is_some() {
-            self.room_freed.notify_all();
+            self.capacity_freed.notify_all();
         }
         if closed {
             // It may have been the last that the end waited for.

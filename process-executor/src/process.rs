@@ -2,15 +2,13 @@
 
 use crate::before_main::MARKER;
 use crate::buffer::Buffer;
-use crate::dispatch::ring::Ring;
 use crate::image::Image;
-use crate::ipc_channel::message::{self, Parcels, Sender};
 use crate::link::Link;
 use crate::mapping::{Access, Mapping};
 use crate::message::Message;
 use crate::protocol::layout::{SIZE, Shared};
 use crate::protocol::worker_settings::WorkerSettings;
-use crate::settings::{Settings, TransportKind, WorkerOutput};
+use crate::settings::{Settings, WorkerOutput};
 use crate::start_error::{CHDIR, Calling, StartError};
 use crate::system::{self, ChildState, Credentials, leave};
 use executor_core::remote::Initializer;
@@ -58,10 +56,8 @@ impl From<StartError> for NotStarted {
 /// A worker that was started, and the ways to it.
 pub(crate) struct Started {
     pub(crate) process: Process,
-    pub(crate) ring: Ring,
+    pub(crate) shared: Shared,
     pub(crate) link: Arc<Link>,
-    /// Where inputs are sent, with ipc-channel.
-    pub(crate) sender: Option<Sender>,
     pub(crate) welcome: Welcome,
     /// With whose rights it runs.
     pub(crate) credentials: Credentials,
@@ -71,42 +67,20 @@ pub(crate) struct Started {
 pub(crate) struct Welcome {
     memory: OwnedFd,
     settings: Buffer,
-    /// The sockets for inputs and for replies, with ipc-channel.
-    channels: Option<(OwnedFd, OwnedFd)>,
+    /// What the transport hands over beside these.
+    worker_ends: Vec<OwnedFd>,
 }
 
 impl Welcome {
     /// Sends the order; never blocks. A worker that has ended is no error here: its end is an event that follows, and says why.
     pub(crate) fn send(&self, link: &Link) -> io::Result<()> {
         let mut files = vec![self.memory.as_fd(), self.settings.file().as_fd()];
-        if let Some((inputs, replies)) = &self.channels {
-            files.extend([inputs.as_fd(), replies.as_fd()]);
-        }
+        files.extend(self.worker_ends.iter().map(AsFd::as_fd));
         let order = Message::Welcome { settings: self.settings.length() };
         match order.send(link.socket(), &files) {
             Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
             sent => sent,
         }
-    }
-}
-
-/// The channels of ipc-channel to one worker.
-struct Channels {
-    sender: Sender,
-    parcels: Parcels,
-    /// The worker's ends.
-    inputs: OwnedFd,
-    replies: OwnedFd,
-}
-
-impl Channels {
-    fn new() -> io::Result<Self> {
-        let _standard = system::occupy_standard()?;
-        let (ours, inputs) = system::packet_socket_pair()?;
-        let sender = Sender::new(message::sender_at(&ours)?)?;
-        let (ours, replies) = system::packet_socket_pair()?;
-        let parcels = Parcels::new(message::receiver_at(&ours)?)?;
-        Ok(Self { sender, parcels, inputs, replies })
     }
 }
 
@@ -119,6 +93,7 @@ pub(crate) fn start(
     image: &Image,
     index: usize,
     environment: &[(OsString, OsString)],
+    worker_ends: Vec<OwnedFd>,
 ) -> Result<Started, NotStarted> {
     let credentials = Credentials::now();
     let memory = system::anonymous_memory("concurrent-futures-ring", SIZE).calling(MAKING_MEMORY)?;
@@ -128,10 +103,6 @@ pub(crate) fn start(
     let words = settings_for(settings, image, index).calling("naming the initializer")?;
     let words = Buffer::copy_of(&words).calling(MAKING_MEMORY)?;
     let (ours, theirs) = system::socket_pair().calling("socketpair")?;
-    let channels = matches!(settings.transport, TransportKind::IpcChannel)
-        .then(Channels::new)
-        .transpose()
-        .calling("socketpair")?;
     let mut command = command(settings, index, environment, theirs).calling("open")?;
     let child = command.spawn().calling(&name_of_spawn(settings))?;
     let mut process = Process { child, end: None, reaped: false };
@@ -141,13 +112,8 @@ pub(crate) fn start(
         // It sees the end of the connection, and ends.
         Err(error) => return Err(NotStarted { error, process: Some(process) }),
     }
-    let ring = Ring::new(Arc::new(shared), channels.is_some());
-    let (sender, parcels, channels) = match channels {
-        Some(Channels { sender, parcels, inputs, replies }) => (Some(sender), Some(parcels), Some((inputs, replies))),
-        None => (None, None, None),
-    };
-    let welcome = Welcome { memory, settings: words, channels };
-    Ok(Started { process, ring, link: Arc::new(Link::new(ours, parcels)), sender, welcome, credentials })
+    let welcome = Welcome { memory, settings: words, worker_ends };
+    Ok(Started { process, shared, link: Arc::new(Link::new(ours)), welcome, credentials })
 }
 
 /// What has failed if the process was not started: std does not tell, but a folder is the likeliest.
@@ -291,14 +257,14 @@ mod tests {
 
     fn welcome() -> Welcome {
         let memory = system::anonymous_memory("concurrent-futures-test", SIZE).unwrap();
-        Welcome { memory, settings: Buffer::copy_of(b"settings").unwrap(), channels: None }
+        Welcome { memory, settings: Buffer::copy_of(b"settings").unwrap(), worker_ends: Vec::new() }
     }
 
     /// That it has ended, and why, is told by its end.
     #[test]
     fn a_worker_that_has_ended_may_be_welcomed() {
         let (ours, theirs) = system::socket_pair().unwrap();
-        let link = Link::new(ours, None);
+        let link = Link::new(ours);
         drop(theirs);
         welcome().send(&link).unwrap();
         assert_eq!(link.read(), [Event::Closed]);
@@ -308,7 +274,7 @@ mod tests {
     #[test]
     fn a_worker_whose_connection_was_reset_may_be_welcomed() {
         let (ours, theirs) = system::socket_pair().unwrap();
-        let link = Link::new(ours, None);
+        let link = Link::new(ours);
         welcome().send(&link).unwrap();
         drop(theirs);
         welcome().send(&link).unwrap();

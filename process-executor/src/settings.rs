@@ -53,6 +53,17 @@ pub enum TransportKind {
     IpcChannel,
 }
 
+impl TransportKind {
+    /// Returns whether each worker has a relay: inputs are encoded when a worker can have them, and not when they are submitted,
+    /// and a worker has one task at a time.
+    pub(crate) fn is_relayed(self) -> bool {
+        match self {
+            Self::SharedMemory => false,
+            Self::IpcChannel => true,
+        }
+    }
+}
+
 /// Where a worker's standard output or standard error goes.
 ///
 /// ```

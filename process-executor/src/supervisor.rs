@@ -13,12 +13,13 @@ mod last_rites;
 mod limits;
 mod reaping;
 mod starts;
+pub(crate) mod transport;
 mod worker;
 
 use crate::dispatch::batch::Batch;
+use crate::dispatch::ring::Ring;
 use crate::dispatch::seat::{Seat, SeatState};
 use crate::exit_words::out_of_memory_kills;
-use crate::ipc_channel::feeder::Porter;
 use crate::link::Event;
 use crate::pool::events::CALL;
 use crate::pool::faults::FaultPoint;
@@ -42,6 +43,7 @@ use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use transport::{Opened, Transport};
 use worker::{Due, End, Reason, Worker};
 
 /// How soon it is looked again whether what a worker has sent is closed.
@@ -50,6 +52,7 @@ const LOOK_AT_CLOSING: Duration = Duration::from_millis(1);
 pub(crate) struct Supervisor {
     pool: Arc<Pool>,
     epoll: OwnedFd,
+    transport: &'static dyn Transport,
     workers: Vec<Option<Worker>>,
     unreaped: Unreaped,
     environment: Vec<(OsString, OsString)>,
@@ -72,12 +75,17 @@ const UNREAPED: u64 = u64::MAX - 1;
 const END: u64 = 1 << 32;
 
 impl Supervisor {
-    pub(crate) fn new(pool: Arc<Pool>, environment: Vec<(OsString, OsString)>) -> io::Result<Self> {
+    pub(crate) fn new(
+        pool: Arc<Pool>,
+        transport: &'static dyn Transport,
+        environment: Vec<(OsString, OsString)>,
+    ) -> io::Result<Self> {
         let epoll = pool.events().epoll().try_clone_to_owned()?;
         let seats = pool.settings().workers;
         Ok(Self {
             pool,
             epoll,
+            transport,
             workers: (0..seats).map(|_| None).collect(),
             unreaped: Unreaped::default(),
             environment,
@@ -275,23 +283,23 @@ impl Supervisor {
     }
 
     fn start_worker(&mut self, index: usize) -> Result<(), StartError> {
-        let started = process::start(self.pool.settings(), self.pool.image(), index, &self.environment);
-        let Started { process, ring, link, sender, welcome, credentials } =
+        let Opened { worker_ends, start_relay } = self.transport.open().calling("socketpair")?;
+        let started = process::start(self.pool.settings(), self.pool.image(), index, &self.environment, worker_ends);
+        let Started { process, shared, link, welcome, credentials } =
             started.map_err(|NotStarted { error, process }| {
                 process.into_iter().for_each(|process| self.unreaped.add(&self.epoll, process));
                 error
             })?;
-        DoorbellWord::set_all([ring.shared().bell()].into_iter(), ARMED);
+        DoorbellWord::set_all([shared.bell()].into_iter(), ARMED);
         let seated = self
             .listen_to(index, &process, link.socket())
             .calling("epoll_ctl")
             .and_then(|()| {
-                sender
-                    .map(|sender| Porter::start(&self.pool, index, &link, sender).calling("pthread_create"))
-                    .transpose()
+                start_relay.map(|start| start(&self.pool, index, &link).calling("pthread_create")).transpose()
             })
-            .and_then(|porter| {
-                self.seat(index, Seat::new(ring, link.clone(), porter, process.pid(), credentials), &welcome)
+            .and_then(|relay| {
+                let ring = Ring::new(Arc::new(shared));
+                self.seat(index, Seat::new(ring, link.clone(), relay, process.pid(), credentials), &welcome)
             });
         let now = Instant::now();
         let mut worker = Worker {
@@ -330,9 +338,9 @@ impl Supervisor {
             Ok(())
         });
         self.used[index] |= welcomed.is_ok();
-        if let Some(porter) = seat.and_then(|seat| seat.porter) {
-            // Not welcomed; it has no task.
-            let _ = porter.close();
+        if let Some(relay) = seat.and_then(|seat| seat.relay) {
+            // The worker was not welcomed: the relay has no task.
+            let _ = relay.close();
         }
         welcomed
     }

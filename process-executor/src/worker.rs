@@ -7,19 +7,21 @@
 //! ```
 //! User code runs on the worker thread alone, unless it starts threads of its own.
 
-mod connection;
+pub(crate) mod connection;
+pub(crate) mod ending;
 mod inheritance;
+pub(crate) mod passage;
 mod printed;
-mod reply;
-mod running;
-mod tasks;
+pub(crate) mod reply;
+pub(crate) mod running;
+pub(crate) mod shared_memory;
+pub(crate) mod tasks;
 
 use crate::before_main::Refusal;
 use crate::image::Image;
-use crate::ipc_channel::worker::Messages;
 use crate::mapping::{Access, Mapping};
 use crate::message::{Message, Received, Receiver};
-use crate::protocol::layout::{LastWord, SIZE, Shared};
+use crate::protocol::layout::{SIZE, Shared};
 use crate::protocol::worker_settings::WorkerSettings;
 use crate::system;
 use connection::{Connection, LOOK_FOR_PARENT};
@@ -32,14 +34,15 @@ use rustix::process::getppid;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use tasks::Transport;
 
 /// The worker thread's stack: as large as a main thread's usually is.
 const STACK: usize = 8 * 1024 * 1024;
 
 /// Runs the worker on a thread of its own, and ends the process with it. The thread that calls this is the main thread,
 /// maybe before `main`.
-pub(crate) fn become_worker() -> ! {
-    match begin() {
+pub(crate) fn become_worker(work: fn(Welcome) -> Result<(), NotBegun>) -> ! {
+    match begin(work) {
         Ok(()) => end_in_order(),
         Err(Some(error)) => Refusal::Failed.end(&format!("a worker process could not begin: {error}")),
         Err(None) => Refusal::Failed.end_silently(),
@@ -56,9 +59,9 @@ fn end_in_order() -> ! {
 }
 
 /// Why a worker did not begin; `None`: its parent is gone, so that nobody is left who could be told, or has been told.
-type NotBegun = Option<io::Error>;
+pub(crate) type NotBegun = Option<io::Error>;
 
-fn begin() -> Result<(), NotBegun> {
+fn begin(work: fn(Welcome) -> Result<(), NotBegun>) -> Result<(), NotBegun> {
     let welcome = Welcome::receive(Inheritance::take()?)?;
     // For a program, too, the thread on which its tasks run has the worker's name: its panics are printed with it.
     let builder = std::thread::Builder::new().name(welcome.settings.name.clone()).stack_size(STACK);
@@ -66,16 +69,21 @@ fn begin() -> Result<(), NotBegun> {
 }
 
 /// What a worker has once its parent has listed it.
-struct Welcome {
+pub(crate) struct Welcome {
     inheritance: Inheritance,
     receiver: Receiver,
     settings: WorkerSettings,
     memory: OwnedFd,
-    /// The ends of the other transport, if there is one: inputs, replies.
-    messages: Option<(OwnedFd, OwnedFd)>,
+    /// What its transport needs beside the memory and the socket.
+    ends: Vec<OwnedFd>,
 }
 
 impl Welcome {
+    /// Returns whether its transport needs more than the memory and the socket.
+    pub(crate) fn has_ends(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
     fn receive(inheritance: Inheritance) -> Result<Self, NotBegun> {
         system::limit_waiting(&inheritance.socket, LOOK_FOR_PARENT)?;
         let mut receiver = Receiver::default();
@@ -91,8 +99,7 @@ impl Welcome {
         let mut files = files.into_iter();
         let mut next = || files.next().ok_or_else(|| unknown("the descriptors that it is given"));
         let (memory, settings) = (next()?, next()?);
-        let messages = next().ok().zip(next().ok());
-        Ok(Self { settings: read_settings(settings, length)?, inheritance, receiver, memory, messages })
+        Ok(Self { settings: read_settings(settings, length)?, inheritance, receiver, memory, ends: files.collect() })
     }
 }
 
@@ -100,20 +107,20 @@ fn unknown(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{what} by its standard input is not what a pool says"))
 }
 
-fn work(welcome: Welcome) -> Result<(), NotBegun> {
-    let Welcome { inheritance: Inheritance { socket, parent, closed }, receiver, settings, memory, messages } = welcome;
+/// Does the work of a worker, until its parent has no more.
+pub(crate) fn work<T: Transport>(welcome: Welcome) -> Result<(), NotBegun> {
+    let Welcome { inheritance: Inheritance { socket, parent, closed }, receiver, settings, memory, ends } = welcome;
     let memory = Mapping::new(memory, SIZE, Access::ReadWrite)?;
     let shared = Arc::new(Shared::new(memory).ok_or_else(|| unknown("the memory that it is given"))?);
-    let messages = closed.and_then(|()| messages.map(|(inputs, replies)| Messages::new(&inputs, &replies)).transpose());
-    let messages = match messages {
-        Ok(messages) => messages,
+    let transport = match closed.and_then(|()| T::open(ends)) {
+        Ok(transport) => transport,
         Err(error) => return refuse(&shared, &socket, &error.to_string()),
     };
     let connection = Connection::start(socket, parent, receiver, shared.clone())?;
     if let Err(text) = prepare(&settings, &shared, &connection) {
         return refuse(&shared, connection.socket(), &text);
     }
-    tasks::run(&shared, &connection, messages.as_ref(), &settings);
+    tasks::run(&shared, &connection, &transport, &settings);
     Ok(())
 }
 
@@ -185,13 +192,4 @@ fn write_to(file: &str, text: &str) {
 fn name_of_thread(name: &str) -> &str {
     let end = (0..=name.len().min(15)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
     &name[..end]
-}
-
-/// Ends this process and the group that it was made the leader of, and leaves a word why in case that its parent is still
-/// there. Another group, if a task has moved the process there, is nobody's to end.
-pub(crate) fn end_group(shared: &Shared, why: LastWord) -> ! {
-    shared.leave_word(why);
-    let _ = system::signal_group(std::process::id(), rustix::process::Signal::KILL);
-    // SAFETY: nothing of this process is to be done any more.
-    unsafe { libc::_exit(0) }
 }

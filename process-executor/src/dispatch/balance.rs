@@ -1,6 +1,7 @@
 //! What was dealt is taken back: what lies ready behind a task that takes long goes to a worker that has nothing to do.
 
-use super::{Dispatch, Wakes};
+use super::Dispatch;
+use super::wakes::Wakes;
 use crate::dispatch::next_wakeup::STUCK_TICK;
 use crate::dispatch::seat::Seat;
 use crate::protocol::layout::SLOTS;

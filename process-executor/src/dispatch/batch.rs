@@ -1,7 +1,7 @@
 //! Tasks that came back from workers, on their way to being finished.
 
 use crate::dispatch::entry::Entry;
-use crate::ipc_channel::message;
+use crate::dispatch::relay::Relay;
 use crate::link::Link;
 use executor_core::Stats;
 use executor_core::remote::Cause;
@@ -49,12 +49,20 @@ pub(crate) struct OutOfBand {
     pub(crate) number: u64,
     /// Buffers came along.
     pub(crate) attached: bool,
-    /// The reply lies in memory of its own: the number the worker gave it.
-    pub(crate) buffer: Option<u64>,
-    /// The reply came as a message: which.
-    pub(crate) message: Option<u64>,
-    /// How long it is in that memory or message.
+    pub(crate) body: Body,
+    /// How long the reply is, if it is not among the bytes of the batch.
     pub(crate) length: u64,
+}
+
+/// Where a reply lies.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// Among the bytes of the batch.
+    InBatch,
+    /// In memory of its own, by the number that the worker gave it.
+    Buffer(u64),
+    /// In what the relay has carried: the reply of that number.
+    Relayed { relay: Arc<dyn Relay>, number: u64 },
 }
 
 impl Collected {
@@ -77,14 +85,16 @@ impl Collected {
     /// Returns whether this thread can read what came back.
     #[inline]
     pub(crate) fn can_finish_here(&self) -> bool {
-        let by_message = self.out_of_band.as_ref().is_some_and(|out_of_band| out_of_band.message.is_some());
-        !by_message || message::can_open_here()
+        match self.out_of_band.as_deref() {
+            Some(OutOfBand { body: Body::Relayed { relay, .. }, .. }) => relay.can_read_here(),
+            _ => true,
+        }
     }
 
     /// Whether what came back is, as far as its first byte tells, what the task returned.
     fn is_success(&self, bytes: &[u8]) -> bool {
         self.items > 0
-            || self.out_of_band.as_ref().is_some_and(|out_of_band| out_of_band.buffer.is_some())
+            || matches!(self.out_of_band.as_deref(), Some(OutOfBand { body: Body::Buffer(_), .. }))
             || bytes.get(self.bytes.clone()).is_some_and(executor_core::remote::is_value)
     }
 

@@ -1,7 +1,8 @@
 //! Memory that a task needs is handed to its worker before the task is, over the worker's socket, which may have no room for all
 //! of it at once.
 
-use super::{Dispatch, Wakes};
+use super::Dispatch;
+use super::wakes::Wakes;
 use crate::dispatch::entry::Entry;
 use crate::dispatch::seat::{Full, Seat, SeatState};
 use std::io;

@@ -2,13 +2,14 @@
 //!
 //! All of it is under the pool's lock, so nothing here waits or runs user code; bytes are copied out for later.
 
-use crate::dispatch::batch::{Batch, Collected, OutOfBand};
+use crate::dispatch::batch::{Batch, Body, Collected, OutOfBand};
 use crate::dispatch::entry::{Entry, Payload};
+use crate::dispatch::relay::Relay;
 use crate::dispatch::whereabouts::Whereabouts;
 use crate::function::FunctionTable;
 use crate::link::Link;
 use crate::protocol::layout::{
-    ATTACHED, BLOCK, BLOCKS, DONE, FREE, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING,
+    ATTACHED, BLOCK, BLOCKS, DONE, FREE, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, RELAYED, REVOKED, RUNNING,
     SKIPPED, SLOTS, Shared, Slot, TIMED, shortened,
 };
 use crate::system;
@@ -32,12 +33,10 @@ pub(crate) struct Ring {
     /// What the tasks in flight are expected to take, in nanoseconds.
     load: u64,
     bytes_sent: u64,
-    /// Inputs are sent by a porter, as messages.
-    by_message: bool,
-    /// A porter is about to put a task in.
+    /// Tasks that the relay is about to put in: one, or none.
     expected: usize,
-    /// How many replies have come as messages.
-    messages: u64,
+    /// How many replies the relay has carried.
+    relayed: u64,
     /// See there.
     may_sleep: bool,
     /// The worker was told that rests of chunks are wanted.
@@ -118,7 +117,7 @@ pub(crate) struct Unfinished {
 }
 
 impl Ring {
-    pub(crate) fn new(shared: Arc<Shared>, by_message: bool) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
             next: 0,
@@ -129,9 +128,8 @@ impl Ring {
             functions_told: 0,
             load: 0,
             bytes_sent: 0,
-            by_message,
             expected: 0,
-            messages: 0,
+            relayed: 0,
             may_sleep: false,
             wants_rests: false,
         }
@@ -141,7 +139,7 @@ impl Ring {
         &self.shared
     }
 
-    /// Tasks in flight, revoked ones included, and the one that a porter has.
+    /// Tasks in flight, revoked ones included, and the one that a relay has.
     pub(crate) fn depth(&self) -> usize {
         (self.next - self.oldest) as usize + self.expected
     }
@@ -152,12 +150,12 @@ impl Ring {
         self.expected > 0 || (self.oldest..self.next).any(is_task)
     }
 
-    /// A porter will put a task in.
+    /// Notes that the relay will put a task in.
     pub(crate) fn expect_one(&mut self) {
         self.expected = 1;
     }
 
-    /// It will not.
+    /// Notes that the relay will not put a task in after all.
     pub(crate) fn expect_nothing(&mut self) {
         self.expected = 0;
     }
@@ -177,17 +175,27 @@ impl Ring {
 
     /// Hands a task to the worker. The caller has asked `has_room_for`, and asks `take_sleeper` before it lets the lock go.
     pub(crate) fn put(&mut self, entry: Entry, functions: &FunctionTable, worker: usize) {
+        let slot = self.shared.slot(self.next);
+        let input = write_input(&self.shared, slot, &entry.payload, &mut self.free_blocks);
+        self.publish(entry, functions, worker, input);
+    }
+
+    /// Puts in a task whose input the relay has sent.
+    pub(crate) fn put_relayed(&mut self, entry: Entry, functions: &FunctionTable, worker: usize) {
+        self.expected = 0;
+        let length = entry.payload.bytes().len();
+        self.publish(entry, functions, worker, Input { place: RELAYED, length, block: None });
+    }
+
+    /// Fills the next slot for a task, and gives it to the worker.
+    #[inline]
+    fn publish(&mut self, entry: Entry, functions: &FunctionTable, worker: usize, input: Input) {
+        let Input { place, length, block } = input;
         self.tell_functions(functions, entry.function);
         let number = self.next;
         let slot = self.shared.slot(number);
-        self.expected = 0;
-        let (kind, length, block) = if self.by_message {
-            (IN_MESSAGE, entry.payload.bytes().len(), None)
-        } else {
-            write_input(&self.shared, slot, &entry.payload, &mut self.free_blocks)
-        };
         slot.function.store(entry.function, Ordering::Relaxed);
-        slot.input_place.store(kind, Ordering::Relaxed);
+        slot.input_place.store(place, Ordering::Relaxed);
         slot.input_length.store(shortened(length), Ordering::Relaxed);
         slot.flags.store(if entry.timed { TIMED } else { 0 }, Ordering::Relaxed);
         slot.items.store(0, Ordering::Relaxed);
@@ -228,7 +236,13 @@ impl Ring {
 
     /// Takes what is over, oldest first, into a batch: replies are copied, tombstones of revoked tasks go with them. Gives how
     /// many have begun and ended before anybody asked `begin_oldest`.
-    pub(crate) fn collect(&mut self, functions: &mut FunctionTable, link: &Arc<Link>, batch: &mut Batch) -> u64 {
+    pub(crate) fn collect(
+        &mut self,
+        functions: &mut FunctionTable,
+        link: &Arc<Link>,
+        relay: Option<&Arc<dyn Relay>>,
+        batch: &mut Batch,
+    ) -> u64 {
         let mut unannounced = 0;
         let shared = self.shared.clone();
         while self.oldest != self.next {
@@ -243,7 +257,7 @@ impl Ring {
                 Some(Taken::Task(task)) => {
                     unannounced += u64::from(!task.began);
                     let function = task.entry.function;
-                    let reply = self.read_reply((self.oldest, slot), task.entry, link, &mut batch.bytes);
+                    let reply = self.read_reply((self.oldest, slot), task.entry, link, relay, &mut batch.bytes);
                     functions.learn(function, reply.elapsed);
                     batch.collected.push(reply);
                 }
@@ -288,28 +302,33 @@ impl Ring {
         (number, slot): (u64, &Slot),
         entry: Entry,
         link: &Arc<Link>,
+        relay: Option<&Arc<dyn Relay>>,
         bytes: &mut Vec<u8>,
     ) -> Collected {
         let start = bytes.len();
         let length = slot.reply_length.load(Ordering::Relaxed) as usize;
         let attached = slot.flags.load(Ordering::Relaxed) & ATTACHED != 0;
-        let (mut buffer, mut message) = (None, None);
-        match slot.reply_place.load(Ordering::Relaxed) {
-            IN_SLOT => slot.append_to(bytes, length),
-            IN_BUFFER => buffer = Some(u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default())),
-            IN_MESSAGE if self.by_message => {
-                slot.append_to(bytes, 1);
-                message = Some(self.messages);
-                self.messages += 1;
+        let body = match (slot.reply_place.load(Ordering::Relaxed), relay) {
+            (IN_SLOT, _) => {
+                slot.append_to(bytes, length);
+                Body::InBatch
             }
-            place => {
+            (IN_BUFFER, _) => Body::Buffer(u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default())),
+            (RELAYED, Some(relay)) => {
+                slot.append_to(bytes, 1);
+                self.relayed += 1;
+                Body::Relayed { relay: relay.clone(), number: self.relayed - 1 }
+            }
+            (place, _) => {
                 self.copy_block(place, length, bytes);
                 self.give_reply_block_back();
+                Body::InBatch
             }
-        }
-        let out_of_band = (attached || buffer.is_some() || message.is_some()).then(|| {
-            let length = if buffer.is_some() || message.is_some() { length as u64 } else { 0 };
-            Box::new(OutOfBand { link: link.clone(), number, attached, buffer, message, length })
+        };
+        let is_elsewhere = !matches!(body, Body::InBatch);
+        let out_of_band = (attached || is_elsewhere).then(|| {
+            let length = if is_elsewhere { length as u64 } else { 0 };
+            Box::new(OutOfBand { link: link.clone(), number, attached, body, length })
         });
         Collected {
             entry,
@@ -503,7 +522,12 @@ impl Ring {
     }
 
     /// The worker is dead, and what was over has been collected: takes all that is left.
-    pub(crate) fn drain_dead(&mut self, link: &Arc<Link>, bytes: &mut Vec<u8>) -> Unfinished {
+    pub(crate) fn drain_dead(
+        &mut self,
+        link: &Arc<Link>,
+        relay: Option<&Arc<dyn Relay>>,
+        bytes: &mut Vec<u8>,
+    ) -> Unfinished {
         let mut unfinished = Unfinished::default();
         while self.oldest != self.next {
             let number = self.oldest;
@@ -516,7 +540,7 @@ impl Ring {
                 Some(Taken::Task(InFlight { entry, began, .. })) => {
                     // ORDERING: Acquire, with the Release of a worker that has left its reply.
                     let phase = Phase::from_number(slot.phase.load(Ordering::Acquire));
-                    let collected = self.read_reply((number, slot), entry, link, bytes);
+                    let collected = self.read_reply((number, slot), entry, link, relay, bytes);
                     unfinished.running.push(Interrupted { collected, phase, began });
                 }
                 Some(Taken::Tombstone(entry)) => unfinished.tombstones.push(entry),
@@ -539,22 +563,29 @@ fn needs_block(payload: &Payload) -> bool {
     matches!(payload, Payload::Bytes(bytes) if bytes.len() > INLINE)
 }
 
-/// Writes an input where the worker finds it: place, length, and the block it took.
-fn write_input(shared: &Shared, slot: &Slot, payload: &Payload, free: &mut Vec<u8>) -> (u32, usize, Option<u8>) {
+/// Where an input lies, how long it is, and the block that it took.
+struct Input {
+    place: u32,
+    length: usize,
+    block: Option<u8>,
+}
+
+/// Writes an input where the worker finds it.
+fn write_input(shared: &Shared, slot: &Slot, payload: &Payload, free: &mut Vec<u8>) -> Input {
     let bytes = match payload {
         Payload::Buffer(buffer) => {
             slot.write(&buffer.id().to_ne_bytes());
-            return (IN_BUFFER, buffer.bytes().len(), None);
+            return Input { place: IN_BUFFER, length: buffer.bytes().len(), block: None };
         }
         payload => payload.bytes(),
     };
     if bytes.len() <= INLINE {
         slot.write(bytes);
-        return (IN_SLOT, bytes.len(), None);
+        return Input { place: IN_SLOT, length: bytes.len(), block: None };
     }
     let block = free.pop().expect("asked for by `has_room_for`");
     let start = shared.input_block(block.into()).expect("a block's number");
     // SAFETY: the block is free, that is, the parent's; payloads in bytes are no longer than a block.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.as_ptr(), bytes.len().min(BLOCK)) };
-    (IN_BLOCK + u32::from(block), bytes.len(), Some(block))
+    Input { place: IN_BLOCK + u32::from(block), length: bytes.len(), block: Some(block) }
 }

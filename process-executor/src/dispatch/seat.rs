@@ -1,7 +1,7 @@
 //! A worker as the dispatch knows it: its ring, and whether it may be given tasks.
 
+use crate::dispatch::relay::Relay;
 use crate::dispatch::ring::Ring;
-use crate::ipc_channel::feeder::Porter;
 use crate::link::Link;
 use crate::system::Credentials;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use std::time::Instant;
 pub(crate) struct Seat {
     pub(crate) ring: Ring,
     pub(crate) link: Arc<Link>,
-    /// Who carries tasks to it, if that is by messages.
-    pub(crate) porter: Option<Arc<Porter>>,
-    /// The porter has found it dead, or deaf; its end follows.
+    /// Carries its inputs and replies, unless its ring does.
+    pub(crate) relay: Option<Arc<dyn Relay>>,
+    /// It was found dead, or does not take what it is sent; its end follows.
     pub(crate) lost: bool,
     /// Its task takes so long that what lay ready behind it was taken back; until it is over, nothing is put there.
     pub(crate) stuck: bool,
@@ -53,7 +53,7 @@ impl Seat {
     pub(crate) fn new(
         ring: Ring,
         link: Arc<Link>,
-        porter: Option<Arc<Porter>>,
+        relay: Option<Arc<dyn Relay>>,
         pid: u32,
         credentials: Credentials,
     ) -> Self {
@@ -61,7 +61,7 @@ impl Seat {
         Self {
             ring,
             link,
-            porter,
+            relay,
             lost: false,
             stuck: false,
             full: None,
@@ -72,11 +72,6 @@ impl Seat {
             done: 0,
             idle_since: None,
         }
-    }
-
-    /// Whether that is its porter, and not one of another worker that was here.
-    pub(crate) fn has_porter(&self, porter: &Arc<Porter>) -> bool {
-        self.porter.as_ref().is_some_and(|own| Arc::ptr_eq(own, porter))
     }
 
     /// Whether it may be given another task.

@@ -29,7 +29,7 @@ pub fn message(bytes: &[u8]) {
 }
 
 fn parcels(bytes: &[u8]) {
-    message::open_parcel(IpcMessage::from_data(bytes.to_vec()), &mut |contents| {
+    message::open_message(IpcMessage::from_data(bytes.to_vec()), &mut |contents| {
         assert!(contents.bytes.len() <= bytes.len());
         contents.close_rest();
     });
@@ -57,7 +57,7 @@ struct Socket {
 impl Socket {
     fn new() -> Self {
         let (ours, theirs) = system::socket_pair().expect("there are descriptors");
-        let link = Arc::new(Link::new(ours, None));
+        let link = Arc::new(Link::new(ours));
         Self { link, worker: Some(theirs), events: Vec::new(), replies: Vec::new(), begun: 0, lent: Vec::new() }
     }
 

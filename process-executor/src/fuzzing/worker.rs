@@ -46,8 +46,8 @@ pub(super) fn start(is_wild: bool) -> (Seat, Worker) {
     let map = || Mapping::new(&file, SIZE, Access::ReadWrite).expect("there is room");
     let shared = || Shared::new(map()).expect("is as long");
     let (ours, theirs) = system::socket_pair().expect("there are descriptors");
-    let ring = Ring::new(Arc::new(shared()), false);
-    let mut seat = Seat::new(ring, Arc::new(Link::new(ours, None)), None, 0, system::Credentials::now());
+    let ring = Ring::new(Arc::new(shared()));
+    let mut seat = Seat::new(ring, Arc::new(Link::new(ours)), None, 0, system::Credentials::now());
     seat.state = SeatState::Ready;
     let worker = Worker {
         memory: map(),

@@ -8,41 +8,26 @@
 //! may take its time. A worker has one task at a time, the one that its porter carries or that is in its ring; once the
 //! porter has it, it counts as begun.
 
+use super::mailbox::Mailbox;
+use super::message::{MOST_BYTES, NotSent, Outgoing, Sender};
 use crate::buffer::Buffer;
 use crate::carrier;
+use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Collected, Counted};
 use crate::dispatch::entry::{Entry, Payload};
-use crate::dispatch::whereabouts::Whereabouts;
-use crate::dispatch::{Dispatch, Wakes};
-use crate::ipc_channel::message::{MOST_BYTES, NotSent, Packed, Sender};
+use crate::dispatch::relay::Relay;
+use crate::dispatch::seat::Seat;
+use crate::dispatch::wakes::Wakes;
 use crate::link::Link;
 use crate::pool::Pool;
 use crate::pool::faults::FaultPoint;
-use crate::pool::submission::{keep_within, no_number_text};
+use crate::pool::submission::no_number_text;
 use executor_core::remote::{Cause, Output, serializing_once};
 use executor_core::task::guarded;
 use executor_core::{BrokenExecutor, CodecPhase};
-use parking_lot::{Condvar, Mutex};
 use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How often a worker that does not read is looked after.
-const LOOK: Duration = Duration::from_millis(1);
-
-/// What others see of a porter.
-#[derive(Debug, Default)]
-pub(crate) struct Porter {
-    state: Mutex<State>,
-    called: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    load: Option<Entry>,
-    closed: bool,
-}
 
 /// Why a task was not sent.
 enum Failure {
@@ -52,77 +37,33 @@ enum Failure {
     Gone,
 }
 
-impl Porter {
-    /// Starts the thread, for the worker in seat `index`.
-    pub(crate) fn start(pool: &Arc<Pool>, index: usize, link: &Arc<Link>, sender: Sender) -> io::Result<Arc<Self>> {
-        let porter = Arc::new(Self::default());
-        let rounds = Rounds {
-            porter: porter.clone(),
-            pool: pool.clone(),
-            index,
-            link: link.clone(),
-            sender,
-            carries: Cell::new(false),
-        };
-        std::thread::Builder::new().name("process-pool-porter".to_owned()).spawn(move || rounds.run())?;
-        Ok(porter)
-    }
-
-    /// Gives it a task; it has none.
-    fn load(&self, entry: Entry) {
-        self.state.lock().load = Some(entry);
-    }
-
-    /// Wakes it, for the task it was given.
-    pub(crate) fn wake(&self) {
-        self.called.notify_one();
-    }
-
-    /// Its worker is gone: it ends. Gives the task that it has not taken up.
-    pub(crate) fn close(&self) -> Option<Entry> {
-        let mut state = self.state.lock();
-        state.closed = true;
-        self.called.notify_one();
-        state.load.take()
-    }
-
-    fn next(&self) -> Option<Entry> {
-        let mut state = self.state.lock();
-        loop {
-            if let Some(entry) = state.load.take() {
-                return Some(entry);
-            }
-            if state.closed {
-                return None;
-            }
-            self.called.wait(&mut state);
-        }
-    }
-
-    /// Waits a moment; false if its worker is gone.
-    fn pause(&self) -> bool {
-        let mut state = self.state.lock();
-        if !state.closed {
-            self.called.wait_for(&mut state, LOOK);
-        }
-        !state.closed
-    }
-}
-
-/// What the thread itself has.
-struct Rounds {
-    porter: Arc<Porter>,
+/// Carries the tasks of one worker, on a thread of its own.
+pub(super) struct Feeder {
+    mailbox: Arc<Mailbox>,
     pool: Arc<Pool>,
     index: usize,
     link: Arc<Link>,
     sender: Sender,
-    /// The pool counts a task as being with it.
+    /// The pool counts a task as being with this feeder.
     carries: Cell<bool>,
 }
 
-impl Rounds {
+impl Feeder {
+    /// Starts the thread, for the worker in seat `index`.
+    pub(super) fn start(
+        pool: &Arc<Pool>,
+        index: usize,
+        link: &Arc<Link>,
+        sender: Sender,
+        mailbox: Arc<Mailbox>,
+    ) -> io::Result<()> {
+        let (pool, link, carries) = (pool.clone(), link.clone(), Cell::new(false));
+        let feeder = Self { mailbox, pool, index, link, sender, carries };
+        std::thread::Builder::new().name("process-pool-feeder".to_owned()).spawn(move || feeder.run()).map(drop)
+    }
+
     fn run(self) {
-        while let Some(entry) = self.porter.next() {
+        while let Some(entry) = self.mailbox.next() {
             self.carries.set(true);
             if let Err(broken) = guarded("sender of tasks", || self.carry(entry)) {
                 self.drop_load(broken);
@@ -132,12 +73,12 @@ impl Rounds {
 
     /// Sends a task to the worker, then puts it into the ring; or ends it, or puts it back.
     fn carry(&self, mut entry: Entry) {
-        self.pool.may_panic_at(FaultPoint::Porter);
+        self.pool.may_panic_at(FaultPoint::Feeder);
         if self.link.has_ended() {
             // As long as it is not packed, it has its channels.
             return self.give_back(entry);
         }
-        self.link.pull_parcels();
+        self.mailbox.pull_replies();
         let mut failure = None;
         let sent = self.sender.send(&mut || match self.pack(&mut entry) {
             Ok(packed) => Some(packed),
@@ -156,13 +97,19 @@ impl Rounds {
         }
     }
 
+    /// Returns the seat that this feeder is for, unless another worker has it by now.
+    fn seat<'s>(&self, seats: &'s mut [Option<Seat>]) -> Option<&'s mut Seat> {
+        let is_ours = |relay: &Arc<dyn Relay>| std::ptr::addr_eq(Arc::as_ptr(relay), Arc::as_ptr(&self.mailbox));
+        seats[self.index].as_mut().filter(|seat| seat.relay.as_ref().is_some_and(is_ours))
+    }
+
     /// It has panicked; its task is gone.
     fn drop_load(&self, broken: BrokenExecutor) {
         self.pool.with_dispatch(|dispatch, wakes| {
             if self.carries.get() {
                 self.unload(dispatch, wakes);
             }
-            if let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) {
+            if let Some(seat) = self.seat(&mut dispatch.seats) {
                 seat.ring.expect_nothing();
                 seat.lost = true;
             }
@@ -174,11 +121,11 @@ impl Rounds {
     /// It has done with its task.
     fn unload(&self, dispatch: &mut Dispatch, wakes: &mut Wakes) {
         self.carries.set(false);
-        dispatch.unload_porter(wakes);
+        dispatch.unload_relay(wakes);
     }
 
     /// Packs the input, unless it was packed for another worker; hands over the memory that it needs.
-    fn pack(&self, entry: &mut Entry) -> Result<Packed, Failure> {
+    fn pack(&self, entry: &mut Entry) -> Result<Outgoing, Failure> {
         let again = !matches!(entry.payload, Payload::Unpacked);
         if !again {
             self.encode(entry)?;
@@ -202,7 +149,7 @@ impl Rounds {
             let text = "channels of ipc-channel do not travel in a chunk of map; give it chunk_size(1)";
             return Err(Failure::Cause(Cause::Codec(CodecPhase::EncodeArgument, text.to_owned())));
         }
-        Ok(Packed { number: 0, bytes, buffer, again, channels })
+        Ok(Outgoing { number: 0, bytes, buffer, again, channels })
     }
 
     fn encode(&self, entry: &mut Entry) -> Result<(), Failure> {
@@ -223,7 +170,7 @@ impl Rounds {
         loop {
             match self.link.lend(buffer) {
                 Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.porter.pause() => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.mailbox.pause() => {}
                 Err(_) => return Err(Failure::Gone),
             }
         }
@@ -233,7 +180,7 @@ impl Rounds {
     fn publish(&self, mut entry: Entry) {
         self.pool.with_dispatch(|dispatch, wakes| {
             self.unload(dispatch, wakes);
-            let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) else {
+            let Some(seat) = self.seat(&mut dispatch.seats) else {
                 return dispatch.return_unbegun(entry, wakes);
             };
             if entry.task.is_stop_requested() {
@@ -242,7 +189,7 @@ impl Rounds {
                 wakes.supervisor = true;
             }
             wakes.supervisor |= dispatch.next_wakeup.must_call(dispatch.next_wakeup.limit_of(&entry));
-            seat.ring.put(entry, &dispatch.functions, self.index);
+            seat.ring.put_relayed(entry, &dispatch.functions, self.index);
             seat.ring.begin_oldest();
         });
     }
@@ -255,7 +202,7 @@ impl Rounds {
         self.pool.with_dispatch(|dispatch, wakes| {
             self.unload(dispatch, wakes);
             counted.add_to(&mut dispatch.stats);
-            if let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) {
+            if let Some(seat) = self.seat(&mut dispatch.seats) {
                 seat.ring.expect_nothing();
             }
             self.pool.take_in_hand(&batch);
@@ -268,7 +215,7 @@ impl Rounds {
     fn give_back(&self, entry: Entry) {
         self.pool.with_dispatch(|dispatch, wakes| {
             self.unload(dispatch, wakes);
-            if let Some(seat) = dispatch.seats[self.index].as_mut().filter(|seat| seat.has_porter(&self.porter)) {
+            if let Some(seat) = self.seat(&mut dispatch.seats) {
                 seat.ring.expect_nothing();
                 seat.lost = true;
             }
@@ -279,38 +226,14 @@ impl Rounds {
     }
 }
 
+/// Keeps an input, in shared memory if it is too long for a message.
 fn keep(bytes: &[u8]) -> Result<Payload, Failure> {
-    keep_within(bytes, MOST_BYTES).map_err(Failure::Cause)
-}
-
-impl Dispatch {
-    /// Hands a task to the porter of a worker that has none.
-    pub(crate) fn load_porter(&mut self, index: usize, porter: Arc<Porter>, entry: Entry, wakes: &mut Wakes) {
-        let Some(seat) = self.seats[index].as_mut() else { return self.queue.push_front(entry) };
-        seat.ring.expect_one();
-        seat.dealt += 1;
-        seat.idle_since = None;
-        entry.move_to(Whereabouts::InHand);
-        self.note_unqueued(&entry);
-        self.entering += 1;
-        wakes.room_freed = true;
-        porter.load(entry);
-        wakes.porters.push(porter);
+    if bytes.len() <= MOST_BYTES {
+        return Ok(Payload::new(&mut bytes.to_vec()));
     }
-
-    /// A porter has done with its task.
-    pub(crate) fn unload_porter(&mut self, wakes: &mut Wakes) {
-        self.entering -= 1;
-        wakes.supervisor |= self.closed;
-    }
-
-    /// A task whose worker was gone before it began is queued again.
-    pub(crate) fn return_unbegun(&mut self, entry: Entry, wakes: &mut Wakes) {
-        if !entry.begun {
-            self.note_queued();
-        }
-        self.put_back(entry);
-        wakes.supervisor = true;
-        self.deal(wakes);
-    }
+    let buffer = Buffer::copy_of(bytes).map_err(|error| {
+        let text = format!("no shared memory for an argument of {} bytes: {error}", bytes.len());
+        Failure::Cause(Cause::Codec(CodecPhase::EncodeArgument, text))
+    })?;
+    Ok(Payload::Buffer(Arc::new(buffer)))
 }

@@ -2,7 +2,7 @@
 //! value contains.
 //!
 //! ipc-channel notes such handles in lists of the thread while a message is serialized inside its `send`, and looks them up
-//! there while one is deserialized. So a [`Parcel`] is empty in itself: its `Serialize` runs the packer that the sending thread
+//! there while one is deserialized. So a [`Message`] is empty in itself: its `Serialize` runs the packer that the sending thread
 //! has laid out, and its `Deserialize` the opener of the receiving one.
 //!
 //! Its traps, and what is done about them:
@@ -12,7 +12,7 @@
 //! - Channels that came and were not looked up would stay open for ever. The sender says how many there are, and what the
 //!   value has left behind is closed ([`Contents::close_rest`]).
 //! - A large message takes several packets, between which a sender can hang if the receiver dies: what is longer than
-//!   [`MOST_BYTES`] travels in sealed memory instead, and a parcel is one packet.
+//!   [`MOST_BYTES`] travels in sealed memory instead, and a message is one packet.
 //! - Its panics, about too many handles and about those that found no descriptor here, are caught.
 //! - A channel is opened by a path in the file system, where a partner who never comes is waited for: here its ends come
 //!   over the socket that parent and worker have anyway ([`sender_at`], [`receiver_at`]).
@@ -42,11 +42,11 @@ const MOST_HANDLES: usize = 64;
 
 /// What is sent and received.
 #[derive(Debug)]
-pub(crate) struct Parcel;
+pub(crate) struct Message;
 
-/// What a packer puts into a parcel.
-pub(crate) struct Packed {
-    /// How many parcels came before, as far as the packer counts.
+/// What a packer puts into a message.
+pub(crate) struct Outgoing {
+    /// How many messages came before, as far as the packer counts.
     pub(crate) number: u64,
     pub(crate) bytes: Vec<u8>,
     /// The bytes are in the memory of this number instead.
@@ -57,7 +57,7 @@ pub(crate) struct Packed {
     pub(crate) channels: Option<usize>,
 }
 
-/// A parcel as it crosses.
+/// A message as it crosses.
 #[derive(Serialize, Deserialize)]
 struct Wire<'a> {
     number: u64,
@@ -71,7 +71,7 @@ struct Wire<'a> {
 /// Bytes that are written and read in one piece.
 struct Bytes<'a>(&'a [u8]);
 
-/// What an opener finds in a parcel.
+/// What an opener finds in a message.
 pub(crate) struct Contents<'a> {
     pub(crate) number: u64,
     pub(crate) bytes: &'a [u8],
@@ -80,12 +80,12 @@ pub(crate) struct Contents<'a> {
     channels: Option<usize>,
 }
 
-type Packer<'a> = dyn FnMut() -> Option<Packed> + 'a;
+type Packer<'a> = dyn FnMut() -> Option<Outgoing> + 'a;
 type Opener<'a> = dyn FnMut(&Contents<'_>) + 'a;
 
 executor_core::local! {
     static PACKER: Cell<Option<*mut Packer<'static>>> = Cell::new(None);
-    /// A parcel was opened on this thread.
+    /// A message was opened on this thread.
     static HAS_OPENED: Cell<bool> = Cell::new(false);
     static OPENER: Cell<Option<*mut Opener<'static>>> = Cell::new(None);
 }
@@ -99,7 +99,7 @@ impl<T: Copy + 'static> Drop for Restore<T> {
     }
 }
 
-/// Lays out `pack` for the parcel that `send` sends.
+/// Lays out `pack` for the message that `send` sends.
 fn with_packer<R>(pack: &mut Packer<'_>, send: impl FnOnce() -> R) -> R {
     // SAFETY: lengthens a lifetime only; the pointer is taken away at the end of this call, or used up before.
     let pack = unsafe { std::mem::transmute::<*mut Packer<'_>, *mut Packer<'static>>(pack) };
@@ -107,7 +107,7 @@ fn with_packer<R>(pack: &mut Packer<'_>, send: impl FnOnce() -> R) -> R {
     send()
 }
 
-/// Lays out `open` for the parcel that `receive` reads.
+/// Lays out `open` for the message that `receive` reads.
 fn with_opener<R>(open: &mut Opener<'_>, receive: impl FnOnce() -> R) -> R {
     // SAFETY: as in `with_packer`.
     let open = unsafe { std::mem::transmute::<*mut Opener<'_>, *mut Opener<'static>>(open) };
@@ -115,17 +115,17 @@ fn with_opener<R>(open: &mut Opener<'_>, receive: impl FnOnce() -> R) -> R {
     receive()
 }
 
-impl Serialize for Parcel {
+impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let pack = PACKER.take().ok_or_else(|| ser::Error::custom("nobody packs"))?;
         // SAFETY: laid out by `with_packer`, which is still running on this thread, and taken by nobody else.
         let packed = unsafe { (*pack)() }.ok_or_else(|| ser::Error::custom("nothing to send"))?;
-        let Packed { number, bytes, buffer, again, channels } = packed;
+        let Outgoing { number, bytes, buffer, again, channels } = packed;
         Wire { number, bytes: Bytes(&bytes), buffer, again, channels }.serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Parcel {
+impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Wire { number, bytes, buffer, again, channels } = Wire::deserialize(deserializer)?;
         let contents = Contents { number, bytes: bytes.0, buffer, again, channels };
@@ -183,7 +183,7 @@ impl Contents<'_> {
     }
 }
 
-/// Why a parcel was not sent.
+/// Why a message was not sent.
 pub(crate) enum NotSent {
     /// The packer had nothing to send.
     Empty,
@@ -195,13 +195,13 @@ pub(crate) enum NotSent {
 
 /// The sending end.
 pub(crate) struct Sender {
-    channel: IpcSender<Parcel>,
+    channel: IpcSender<Message>,
     /// Leads to nobody.
     bin: IpcSender<()>,
 }
 
 impl Sender {
-    pub(crate) fn new(channel: IpcSender<Parcel>) -> io::Result<Self> {
+    pub(crate) fn new(channel: IpcSender<Message>) -> io::Result<Self> {
         let (bin, nobody) = ipc::channel()?;
         let spare = ipc::channel::<()>()?;
         drop((nobody, spare));
@@ -212,7 +212,7 @@ impl Sender {
         Ok(sender)
     }
 
-    /// Sends what `pack` packs; never blocks, since a parcel is one packet and the receiver has read those before.
+    /// Sends what `pack` packs; never blocks, since a message is one packet and the receiver has read those before.
     pub(crate) fn send(&self, pack: &mut Packer<'_>) -> Result<(), NotSent> {
         let mut packed = false;
         let mut pack = || {
@@ -220,7 +220,7 @@ impl Sender {
             packed = contents.is_some();
             contents
         };
-        let sent = contain(|| with_packer(&mut pack, || self.channel.send(Parcel))).ok();
+        let sent = contain(|| with_packer(&mut pack, || self.channel.send(Message))).ok();
         if !matches!(sent, Some(Ok(()))) {
             self.throw_away();
         }
@@ -255,7 +255,7 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | NotConnected)
 }
 
-/// Why a parcel was not received.
+/// Why a message was not received.
 pub(crate) enum NotReceived {
     /// There will be none any more.
     Gone,
@@ -263,8 +263,8 @@ pub(crate) enum NotReceived {
     Damaged,
 }
 
-/// Waits for a parcel and runs `open` with what is in it.
-pub(crate) fn receive(channel: &IpcReceiver<Parcel>, open: &mut Opener<'_>) -> Result<(), NotReceived> {
+/// Waits for a message and runs `open` with what is in it.
+pub(crate) fn receive(channel: &IpcReceiver<Message>, open: &mut Opener<'_>) -> Result<(), NotReceived> {
     let receive = || loop {
         match with_opener(open, || channel.recv()) {
             Err(IpcError::Io(error)) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -278,21 +278,21 @@ pub(crate) fn receive(channel: &IpcReceiver<Parcel>, open: &mut Opener<'_>) -> R
     }
 }
 
-/// The parcels of one worker: taken out of its channel as they come, opened when their turn comes.
-pub(crate) struct Parcels(Mutex<Arrivals>);
+/// The messages of one worker: taken out of its channel as they come, opened when their turn comes.
+pub(crate) struct Replies(Mutex<Received>);
 
-struct Arrivals {
+struct Received {
     channel: IpcReceiverSet,
-    parcels: HashMap<u64, IpcMessage>,
+    messages: HashMap<u64, IpcMessage>,
     /// How many have come.
     count: u64,
 }
 
-impl Parcels {
-    pub(crate) fn new(channel: IpcReceiver<Parcel>) -> io::Result<Self> {
+impl Replies {
+    pub(crate) fn new(channel: IpcReceiver<Message>) -> io::Result<Self> {
         let mut set = IpcReceiverSet::new()?;
         set.add(channel)?;
-        Ok(Self(Mutex::new(Arrivals { channel: set, parcels: HashMap::new(), count: 0 })))
+        Ok(Self(Mutex::new(Received { channel: set, messages: HashMap::new(), count: 0 })))
     }
 
     /// Takes out what has come; never waits. Whoever has this done before each input is sent has the worker never wait for
@@ -301,27 +301,27 @@ impl Parcels {
         self.0.lock().pull();
     }
 
-    /// Runs `open` with the parcel of that number, counted from 0, if it came.
+    /// Runs `open` with the message of that number, counted from 0, if it came.
     pub(crate) fn open(&self, number: u64, open: &mut Opener<'_>) {
-        let mut arrivals = self.0.lock();
-        if !arrivals.parcels.contains_key(&number) {
-            arrivals.pull();
+        let mut received = self.0.lock();
+        if !received.messages.contains_key(&number) {
+            received.pull();
         }
-        let parcel = arrivals.parcels.remove(&number);
-        drop(arrivals);
-        if let Some(parcel) = parcel {
-            open_parcel(parcel, open);
+        let message = received.messages.remove(&number);
+        drop(received);
+        if let Some(message) = message {
+            open_message(message, open);
         }
     }
 }
 
-impl Arrivals {
+impl Received {
     fn pull(&mut self) {
         match contain(|| self.channel.try_select()).ok() {
             Some(Ok(events)) => {
                 for event in events {
-                    if let IpcSelectionResult::MessageReceived(_, parcel) = event {
-                        self.parcels.insert(self.count, parcel);
+                    if let IpcSelectionResult::MessageReceived(_, message) = event {
+                        self.messages.insert(self.count, message);
                         self.count += 1;
                     }
                 }
@@ -333,23 +333,23 @@ impl Arrivals {
     }
 }
 
-impl Drop for Parcels {
+impl Drop for Replies {
     fn drop(&mut self) {
         // So that channels in them are closed.
-        for (_, parcel) in self.0.get_mut().parcels.drain() {
-            open_parcel(parcel, &mut |contents| contents.close_rest());
+        for (_, message) in self.0.get_mut().messages.drain() {
+            open_message(message, &mut |contents| contents.close_rest());
         }
     }
 }
 
-pub(crate) fn open_parcel(parcel: IpcMessage, open: &mut Opener<'_>) {
+pub(crate) fn open_message(message: IpcMessage, open: &mut Opener<'_>) {
     // What was wrong with it, its task finds out.
-    let _ = contain(|| with_opener(open, || parcel.to::<Parcel>()));
+    let _ = contain(|| with_opener(open, || message.to::<Message>()));
     HAS_OPENED.set(true);
     STILL_THERE.with(|_| ());
 }
 
-/// Returns whether a parcel can be opened on this thread. ipc-channel has thread-local values for that, which are gone while
+/// Returns whether a message can be opened on this thread. ipc-channel has thread-local values for that, which are gone while
 /// the thread ends; so is ours, and before them, since it was made after they were.
 pub(crate) fn can_open_here() -> bool {
     !HAS_OPENED.get() || STILL_THERE.with(|_| ()).is_some()
@@ -366,15 +366,15 @@ executor_core::kept! {
     static STILL_THERE: StillThere = StillThere;
 }
 
-impl fmt::Debug for Parcels {
+impl fmt::Debug for Replies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parcels").finish_non_exhaustive()
+        f.debug_struct("Replies").finish_non_exhaustive()
     }
 }
 
 /// A sending end at a socket of ours.
-pub(crate) fn sender_at(socket: &OwnedFd) -> io::Result<IpcSender<Parcel>> {
-    let (sender, receiver) = ipc::channel::<Parcel>()?;
+pub(crate) fn sender_at(socket: &OwnedFd) -> io::Result<IpcSender<Message>> {
+    let (sender, receiver) = ipc::channel::<Message>()?;
     replace(&format!("{sender:?}"), socket)?;
     // The channel's own socket is gone: its receiver finds that out.
     match receiver.try_recv() {
@@ -384,7 +384,7 @@ pub(crate) fn sender_at(socket: &OwnedFd) -> io::Result<IpcSender<Parcel>> {
 }
 
 /// A receiving end at a socket of ours.
-pub(crate) fn receiver_at(socket: &OwnedFd) -> io::Result<IpcReceiver<Parcel>> {
+pub(crate) fn receiver_at(socket: &OwnedFd) -> io::Result<IpcReceiver<Message>> {
     let (sender, receiver) = ipc::channel::<()>()?;
     replace(&format!("{receiver:?}"), socket)?;
     match sender.send(()) {

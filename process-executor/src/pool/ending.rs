@@ -3,8 +3,9 @@
 use super::thread_role;
 use super::{Pool, Registration};
 use crate::dispatch::batch::{Batch, Collected};
+use crate::dispatch::wakes::Wakes;
 use crate::dispatch::whereabouts::Whereabouts;
-use crate::dispatch::{Dispatch, Halt, Wakes};
+use crate::dispatch::{Dispatch, Halt};
 use executor_core::remote::{Cause, Remains};
 use executor_core::task::before_blocking;
 use executor_core::{BrokenExecutor, Shutdown, TimedOut};

@@ -9,7 +9,7 @@ pub(crate) enum FaultPoint {
     Preparation,
     /// Under the lock, when a large task is to be prepared.
     Dealing,
-    Porter,
+    Feeder,
 }
 
 #[cfg(test)]
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_panic_of_a_sender_of_tasks_breaks_the_pool() {
         let executor = builder().transport(TransportKind::IpcChannel).build().unwrap();
-        panic_at(&executor, FaultPoint::Porter);
+        panic_at(&executor, FaultPoint::Feeder);
         let future = executor.submit(|n: u8| n, 1).unwrap();
         let Ok(Err(_)) = future.result_timeout(LIMIT) else { panic!("it is not over") };
         assert_broken(executor, "sender of tasks");

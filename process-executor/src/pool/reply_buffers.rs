@@ -8,9 +8,6 @@ use process_core::attachments::Attachment;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Reads a reply, or is told why it is not there.
-type ReadReply<'a> = dyn FnMut(Result<&[u8], String>) + 'a;
-
 /// The memory that came for one reply. It is freed when this is dropped, whether or not the reply names it.
 pub(crate) struct ReplyBuffers {
     pool: Arc<Pool>,
@@ -34,24 +31,6 @@ impl ReplyBuffers {
         }
         self.has_looked.store(true, Ordering::Relaxed);
         buffer
-    }
-
-    /// Runs `read` with the reply that came as the message of that number, if it came. Channels that are in it and were not
-    /// taken are closed.
-    pub(crate) fn open_parcel(&self, number: u64, read: &mut ReadReply<'_>) {
-        let Some(parcels) = self.link.parcels() else { return };
-        parcels.open(number, &mut |contents| {
-            if contents.number == number {
-                match contents.buffer {
-                    None => read(Ok(contents.bytes)),
-                    Some(id) => {
-                        let buffer = self.buffer(id);
-                        read(buffer.as_ref().map(|buffer| buffer.bytes()).map_err(Clone::clone));
-                    }
-                }
-            }
-            contents.close_rest();
-        });
     }
 }
 

@@ -5,10 +5,11 @@ use super::reply_buffers::ReplyBuffers;
 use super::thread_role;
 use super::{Pool, SPARE, TICK, Unprepared, wake_all};
 use crate::carrier::{self, Source};
-use crate::dispatch::batch::{Batch, Collected, Counted, OutOfBand};
+use crate::dispatch::Dispatch;
+use crate::dispatch::batch::{Batch, Body, Collected, Counted, OutOfBand};
 use crate::dispatch::entry::{Entry, Parts, Payload};
+use crate::dispatch::wakes::Wakes;
 use crate::dispatch::whereabouts::Whereabouts;
-use crate::dispatch::{Dispatch, Wakes};
 use crate::waking::{ARMED, DoorbellWord, LISTENED, QUIET};
 use executor_core::driver::{self, Driver};
 use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
@@ -341,14 +342,16 @@ fn finish_with(pool: &Arc<Pool>, out_of_band: OutOfBand, task: Task, reply: Repl
         };
         rest = carrier::unpacking(&source, || task.finish(Reply { bytes, ..reply }, cause));
     };
-    if let Some(number) = out_of_band.message {
-        replies.open_parcel(number, &mut finish);
-        finish(Err("its message could not be taken in; are there enough descriptors?".to_owned()));
-    } else if let Some(id) = out_of_band.buffer {
-        let buffer = replies.buffer(id);
-        finish(buffer.as_ref().map(|buffer| buffer.bytes()).map_err(Clone::clone));
-    } else {
-        finish(Ok(reply.bytes));
+    match out_of_band.body {
+        Body::InBatch => finish(Ok(reply.bytes)),
+        Body::Buffer(id) => {
+            let buffer = replies.buffer(id);
+            finish(buffer.as_ref().map(|buffer| buffer.bytes()).map_err(Clone::clone));
+        }
+        Body::Relayed { relay, number } => {
+            relay.read_reply(number, &|id| replies.buffer(id), &mut finish);
+            finish(Err("its message could not be taken in; are there enough descriptors?".to_owned()));
+        }
     }
     rest
 }

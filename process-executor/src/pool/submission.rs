@@ -9,7 +9,6 @@ use crate::dispatch::Dispatch;
 use crate::dispatch::entry::{Entry, Payload};
 use crate::dispatch::whereabouts::Whereabouts;
 use crate::function::NoNumber;
-use crate::settings::TransportKind;
 use executor_core::fork::Origin;
 use executor_core::remote::{Cause, Function, Output};
 use executor_core::task::{Owner, Task, before_blocking};
@@ -98,7 +97,7 @@ impl Pool {
             if admission != Admission::Block {
                 return Err(Rejection::Full);
             }
-            self.room_freed.wait(&mut dispatch);
+            self.capacity_freed.wait(&mut dispatch);
         }
     }
 
@@ -111,9 +110,9 @@ impl Pool {
         });
     }
 
-    /// Encodes the input, unless that is left to the porter of its worker.
+    /// Encodes the input, unless that is left to the relay of its worker.
     fn pack_now(&self, task: &Task) -> Result<Packed, Cause> {
-        if self.settings.transport == TransportKind::IpcChannel {
+        if self.settings.transport.is_relayed() {
             return Ok((None, Payload::Unpacked, Vec::new()));
         }
         self.pack(task).map(|(function, payload, attachments)| (Some(function), payload, attachments))
@@ -250,16 +249,4 @@ pub(crate) fn no_number_text(no_number: &NoNumber) -> &'static str {
         NoNumber::Foreign => "the function is not part of the executable; is it in a shared library?",
         NoNumber::TooMany => "the pool has been given too many different functions",
     }
-}
-
-/// Keeps an input; in memory that can be shared if it is longer than `most`.
-pub(crate) fn keep_within(bytes: &[u8], most: usize) -> Result<Payload, Cause> {
-    if bytes.len() <= most {
-        return Ok(Payload::new(&mut bytes.to_vec()));
-    }
-    let buffer = Buffer::copy_of(bytes).map_err(|error| {
-        let text = format!("no shared memory for an argument of {} bytes: {error}", bytes.len());
-        Cause::Codec(CodecPhase::EncodeArgument, text)
-    })?;
-    Ok(Payload::Buffer(Arc::new(buffer)))
 }

@@ -57,8 +57,8 @@ pub(crate) const SKIPPED: u32 = 5;
 pub(crate) const IN_SLOT: u32 = 0;
 pub(crate) const IN_BLOCK: u32 = 1;
 pub(crate) const IN_BUFFER: u32 = u32::MAX;
-/// In a message of ipc-channel. Of such a reply the slot has the first byte, which says what kind it is.
-pub(crate) const IN_MESSAGE: u32 = u32::MAX - 1;
+/// Not in this memory: another transport carries it. Of such a reply the slot has the first byte, which says what kind it is.
+pub(crate) const RELAYED: u32 = u32::MAX - 1;
 
 /// The items of this task are timed: the worker notes when each begins.
 pub(crate) const TIMED: u32 = 1;

@@ -4,11 +4,12 @@ use super::Supervisor;
 use super::limits::Ending;
 use super::worker::{Kill, Reason, Worker};
 use crate::before_main::Refusal;
+use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Collected, Counted};
 use crate::dispatch::entry::Entry;
 use crate::dispatch::ring::Interrupted;
 use crate::dispatch::seat::SeatState;
-use crate::dispatch::{Dispatch, Wakes};
+use crate::dispatch::wakes::Wakes;
 use crate::exit_words::{By, describe, out_of_memory_kills};
 use crate::link::Event;
 use crate::pool::Pool;
@@ -188,12 +189,12 @@ impl Pool {
         self.with_dispatch(|dispatch, wakes| {
             dispatch.collect_from(index, &mut batch, wakes);
             let Some(mut seat) = dispatch.seats[index].take() else { return };
-            if let Some(entry) = seat.porter.take().and_then(|porter| porter.close()) {
-                dispatch.unload_porter(wakes);
+            if let Some(entry) = seat.relay.as_ref().and_then(|relay| relay.close()) {
+                dispatch.unload_relay(wakes);
                 dispatch.return_unbegun(entry, wakes);
             }
             seat.ring.shared().bell().silence();
-            let unfinished = seat.ring.drain_dead(&seat.link, &mut batch.bytes);
+            let unfinished = seat.ring.drain_dead(&seat.link, seat.relay.as_ref(), &mut batch.bytes);
             dispatch.stats.bytes_sent += seat.ring.bytes_sent();
             dispatch.stats.deaths += u64::from(loss.is_death() && seat.state != SeatState::Starting);
             batch.tombstones.extend(unfinished.tombstones);
@@ -250,7 +251,7 @@ impl Dispatch {
     fn end_waiting(&mut self, entry: &Entry, began: bool, wakes: &mut Wakes) {
         if !began {
             self.note_unqueued(entry);
-            wakes.room_freed = true;
+            wakes.capacity_freed = true;
         }
     }
 }

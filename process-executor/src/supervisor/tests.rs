@@ -1,6 +1,7 @@
 //! How a worker starts, step by step: each test is the supervisor's thread itself.
 
 use super::Supervisor;
+use super::transport::SharedMemory;
 use crate::image::Image;
 use crate::pool::Pool;
 use crate::{ProcessPoolBuilder, ProcessPoolExecutor, WorkerOutput};
@@ -29,7 +30,7 @@ fn supervisor(name: &str, builder: ProcessPoolBuilder) -> (Arc<Pool>, Supervisor
     let builder = builder.workers(1).worker_name_prefix(name).stderr(WorkerOutput::Null);
     let (settings, _) = builder.settings().unwrap();
     let pool = Pool::new(settings, Image::of_this_process().unwrap()).unwrap();
-    let supervisor = Supervisor::new(pool.clone(), Vec::new()).unwrap();
+    let supervisor = Supervisor::new(pool.clone(), &SharedMemory, Vec::new()).unwrap();
     (pool, supervisor)
 }
 

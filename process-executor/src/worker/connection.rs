@@ -1,6 +1,6 @@
 //! The worker's end of the socket: memory that comes in, the order to retire, and the parent's death.
 
-use super::end_group;
+use super::ending::end_group;
 use crate::buffer::Buffer;
 use crate::carrier::Source;
 use crate::message::{Message, Received, Receiver};
@@ -22,7 +22,7 @@ use std::time::Duration;
 pub(super) const LOOK_FOR_PARENT: Duration = Duration::from_secs(1);
 
 /// What the connection's thread shares with the worker's.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     socket: OwnedFd,
     shared: Arc<Shared>,
     identity: Option<(u64, u64)>,
@@ -101,7 +101,7 @@ impl Connection {
     }
 
     /// The buffer of that number: it was sent before the task that needs it, or is on its way.
-    pub(super) fn buffer(&self, id: u64) -> Result<Arc<Buffer>, String> {
+    pub(crate) fn buffer(&self, id: u64) -> Result<Arc<Buffer>, String> {
         let mut buffers = self.buffers.lock();
         loop {
             if let Some(buffer) = buffers.get(&id) {

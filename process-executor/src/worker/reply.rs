@@ -1,18 +1,14 @@
-//! Replies on their way to the parent: in the slot, in a block, in memory of their own, or as a message.
+//! Replies on their way to the parent: in the slot, in a block, or in memory of their own.
 
 use super::connection::Connection;
 use crate::buffer::Buffer;
 use crate::carrier;
-use crate::ipc_channel::message::MOST_BYTES;
-use crate::ipc_channel::worker::Messages;
 use crate::message::Message;
-use crate::protocol::layout::{
-    ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, Shared, Slot, shortened,
-};
+use crate::protocol::layout::{ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, Shared, Slot, shortened};
 use crate::waking::{LISTENED, QUIET};
 use executor_core::CodecPhase;
 use executor_core::fork::Origin;
-use executor_core::remote::{Output, is_value, write_codec_error};
+use executor_core::remote::{Output, write_codec_error};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -31,7 +27,7 @@ pub(super) fn write_first_block(shared: &Shared, bytes: &[u8]) -> u64 {
 }
 
 /// Where replies go: blocks are used in turn, each again once the parent has given it back.
-pub(super) struct Replies<'a> {
+pub(crate) struct Replies<'a> {
     shared: &'a Shared,
     connection: &'a Connection,
     /// The process that replies.
@@ -45,14 +41,14 @@ pub(super) struct Replies<'a> {
     /// The result whose reply is sent next, to be dropped after that.
     pub(super) kept: RefCell<Option<Box<dyn Any>>>,
     /// Where replies are written that may be small, or large: kept for the next.
-    pub(super) scratch: RefCell<Vec<u8>>,
+    pub(crate) scratch: RefCell<Vec<u8>>,
 }
 
 /// A worker with no block free looks as often whether one is.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What is said of a result that nothing can hold.
-fn write_no_memory(error: &io::Error, bytes: &mut Vec<u8>) {
+pub(crate) fn write_no_memory(error: &io::Error, bytes: &mut Vec<u8>) {
     let text = format!("no memory for so large a result: {error}");
     write_codec_error(CodecPhase::EncodeResult, &text, &mut Output::new(bytes));
 }
@@ -132,51 +128,14 @@ impl<'a> Replies<'a> {
         self.leave(slot, &bytes);
     }
 
-    /// Says in the slot that the reply of a call comes as a message, and gives what that is to contain: bytes, or the number of
-    /// the memory that they are in.
-    pub(super) fn announce_message(&self, slot: &Slot, reply: &[u8], messages: &Messages) -> (Vec<u8>, Option<u64>) {
-        if !is_value(reply) {
-            // What was noted of a value whose encoding failed.
-            messages.begin_encoding();
-        }
-        self.send_buffers(slot);
-        let buffer = (reply.len() > MOST_BYTES)
-            .then(|| Buffer::build(reply.len(), |bytes| bytes.copy_from_slice(reply)))
-            .transpose();
-        slot.reply_place.store(IN_MESSAGE, Ordering::Relaxed);
-        slot.reply_length.store(shortened(reply.len()), Ordering::Relaxed);
-        slot.write(&reply[..reply.len().min(1)]);
-        match buffer {
-            Ok(None) => (reply.to_vec(), None),
-            Ok(Some(buffer)) => {
-                self.send_buffer(&buffer);
-                (Vec::new(), Some(buffer.id()))
-            }
-            Err(error) => {
-                messages.begin_encoding();
-                let mut bytes = Vec::new();
-                write_no_memory(&error, &mut bytes);
-                slot.write(&bytes[..1]);
-                (bytes, None)
-            }
-        }
-    }
-
-    /// The reply that was announced could not be sent; an error was.
-    pub(super) fn announce_failure(&self, slot: &Slot) {
-        let mut error = Vec::new();
-        write_codec_error(CodecPhase::EncodeResult, "", &mut Output::new(&mut error));
-        slot.write(&error[..1]);
-    }
-
-    fn send_buffer(&self, buffer: &Buffer) {
+    pub(crate) fn send_buffer(&self, buffer: &Buffer) {
         let message = Message::Buffer { id: buffer.id(), length: buffer.length(), reply: self.number.get() };
         self.connection.send(message, Some(buffer.file()));
     }
 
     /// Sends the buffers that the result contains, each once for a reply.
     #[inline]
-    pub(super) fn send_buffers(&self, slot: &Slot) {
+    pub(crate) fn send_buffers(&self, slot: &Slot) {
         if carrier::has_noted() {
             self.send_noted(slot);
         }

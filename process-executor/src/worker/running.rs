@@ -4,10 +4,9 @@
 //! of its own bit by bit. The outcomes of a chunk are written where they stay, in a block, each visible to the parent before
 //! the next item begins.
 
+use super::passage::Passage;
 use super::reply::Replies;
 use crate::buffer::{Buffer, Spill};
-use crate::ipc_channel::message::Contents;
-use crate::ipc_channel::worker::Messages;
 use crate::protocol::layout::{BLOCK, IN_BLOCK, Slot, TIMED, shortened};
 use crate::system;
 use executor_core::CodecPhase;
@@ -29,7 +28,7 @@ pub(super) fn leave_if_forked(worker: &Origin) {
 }
 
 /// Drops the result whose reply was sent as a message, if it has a destructor: whatever that does, the reply counts.
-pub(super) fn drop_kept(replies: &Replies<'_>, slot: &Slot) {
+pub(crate) fn drop_kept(replies: &Replies<'_>, slot: &Slot) {
     let Some(result) = replies.kept.take() else { return };
     // ORDERING: Release, with the Acquire of the parent, which looks at it when this process is dead: the reply is whole.
     slot.phase.store(Phase::Dropping as u32, Ordering::Release);
@@ -58,9 +57,6 @@ impl Progress for Silent {
     }
 }
 
-/// So many outcomes of a chunk are counted before what that has noted is forgotten; ipc-channel bears 64.
-const MOST_COUNTED: usize = 32;
-
 /// Where the next byte of the reply goes.
 #[derive(Clone, Copy)]
 enum Place {
@@ -73,34 +69,27 @@ enum Place {
 }
 
 /// A task that runs.
-pub(super) struct Running<'a> {
+pub(super) struct Running<'a, P> {
     replies: &'a Replies<'a>,
     slot: &'a Slot,
-    /// The message that the input came in.
-    message: Option<(&'a Messages, &'a Contents<'a>)>,
+    passage: &'a P,
     place: Cell<Place>,
     /// What is more than a block holds, but for the end in scratch.
     spill: RefCell<Spill>,
     /// Outcomes of a chunk that the parent can see, and their bytes.
     items: Cell<u32>,
     visible: Cell<usize>,
-    /// Outcomes since noted channels were last forgotten.
-    counted: Cell<usize>,
     /// The reply was left before the result was dropped.
     is_left: Cell<bool>,
     /// Of a chunk: when its rest is to go back.
     pace: Cell<Option<Pace>>,
 }
 
-impl<'a> Running<'a> {
-    pub(super) fn new(
-        replies: &'a Replies<'a>,
-        slot: &'a Slot,
-        message: Option<(&'a Messages, &'a Contents<'a>)>,
-    ) -> Self {
-        let (spill, items, visible, counted, is_left, pace) = Default::default();
+impl<'a, P: Passage> Running<'a, P> {
+    pub(super) fn new(replies: &'a Replies<'a>, slot: &'a Slot, passage: &'a P) -> Self {
+        let (spill, items, visible, is_left, pace) = Default::default();
         let place = Cell::new(Place::Scratch);
-        Self { replies, slot, message, place, spill, items, visible, counted, is_left, pace }
+        Self { replies, slot, passage, place, spill, items, visible, is_left, pace }
     }
 
     /// Whether it matters when an item begins.
@@ -151,19 +140,6 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Whether the outcome of an item contains channels, which would not come along.
-    fn has_channels(&self) -> bool {
-        let Some((messages, _)) = self.message else { return false };
-        // Counting notes a channel itself.
-        let found = messages.count_channels() != self.counted.get();
-        self.counted.set(self.counted.get() + 1);
-        if found || self.counted.get() == MOST_COUNTED {
-            messages.begin_encoding();
-            self.counted.set(0);
-        }
-        found
-    }
-
     /// Whether the rest of the chunk goes back to the parent: other workers have nothing to do, and it takes long.
     fn gives_rest_back(&self) -> bool {
         if !self.replies.are_rests_wanted() {
@@ -181,20 +157,15 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn scratch_window(scratch: &mut Vec<u8>, least: usize) -> Option<Window> {
-        scratch.try_reserve(least).ok()?;
-        Some(scratch.open())
-    }
-
     /// Whether so long a reply is to go on to memory of its own.
     fn spills(&self, length: usize) -> bool {
-        matches!(self.place.get(), Place::Scratch) && self.message.is_none() && length > BLOCK
+        matches!(self.place.get(), Place::Scratch) && !P::SENDS_REPLY && length > BLOCK
     }
 }
 
 // SAFETY: windows are scratch, which stays where it is until it is asked for more, or a block that is this worker's alone
 // until it is left. Both outlive the task's output, and nobody else writes there meanwhile.
-unsafe impl Memory for &Running<'_> {
+unsafe impl<P: Passage> Memory for &Running<'_, P> {
     fn open(&mut self) -> Window {
         let mut scratch = self.replies.scratch.borrow_mut();
         scratch.clear();
@@ -210,13 +181,13 @@ unsafe impl Memory for &Running<'_> {
             // SAFETY: `used` bytes of this worker's block, which it has written.
             scratch.extend_from_slice(unsafe { std::slice::from_raw_parts(start.as_ptr(), used) });
             self.place.set(Place::Overflow);
-            return Running::scratch_window(&mut scratch, least);
+            return scratch_window(&mut scratch, least);
         }
         scratch.close(used);
         if may_go && self.spills(used + least) {
             self.spill.borrow_mut().take(&mut scratch, &[]);
         }
-        Running::scratch_window(&mut scratch, least)
+        scratch_window(&mut scratch, least)
     }
 
     fn take(&mut self, used: usize, bytes: &[u8]) -> Option<Window> {
@@ -248,23 +219,13 @@ unsafe impl Memory for &Running<'_> {
     }
 }
 
-impl Progress for &Running<'_> {
+impl<P: Passage> Progress for &Running<'_, P> {
     fn enter(&mut self, phase: Phase) {
         self.slot.phase.store(phase as u32, Ordering::Relaxed);
         if phase != Phase::Encoding {
             self.note_time();
         }
-        if let Some((messages, contents)) = self.message {
-            match phase {
-                Phase::Decoding | Phase::Dropping => {}
-                // Before the function runs, which may receive messages of its own.
-                Phase::Running => {
-                    contents.close_rest();
-                    messages.begin_encoding();
-                }
-                Phase::Encoding => messages.begin_encoding(),
-            }
-        }
+        self.passage.enter(phase);
     }
 
     fn returned(&mut self) {
@@ -283,8 +244,7 @@ impl Progress for &Running<'_> {
     fn end_item(&mut self, output: &mut Output<'_>) -> bool {
         // A value's own code may fork, too, as it is encoded or dropped.
         leave_if_forked(&self.replies.worker);
-        if self.has_channels() {
-            let text = "channels of ipc-channel do not travel in a chunk of map; give it chunk_size(1)";
+        if let Some(text) = self.passage.refuse_item() {
             refuse_item(self.visible.get(), CodecPhase::EncodeResult, text, output);
         }
         if !matches!(self.place.get(), Place::Block(_)) {
@@ -300,7 +260,7 @@ impl Progress for &Running<'_> {
     }
 
     fn sends_later(&self) -> bool {
-        self.message.is_some()
+        P::SENDS_REPLY
     }
 
     fn drop_later(&mut self, result: Box<dyn Any>) {
@@ -327,4 +287,9 @@ impl Progress for &Running<'_> {
         leave_if_forked(&self.replies.worker);
         self.slot.phase.store(Phase::Running as u32, Ordering::Relaxed);
     }
+}
+
+fn scratch_window(scratch: &mut Vec<u8>, least: usize) -> Option<Window> {
+    scratch.try_reserve(least).ok()?;
+    Some(scratch.open())
 }

@@ -1,22 +1,20 @@
 //! The worker's loop: slot after slot.
 
 use super::connection::Connection;
-use super::end_group;
+use super::ending::end_group;
+use super::passage::Passage;
 use super::printed::Printed;
 use super::reply::{Replies, ring};
-use super::running::{Running, drop_kept, leave_if_forked};
+use super::running::{Running, leave_if_forked};
 use crate::carrier::{self, Source};
 use crate::function::FunctionName;
 use crate::image::Image;
-use crate::ipc_channel::message::{Contents, NotReceived};
-use crate::ipc_channel::worker::Messages;
-use crate::protocol::layout::{
-    BLOCK, DONE, IN_BLOCK, IN_BUFFER, IN_MESSAGE, IN_SLOT, INLINE, LastWord, QUEUED, REVOKED, RUNNING, SKIPPED, Shared,
-    Slot,
-};
+use crate::protocol::layout::{DONE, LastWord, QUEUED, REVOKED, RUNNING, SKIPPED, Shared, Slot};
 use crate::protocol::worker_settings::WorkerSettings;
 use executor_core::CodecPhase;
-use executor_core::remote::{Function, Job, Output, Phase, serializing_once, write_codec_error};
+use executor_core::remote::{Function, Job, Output, write_codec_error};
+use rustix::fd::OwnedFd;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -38,19 +36,18 @@ const MOMENT: Duration = Duration::from_millis(10);
 const KEPT: usize = 1024 * 1024;
 
 /// Runs tasks until the parent has no more.
-pub(super) fn run(
+pub(super) fn run<T: Transport>(
     shared: &Shared,
     connection: &Arc<Connection>,
-    messages: Option<&Messages>,
+    transport: &T,
     settings: &WorkerSettings,
 ) {
     let longest = if settings.may_look { LONGEST_LOOK } else { 1 };
-    let mut worker = Worker {
+    let mut tasks = TaskLoop {
         shared,
         connection,
-        messages,
+        transport,
         name: &settings.name,
-        messages_sent: 0,
         replies: Replies::new(shared, connection),
         functions: Vec::new(),
         look: longest,
@@ -59,17 +56,24 @@ pub(super) fn run(
         printed: Printed::default(),
     };
     let source: Arc<dyn Source> = connection.clone();
-    carrier::unpacking(&source, || carrier::collecting(|| worker.run()));
+    carrier::unpacking(&source, || carrier::collecting(|| tasks.run()));
 }
 
-struct Worker<'a> {
-    shared: &'a Shared,
-    connection: &'a Arc<Connection>,
-    messages: Option<&'a Messages>,
+/// How inputs come in and replies go out.
+pub(crate) trait Transport: Sized {
+    /// Opens it, with the ends that came with the welcome.
+    fn open(ends: Vec<OwnedFd>) -> io::Result<Self>;
+
+    /// Runs the task of a slot by [`TaskLoop::run_input`], and sees to its reply.
+    fn run_task(tasks: &mut TaskLoop<'_, Self>, slot: &Slot);
+}
+
+pub(crate) struct TaskLoop<'a, T> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) connection: &'a Arc<Connection>,
+    pub(crate) transport: &'a T,
     name: &'a str,
-    /// How many replies were sent as messages.
-    messages_sent: u64,
-    replies: Replies<'a>,
+    pub(crate) replies: Replies<'a>,
     functions: Vec<Option<Function>>,
     look: u32,
     longest: u32,
@@ -77,7 +81,7 @@ struct Worker<'a> {
     printed: Printed,
 }
 
-impl Worker<'_> {
+impl<T: Transport> TaskLoop<'_, T> {
     fn run(&mut self) {
         let mut number = 0;
         // The end of a task is the beginning of the next, if that was there already: one look at the clock for both.
@@ -99,7 +103,7 @@ impl Worker<'_> {
                 continue;
             }
             self.replies.begin(own);
-            self.run_task(slot);
+            T::run_task(self, slot);
             self.printed.note_task();
             let end = Instant::now();
             let elapsed = end.saturating_duration_since(last_end).as_nanos();
@@ -110,98 +114,10 @@ impl Worker<'_> {
         }
     }
 
-    fn run_task(&mut self, slot: &Slot) {
-        let buffer;
-        let inline;
-        let length = slot.input_length.load(Ordering::Relaxed) as usize;
-        let input = match slot.input_place.load(Ordering::Relaxed) {
-            IN_MESSAGE => return self.run_message(slot),
-            IN_SLOT => {
-                inline = slot.read(length);
-                &inline[..length.min(INLINE)]
-            }
-            IN_BUFFER => {
-                let id = u64::from_ne_bytes(slot.read(8)[..8].try_into().unwrap_or_default());
-                match self.connection.buffer(id) {
-                    Ok(found) => buffer = found,
-                    Err(reason) => {
-                        self.run_input(slot, Err(&missing(&reason)), None);
-                        return;
-                    }
-                }
-                buffer.bytes()
-            }
-            place => block_input(self.shared, place - IN_BLOCK, length),
-        };
-        self.run_input(slot, Ok(input), None);
-    }
-
-    /// Runs the task whose input comes as a message: decodes it while it is received, and encodes the reply while that is
-    /// sent, since only then can channels be in them.
-    fn run_message(&mut self, slot: &Slot) {
-        let Some(messages) = self.messages else { end_group(self.shared, LastWord::Overwritten) };
-        let number = self.messages_sent;
-        let failed = messages.reply(number, self.shared, &mut || {
-            let mut opened = false;
-            let mut by_message = true;
-            let received = messages.receive(&mut |contents| {
-                opened = true;
-                by_message = self.run_contents(slot, contents, messages);
-            });
-            match received {
-                Err(NotReceived::Gone) => {
-                    // A task has closed this process's descriptors: this one has not begun, and runs elsewhere.
-                    slot.state.store(QUEUED, Ordering::SeqCst);
-                    end_group(self.shared, LastWord::Disconnected)
-                }
-                _ if !opened => {
-                    self.refuse_argument(
-                        "the message of ipc-channel with it could not be taken in; are there enough descriptors?",
-                    );
-                }
-                _ => {}
-            }
-            by_message.then(|| {
-                self.messages_sent += 1;
-                self.replies.announce_message(slot, &self.replies.scratch.borrow(), messages)
-            })
-        });
-        if failed {
-            self.replies.announce_failure(slot);
-        }
-        drop_kept(&self.replies, slot);
-    }
-
-    /// Runs the task with the contents of a message. False: its outcomes are in the reply block, and no message is to follow.
-    fn run_contents(&mut self, slot: &Slot, contents: &Contents<'_>, messages: &Messages) -> bool {
-        slot.phase.store(Phase::Decoding as u32, Ordering::Relaxed);
-        let buffer = contents.buffer.map(|id| self.connection.buffer(id).map_err(|reason| missing(&reason)));
-        let input = match &buffer {
-            Some(Ok(buffer)) => Ok(buffer.bytes()),
-            Some(Err(text)) => Err(text.as_str()),
-            None => Ok(contents.bytes),
-        };
-        let by_message = serializing_once(|| self.run_input(slot, input, Some((messages, contents))));
-        if slot.phase.load(Ordering::Relaxed) == Phase::Decoding as u32 {
-            contents.close_rest();
-            if contents.again {
-                self.refuse_argument(
-                    "what it has of ipc-channel went with the worker that died; such a task cannot run again",
-                );
-            }
-        }
-        by_message
-    }
-
-    /// Runs a task, or says why its input is not there. Its reply is left in the slot; but that of a call whose input came as
-    /// a message stays in scratch: true.
-    fn run_input(
-        &mut self,
-        slot: &Slot,
-        input: Result<&[u8], &str>,
-        message: Option<(&Messages, &Contents<'_>)>,
-    ) -> bool {
-        let running = Running::new(&self.replies, slot, message);
+    /// Runs a task, or says why its input is not there. Returns whether the reply stays in scratch, for the transport to send;
+    /// else it was left where the slot says.
+    pub(crate) fn run_input<P: Passage>(&mut self, slot: &Slot, input: Result<&[u8], &str>, passage: &P) -> bool {
+        let running = Running::new(&self.replies, slot, passage);
         let (mut memory, mut progress) = (&running, &running);
         let mut output = Output::new(&mut memory);
         let number = slot.function.load(Ordering::Relaxed);
@@ -221,19 +137,12 @@ impl Worker<'_> {
             }
         }
         leave_if_forked(&self.replies.worker);
-        let by_message = message.is_some() && !running.has_items();
-        if !by_message {
+        let stays = P::SENDS_REPLY && !running.has_items();
+        if !stays {
             running.finish();
             shrink(&mut self.replies.scratch.borrow_mut());
         }
-        by_message
-    }
-
-    /// The argument of a task that came as a message cannot be used.
-    fn refuse_argument(&self, text: &str) {
-        let mut scratch = self.replies.scratch.borrow_mut();
-        scratch.clear();
-        write_codec_error(CodecPhase::DecodeArgument, text, &mut Output::new(&mut *scratch));
+        stays
     }
 
     /// Waits until there is something in the slot; false: there will be nothing any more.
@@ -322,16 +231,8 @@ fn resolve(known: &mut Vec<Option<Function>>, shared: &Shared, number: u32) -> O
 }
 
 /// What is said of an input that is not there.
-fn missing(reason: &str) -> String {
+pub(crate) fn missing(reason: &str) -> String {
     format!("the memory with the argument is not there: {reason}")
-}
-
-fn block_input(shared: &Shared, block: u32, length: usize) -> &[u8] {
-    match shared.input_block(block as usize) {
-        // SAFETY: the parent wrote so many bytes there for this task, and does not touch the block until the task is over.
-        Some(start) => unsafe { std::slice::from_raw_parts(start.as_ptr(), length.min(BLOCK)) },
-        None => &[],
-    }
 }
 
 fn shrink(scratch: &mut Vec<u8>) {

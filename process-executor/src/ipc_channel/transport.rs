@@ -1,0 +1,29 @@
+//! The transport of ipc-channel as a pool's supervisor knows it.
+
+use super::feeder::Feeder;
+use super::mailbox::Mailbox;
+use super::message::{Replies, Sender, receiver_at, sender_at};
+use crate::supervisor::transport::{Opened, Transport};
+use crate::system;
+use std::io;
+use std::sync::Arc;
+
+/// Inputs and replies travel as messages of ipc-channel, over two sockets of each worker.
+#[derive(Debug)]
+pub(crate) struct IpcChannel;
+
+impl Transport for IpcChannel {
+    fn open(&self) -> io::Result<Opened> {
+        let _standard = system::occupy_standard()?;
+        let (ours, inputs) = system::packet_socket_pair()?;
+        let sender = Sender::new(sender_at(&ours)?)?;
+        let (ours, outputs) = system::packet_socket_pair()?;
+        let replies = Replies::new(receiver_at(&ours)?)?;
+        let start = Box::new(move |pool: &_, index, link: &_| {
+            let mailbox = Arc::new(Mailbox::new(replies));
+            Feeder::start(pool, index, link, sender, mailbox.clone())?;
+            Ok(mailbox as _)
+        });
+        Ok(Opened { worker_ends: vec![inputs, outputs], start_relay: Some(start) })
+    }
+}
