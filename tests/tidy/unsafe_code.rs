@@ -89,6 +89,8 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/src/worker/inheritance.rs", "signals as they are at a program's start"),
     ("process-executor/src/worker/reply.rs", "copies into memory shared with the parent"),
     ("process-executor/src/worker/running.rs", "hands out windows of memory shared with the parent"),
+    ("process-executor/src/worker/ending.rs", "leaves the process"),
+    ("process-executor/src/worker/shared_memory.rs", "reads inputs in memory shared with the parent"),
     ("process-executor/src/worker/tasks.rs", "runs the functions that the parent named"),
     ("tests/program/forks.rs", "a program that forks"),
     ("tests/program/last_moments.rs", "a program with an exit handler"),
