@@ -130,14 +130,17 @@ fn word() -> &'static AtomicU32 {
 /// library's knowledge. Linux 4.14; never given back.
 #[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 fn wiped_word() -> Option<&'static AtomicU32> {
-    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
-    let length = rustix::param::page_size();
+    const ACCESS: libc::c_int = libc::PROT_READ | libc::PROT_WRITE;
+    const KIND: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: a fresh page, chosen by the kernel, which stays for ever; it is zero, and so is a word in it.
     unsafe {
-        let page =
-            mmap_anonymous(ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE).ok()?;
-        if madvise(page, length, Advice::LinuxWipeOnFork).is_err() {
-            let _ = rustix::mm::munmap(page, length);
+        let length = libc::sysconf(libc::_SC_PAGESIZE).cast_unsigned() as usize;
+        let page = libc::mmap(ptr::null_mut(), length, ACCESS, KIND, -1, 0);
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        if libc::madvise(page, length, libc::MADV_WIPEONFORK) != 0 {
+            let _ = libc::munmap(page, length);
             return None;
         }
         page.cast::<AtomicU32>().as_ref()

@@ -36,7 +36,7 @@ use crate::waiting::block_until::block_until;
 use executor_wire::Portable;
 use executor_wire::panic::contain;
 use executor_wire::panic::contain_with_text;
-use futures::Stream;
+use futures_core::Stream;
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};

@@ -23,7 +23,7 @@
 mod padded;
 mod ring;
 
-use self::padded::Padded;
+pub use self::padded::Padded;
 use self::ring::Ring;
 use crate::cell::header::Link;
 use crate::cell::task::Task;

@@ -10,15 +10,15 @@ const WORTHWHILE: usize = 64 * 1024 * 1024;
 /// Asks for large pages where `memory` comes to lie, which nobody has written to yet. A hint: nothing else depends on it.
 #[cfg(target_os = "linux")]
 pub(crate) fn prefer_large_pages(memory: &mut [MaybeUninit<u8>]) {
-    use rustix::mm::{Advice, madvise};
     if memory.len() < WORTHWHILE {
         return;
     }
-    let page = rustix::param::page_size();
+    // SAFETY: a question.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.cast_unsigned() as usize;
     let skipped = memory.as_ptr().align_offset(page);
     let length = (memory.len() - skipped) / page * page;
     // SAFETY: whole pages inside of `memory`, whose content the advice leaves as it is.
-    let _ = unsafe { madvise(memory.as_mut_ptr().add(skipped).cast(), length, Advice::LinuxHugepage) };
+    let _ = unsafe { libc::madvise(memory.as_mut_ptr().add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -4,7 +4,7 @@
 //! of the hook that was there, which it always calls. A program that sets its own hook later loses location and
 //! backtrace in our errors, nothing else.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
@@ -48,7 +48,7 @@ impl fmt::Debug for CaughtPanic {
 }
 
 /// A panic of a worker, as it crosses.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct PanicRecord {
     /// The panic's text.
@@ -61,6 +61,19 @@ pub struct PanicRecord {
     pub worker: String,
     /// The worker's process.
     pub pid: u32,
+}
+
+impl Serialize for PanicRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.message, &self.location, &self.backtrace, &self.worker, &self.pid).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PanicRecord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (message, location, backtrace, worker, pid) = Deserialize::deserialize(deserializer)?;
+        Ok(Self { message, location, backtrace, worker, pid })
+    }
 }
 
 /// What the hook heard on this thread.

@@ -1,7 +1,7 @@
 //! What the pool counts. No cache line here is written often by two threads.
 
 use crate::sync::{AtomicU64, Ordering};
-use crossbeam_utils::CachePadded;
+use executor_core::queue::Padded;
 use executor_core::task::{Dequeued, Ended};
 use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
@@ -11,7 +11,7 @@ const STRIPES: usize = 8;
 
 /// The pool's own counters.
 pub(crate) struct Counters {
-    submitted: [CachePadded<AtomicU64>; STRIPES],
+    submitted: [Padded<AtomicU64>; STRIPES],
     cancelled: AtomicU64,
     expired: AtomicU64,
     /// Parts of chunks that left the queue unbegun.
@@ -46,7 +46,7 @@ fn stripe() -> usize {
 impl Counters {
     pub(crate) fn new() -> Self {
         Self {
-            submitted: std::array::from_fn(|_| CachePadded::new(AtomicU64::new(0))),
+            submitted: std::array::from_fn(|_| Padded(AtomicU64::new(0))),
             cancelled: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             parts_dequeued: AtomicU64::new(0),

@@ -12,7 +12,7 @@
 //! The list is last in, first out: warm workers work, cold ones may retire.
 
 use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering};
-use crossbeam_utils::CachePadded;
+use executor_core::queue::Padded;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ pub(crate) struct Idle {
     asleep: AtomicUsize,
     /// How many workers sleep or were not started. Every worker reads it after every input of a chunk, so it has a cache line
     /// of its own, which changes rarely. It is a hint, which no model needs to see.
-    free: CachePadded<std::sync::atomic::AtomicUsize>,
+    free: Padded<std::sync::atomic::AtomicUsize>,
     /// 1 while a worker searches. One at a time does so before it sleeps; more would only burn processors.
     searching: AtomicUsize,
 }
@@ -64,7 +64,7 @@ impl Parker {
 impl Idle {
     /// Returns the record of a pool that has started none of its `workers`.
     pub(crate) fn new(workers: usize) -> Self {
-        let free = CachePadded::new(workers.into());
+        let free = Padded(workers.into());
         Self { sleepers: Mutex::new(Vec::new()), asleep: AtomicUsize::new(0), free, searching: AtomicUsize::new(0) }
     }
 

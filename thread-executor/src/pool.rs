@@ -12,8 +12,8 @@ use crate::counters::WorkerShared;
 use crate::idle::Idle;
 use crate::settings::Settings;
 use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering, fence};
-use crossbeam_utils::CachePadded;
 use executor_core::fork::Origin;
+use executor_core::queue::Padded;
 use executor_core::queue::{Pushed, TaskQueue};
 use executor_core::task::{Owner, Task, is_worker_of};
 use executor_core::{Admission, BrokenExecutor, Rejected, Rejection, Stats, SubmitError};
@@ -25,7 +25,7 @@ pub(crate) struct Pool {
     /// Tasks that no worker has taken yet.
     queue: TaskQueue,
     /// What each possible worker shows the others, by its index.
-    shared: Box<[CachePadded<WorkerShared>]>,
+    shared: Box<[Padded<WorkerShared>]>,
     idle: Idle,
     workers: Mutex<Workers>,
     /// The number of workers that take tasks, readable without the lock.
@@ -50,7 +50,7 @@ impl Pool {
         let backlog = Arc::new(Backlog::new(settings.queue_capacity));
         Arc::new(Self {
             queue: TaskQueue::new(),
-            shared: (0..workers).map(|_| CachePadded::new(WorkerShared::new())).collect(),
+            shared: (0..workers).map(|_| Padded(WorkerShared::new())).collect(),
             idle: Idle::new(workers),
             workers: Mutex::new(Workers::new(workers)),
             alive: AtomicUsize::new(0),

@@ -5,7 +5,7 @@ use crate::completion::member::Member;
 use crate::completion::set::CompletionSet;
 use crate::deadline::deadline_after;
 use crate::error::TimedOut;
-use futures::Stream;
+use futures_core::Stream;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,6 +1,6 @@
 //! [`IntoStream`]: a `Stream` that is nothing else.
 
-use futures::Stream;
+use futures_core::Stream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 

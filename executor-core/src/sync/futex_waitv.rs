@@ -70,11 +70,9 @@ pub(crate) use linux::{Word, sleep, wake};
 #[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 mod linux {
     use super::{Doorbell, Woken};
-    use crate::sync::AtomicPtr;
-    use crate::sync::AtomicUsize;
-    use rustix::io::Errno;
-    use rustix::thread::{ClockId, futex};
-    use rustix::time::Timespec;
+    use crate::sync::{AtomicPtr, AtomicUsize};
+    use std::io;
+    use std::ptr;
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::time::Instant;
 
@@ -114,41 +112,82 @@ mod linux {
         if DEAF.load(Ordering::Relaxed) {
             return Woken::NotAsleep;
         }
-        let own = watch(lower_half(word), expected as u32, futex::WaitFlags::PRIVATE);
-        let bells = bells.iter().map(|bell| watch((*bell.word).as_ref(), bell.silent, futex::WaitFlags::empty()));
-        let words: Vec<futex::Wait> = std::iter::once(own).chain(bells).take(MOST).collect();
+        let own = Waiter::new(lower_half(word), expected as u32, PRIVATE);
+        let bells = bells.iter().map(|bell| Waiter::new((*bell.word).as_ref(), bell.silent, 0));
+        let words: Vec<Waiter> = std::iter::once(own).chain(bells).take(MOST).collect();
         let limit = deadline.map(on_the_clock);
-        match futex::waitv(&words, futex::WaitvFlags::empty(), limit.as_ref(), ClockId::Monotonic) {
+        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: the words and the limit live as long as the call, which reads them in the layout that they have.
+        let woken = unsafe {
+            libc::syscall(libc::SYS_futex_waitv, words.as_ptr(), words.len(), 0, limit, libc::CLOCK_MONOTONIC)
+        };
+        if woken >= 0 {
             // The last of those that were woken is named.
-            Ok(0) => Woken::ByWord,
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Woken::ByBell,
-            Err(Errno::TIMEDOUT) => Woken::TimedOut,
-            Err(error) => {
-                let is_unknown = matches!(error, Errno::NOSYS | Errno::PERM | Errno::INVAL);
+            return if woken == 0 { Woken::ByWord } else { Woken::ByBell };
+        }
+        match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EAGAIN | libc::EINTR) => Woken::ByBell,
+            Some(libc::ETIMEDOUT) => Woken::TimedOut,
+            error => {
+                let is_unknown = matches!(error, Some(libc::ENOSYS | libc::EPERM | libc::EINVAL));
                 DEAF.store(is_unknown, Ordering::Relaxed);
                 Woken::NotAsleep
             }
         }
     }
 
-    fn watch(word: &AtomicU32, expected: u32, flags: futex::WaitFlags) -> futex::Wait {
-        let mut wait = futex::Wait::new();
-        wait.val = expected.into();
-        wait.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
-        wait.flags = flags | futex::WaitFlags::SIZE_U32;
-        wait
+    /// A word of 32 bits.
+    const SIZE_U32: u32 = 2;
+    /// A word that no other process sleeps on.
+    const PRIVATE: u32 = 128;
+
+    /// The kernel's `struct futex_waitv`.
+    #[repr(C)]
+    struct Waiter {
+        expected: u64,
+        address: u64,
+        flags: u32,
+        reserved: u32,
+    }
+
+    impl Waiter {
+        fn new(word: &AtomicU32, expected: u32, flags: u32) -> Self {
+            let address = word.as_ptr().addr() as u64;
+            Self { expected: expected.into(), address, flags: flags | SIZE_U32, reserved: 0 }
+        }
+    }
+
+    /// The kernel's `struct __kernel_timespec`.
+    #[repr(C)]
+    struct Moment {
+        seconds: i64,
+        nanoseconds: i64,
     }
 
     /// The moment as the kernel's clock has it.
-    fn on_the_clock(deadline: Instant) -> Timespec {
-        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now()));
-        let now = rustix::time::clock_gettime(ClockId::Monotonic);
-        left.ok().and_then(|left| now.checked_add(left)).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 })
+    fn on_the_clock(deadline: Instant) -> Moment {
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: a place for the answer. The clock is there, and the call cannot fail.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let nanoseconds = wide(now.tv_nsec) + wide(left.subsec_nanos());
+        let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX).saturating_add(wide(now.tv_sec));
+        Moment {
+            seconds: seconds.saturating_add(nanoseconds / 1_000_000_000),
+            nanoseconds: nanoseconds % 1_000_000_000,
+        }
+    }
+
+    /// Not all machines have 64 bits for them.
+    fn wide(number: impl Into<i64>) -> i64 {
+        number.into()
     }
 
     /// Wakes all who sleep on the word.
     pub(crate) fn wake(word: &impl Word) {
-        let _ = futex::wake(lower_half(word), futex::Flags::PRIVATE, i32::MAX as u32);
+        let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+        // SAFETY: an address that the kernel looks up and does not use.
+        unsafe { libc::syscall(libc::SYS_futex, lower_half(word).as_ptr(), operation, i32::MAX) };
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::limits::{FREE_ELEMENTS, LEVELS};
-use super::varint::{take_short, unzigzag};
+use super::varint::{take_long, take_short, unzigzag, unzigzag_128};
 use serde::de::value::U32Deserializer;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
@@ -31,25 +31,66 @@ struct Reader<'de> {
 }
 
 impl<'de> Reader<'de> {
-    /// One value that holds no other.
+    /// So many bytes.
     #[inline]
-    fn take<T: Deserialize<'de>>(&mut self) -> Result<T, Error> {
-        let mut postcard = postcard::Deserializer::from_bytes(self.bytes);
-        let value = T::deserialize(&mut postcard)?;
-        self.bytes = postcard.finalize()?;
-        Ok(value)
+    fn take(&mut self, length: usize) -> Result<&'de [u8], Error> {
+        let (taken, rest) = self.bytes.split_at_checked(length).ok_or_else(Error::ended)?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    #[inline]
+    fn take_array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let (taken, rest) = self.bytes.split_first_chunk().ok_or_else(Error::ended)?;
+        self.bytes = rest;
+        Ok(*taken)
+    }
+
+    #[inline]
+    fn take_byte(&mut self) -> Result<u8, Error> {
+        self.take_array().map(|[byte]| byte)
     }
 
     /// A number of varying length.
     #[inline]
-    fn take_number<T, W>(&mut self, convert: impl FnOnce(u64) -> W) -> Result<T, Error>
-    where
-        T: Deserialize<'de> + TryFrom<W>,
-    {
-        match take_short(&mut self.bytes) {
-            Some(number) => T::try_from(convert(number)).map_err(|_| postcard::Error::DeserializeBadVarint.into()),
-            None => self.take(),
+    fn take_number<T: TryFrom<W>, W>(&mut self, convert: impl FnOnce(u64) -> W) -> Result<T, Error> {
+        let number = match take_short(&mut self.bytes) {
+            Some(number) => number,
+            // No larger than the type, so that nothing is cut off.
+            None => take_long(&mut self.bytes, 8 * size_of::<T>() as u32)? as u64,
+        };
+        T::try_from(convert(number)).map_err(|_| Error::number_too_large())
+    }
+
+    /// Bytes with their number in front.
+    #[inline]
+    fn take_counted(&mut self) -> Result<&'de [u8], Error> {
+        let length = self.take_number(u64::from)?;
+        self.take(length)
+    }
+
+    #[inline]
+    fn take_text(&mut self) -> Result<&'de str, Error> {
+        str::from_utf8(self.take_counted()?).map_err(|_| Error::not_utf8())
+    }
+
+    #[inline]
+    fn take_bool(&mut self) -> Result<bool, Error> {
+        match self.take_byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Error::not_bool()),
         }
+    }
+
+    /// A text of one letter.
+    fn take_char(&mut self) -> Result<char, Error> {
+        let length = self.take_number(u64::from)?;
+        if length > 4 {
+            return Err(Error::not_char());
+        }
+        let text = str::from_utf8(self.take(length)?).map_err(|_| Error::not_char())?;
+        text.chars().next().ok_or_else(Error::not_char)
     }
 
     /// The length of a sequence or map.
@@ -103,11 +144,11 @@ fn not_self_describing() -> Error {
     )
 }
 
-macro_rules! read_as_postcard_does {
-    ($($method:ident($type:ty): $visit:ident)*) => {$(
+macro_rules! read {
+    ($($method:ident: $visit:ident($take:expr))*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            visitor.$visit(self.reader.take::<$type>()?)
+            visitor.$visit($take(self.reader)?)
         }
     )*};
 }
@@ -133,19 +174,19 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
     type Error = Error;
 
     // The values are taken first and then given to the visitor, so that it speaks with our error, which has its text.
-    read_as_postcard_does! {
-        deserialize_bool(bool): visit_bool
-        deserialize_i8(i8): visit_i8
-        deserialize_i128(i128): visit_i128
-        deserialize_u8(u8): visit_u8
-        deserialize_u128(u128): visit_u128
-        deserialize_f32(f32): visit_f32
-        deserialize_f64(f64): visit_f64
-        deserialize_char(char): visit_char
-        deserialize_str(&'de str): visit_borrowed_str
-        deserialize_string(&'de str): visit_borrowed_str
-        deserialize_bytes(&'de [u8]): visit_borrowed_bytes
-        deserialize_byte_buf(&'de [u8]): visit_borrowed_bytes
+    read! {
+        deserialize_bool: visit_bool(Reader::take_bool)
+        deserialize_i8: visit_i8(|reader: &mut Reader<'de>| reader.take_byte().map(u8::cast_signed))
+        deserialize_i128: visit_i128(|reader: &mut Reader<'de>| take_long(&mut reader.bytes, u128::BITS).map(unzigzag_128))
+        deserialize_u8: visit_u8(Reader::take_byte)
+        deserialize_u128: visit_u128(|reader: &mut Reader<'de>| take_long(&mut reader.bytes, u128::BITS))
+        deserialize_f32: visit_f32(|reader: &mut Reader<'de>| reader.take_array().map(f32::from_le_bytes))
+        deserialize_f64: visit_f64(|reader: &mut Reader<'de>| reader.take_array().map(f64::from_le_bytes))
+        deserialize_char: visit_char(Reader::take_char)
+        deserialize_str: visit_borrowed_str(Reader::take_text)
+        deserialize_string: visit_borrowed_str(Reader::take_text)
+        deserialize_bytes: visit_borrowed_bytes(Reader::take_counted)
+        deserialize_byte_buf: visit_borrowed_bytes(Reader::take_counted)
     }
 
     read_as_varint! {
@@ -166,7 +207,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
 
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.reader.take::<u8>()? {
+        match self.reader.take_byte()? {
             0 => visitor.visit_none(),
             1 => visitor.visit_some(self.inside()?),
             _ => Err(Error::new("the bytes have an Option that is neither None nor Some")),

@@ -3,9 +3,8 @@
 use super::bytes::{self, OneByte};
 use super::error::Error;
 use super::limits::{FREE_ELEMENTS, LEVELS};
-use super::varint::{push_varint, zigzag};
+use super::varint::{push_long, push_varint, zigzag, zigzag_128};
 use crate::output::Output;
-use postcard::ser_flavors::Flavor;
 use serde::ser::{
     SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
     SerializeTupleVariant,
@@ -14,32 +13,9 @@ use serde::{Serialize, Serializer};
 use std::cell::Cell;
 use std::fmt::{self, Write};
 
-/// Postcard's output.
-struct Bytes<'o, 'm>(&'o mut Output<'m>);
-
-impl Flavor for Bytes<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
-}
-
 /// One value on its way out; takes back what it wrote unless it came to the end.
 pub(super) struct Writer<'o, 'm> {
-    postcard: postcard::Serializer<Bytes<'o, 'm>>,
+    out: &'o mut Output<'m>,
     /// Where it began to write, and what was held there.
     start: usize,
     held: usize,
@@ -52,8 +28,7 @@ impl<'o, 'm> Writer<'o, 'm> {
     #[inline]
     pub(super) fn new(out: &'o mut Output<'m>) -> Self {
         let (start, held) = (out.len(), out.held());
-        let postcard = postcard::Serializer { output: Bytes(out) };
-        Self { postcard, start, held, elements: 0, is_complete: false }
+        Self { out, start, held, elements: 0, is_complete: false }
     }
 
     #[inline]
@@ -74,7 +49,7 @@ impl<'o, 'm> Writer<'o, 'm> {
 
     #[inline]
     fn bytes(&mut self) -> &mut Output<'m> {
-        self.postcard.output.0
+        self.out
     }
 }
 
@@ -132,11 +107,12 @@ impl<'a, 'o, 'm> Encoder<'a, 'o, 'm> {
     }
 }
 
-macro_rules! write_as_postcard_does {
-    ($($method:ident($type:ty))*) => {$(
+macro_rules! write_as_bytes {
+    ($($method:ident($type:ty): $convert:expr)*) => {$(
         #[inline]
         fn $method(self, value: $type) -> Result<(), Error> {
-            Ok(self.writer.postcard.$method(value)?)
+            self.writer.bytes().extend(&$convert(value));
+            Ok(())
         }
     )*};
 }
@@ -162,11 +138,9 @@ impl<'a, 'o, 'm> Serializer for Encoder<'a, 'o, 'm> {
     type SerializeStruct = Self;
     type SerializeStructVariant = Self;
 
-    write_as_postcard_does! {
-        serialize_bool(bool)
-        serialize_i8(i8) serialize_i128(i128) serialize_u8(u8) serialize_u128(u128)
-        serialize_f32(f32) serialize_f64(f64)
-        serialize_char(char)
+    write_as_bytes! {
+        serialize_f32(f32): f32::to_le_bytes
+        serialize_f64(f64): f64::to_le_bytes
     }
 
     write_as_varint! {
@@ -184,6 +158,36 @@ impl<'a, 'o, 'm> Serializer for Encoder<'a, 'o, 'm> {
     }
 
     #[inline]
+    fn serialize_bool(self, value: bool) -> Result<(), Error> {
+        self.serialize_u8(u8::from(value))
+    }
+
+    #[inline]
+    fn serialize_i8(self, value: i8) -> Result<(), Error> {
+        self.serialize_u8(value.cast_unsigned())
+    }
+
+    #[inline]
+    fn serialize_u8(self, value: u8) -> Result<(), Error> {
+        self.writer.bytes().push(value);
+        Ok(())
+    }
+
+    fn serialize_i128(self, value: i128) -> Result<(), Error> {
+        self.serialize_u128(zigzag_128(value))
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<(), Error> {
+        push_long(self.writer.bytes(), value);
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_char(self, value: char) -> Result<(), Error> {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
+    }
+
+    #[inline]
     fn serialize_str(self, value: &str) -> Result<(), Error> {
         self.serialize_bytes(value.as_bytes())
     }
@@ -198,12 +202,12 @@ impl<'a, 'o, 'm> Serializer for Encoder<'a, 'o, 'm> {
 
     #[inline]
     fn serialize_none(self) -> Result<(), Error> {
-        Ok(self.writer.postcard.serialize_none()?)
+        self.serialize_u8(0)
     }
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
-        self.writer.postcard.serialize_u8(1)?;
+        self.writer.bytes().push(1);
         value.serialize(self.inside()?)
     }
 
@@ -308,7 +312,7 @@ impl<'a, 'o, 'm> Serializer for Encoder<'a, 'o, 'm> {
         elements.finish()
     }
 
-    /// Formats once: postcard would format twice and trust that both texts are equally long.
+    /// Formats once. Twice, for the length and for the text, would be to trust that both texts are equally long.
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Error> {
         let mut text = String::new();
         write!(text, "{value}").map_err(|_| Error::new("the value's Display failed"))?;

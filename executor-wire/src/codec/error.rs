@@ -31,22 +31,33 @@ impl Error {
     }
 
     #[cold]
+    pub(super) fn ended() -> Self {
+        Self::new("the bytes end before the value does")
+    }
+
+    #[cold]
+    pub(super) fn number_too_large() -> Self {
+        Self::new("the bytes have a number that is too large for its type")
+    }
+
+    #[cold]
+    pub(super) fn not_bool() -> Self {
+        Self::new("the bytes have a bool that is neither true nor false")
+    }
+
+    #[cold]
+    pub(super) fn not_char() -> Self {
+        Self::new("the bytes have a char that is none")
+    }
+
+    #[cold]
+    pub(super) fn not_utf8() -> Self {
+        Self::new("the bytes have a string that is not UTF-8")
+    }
+
+    #[cold]
     pub(super) fn into_text(self) -> String {
         self.0.into_owned()
-    }
-}
-
-impl From<postcard::Error> for Error {
-    #[cold]
-    fn from(error: postcard::Error) -> Self {
-        Self::new(match error {
-            postcard::Error::DeserializeUnexpectedEnd => "the bytes end before the value does",
-            postcard::Error::DeserializeBadVarint => "the bytes have a number that is too large for its type",
-            postcard::Error::DeserializeBadBool => "the bytes have a bool that is neither true nor false",
-            postcard::Error::DeserializeBadChar => "the bytes have a char that is none",
-            postcard::Error::DeserializeBadUtf8 => "the bytes have a string that is not UTF-8",
-            other => return Self::new(other.to_string()),
-        })
     }
 }
 

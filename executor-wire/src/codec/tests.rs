@@ -516,3 +516,31 @@ fn a_failing_display_is_an_error() {
     assert_eq!(refusal_to_encode(&Text(Fails)), "the value's Display failed");
     assert_eq!(decode(&encoded(&Text(17))), Ok("17".to_owned()));
 }
+
+/// Numbers of every length, whole and too long, with every kind of last byte.
+#[test]
+fn numbers_of_any_length_are_read_as_postcard_reads_them() {
+    fn compare<T: DeserializeOwned + PartialEq + Debug + 'static>(bytes: &[u8]) {
+        let theirs = postcard::take_from_bytes::<T>(bytes).ok().filter(|(_, rest)| rest.is_empty());
+        assert_eq!(decode::<T>(bytes).ok(), theirs.map(|(value, _)| value), "{bytes:?}");
+    }
+    for length in 0..20 {
+        for fill in [0x80, 0x81, 0xff] {
+            for last in 0..=255 {
+                let bytes = [vec![fill; length].as_slice(), &[last]].concat();
+                compare::<(u8, i8)>(&bytes);
+                compare::<u16>(&bytes);
+                compare::<i16>(&bytes);
+                compare::<u32>(&bytes);
+                compare::<i32>(&bytes);
+                compare::<u64>(&bytes);
+                compare::<i64>(&bytes);
+                compare::<usize>(&bytes);
+                compare::<u128>(&bytes);
+                compare::<i128>(&bytes);
+                compare::<bool>(&bytes);
+                compare::<char>(&bytes);
+            }
+        }
+    }
+}

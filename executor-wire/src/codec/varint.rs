@@ -2,6 +2,7 @@
 //!
 //! Most numbers are small: those of up to eight bytes are put together in a register.
 
+use super::error::Error;
 use crate::output::Output;
 
 /// Set in a byte that others of the same number follow.
@@ -17,6 +18,16 @@ pub(super) fn zigzag(value: impl Into<i64>) -> u64 {
 /// Back from [`zigzag`].
 #[inline]
 pub(super) fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+}
+
+/// As [`zigzag`], for numbers of twice the size.
+pub(super) fn zigzag_128(value: i128) -> u128 {
+    ((value << 1) ^ (value >> 127)).cast_unsigned()
+}
+
+/// Back from [`zigzag_128`].
+pub(super) fn unzigzag_128(value: u128) -> i128 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
@@ -46,8 +57,10 @@ fn spread(value: u64) -> u64 {
     (quarters & 0x007f_007f_007f_007f) | ((quarters & 0x3f80_3f80_3f80_3f80) << 1)
 }
 
+/// Appends a number of any length, byte by byte.
 #[cold]
-fn push_long(out: &mut Output<'_>, mut value: u64) {
+pub(super) fn push_long(out: &mut Output<'_>, value: impl Into<u128>) {
+    let mut value = value.into();
     let mut number = [0; LONGEST];
     let mut length = 0;
     while value >= 1 << 7 {
@@ -60,7 +73,7 @@ fn push_long(out: &mut Output<'_>, mut value: u64) {
 }
 
 /// Bytes of the longest number.
-const LONGEST: usize = 10;
+const LONGEST: usize = u128::BITS.div_ceil(7) as usize;
 
 /// Takes a number of one or two bytes off the front. `None`: it is another, if any, and nothing was taken.
 #[inline]
@@ -75,5 +88,25 @@ pub(super) fn take_short(bytes: &mut &[u8]) -> Option<u64> {
             Some(u64::from(first & !MORE) | u64::from(second) << 7)
         }
         _ => None,
+    }
+}
+
+/// Takes a number of any length off the front, if it has no more than so many bits; these are no multiple of seven.
+#[cold]
+pub(super) fn take_long(bytes: &mut &[u8], bits: u32) -> Result<u128, Error> {
+    let mut value = 0;
+    let mut shift = 0;
+    loop {
+        let (&byte, rest) = bytes.split_first().ok_or_else(Error::ended)?;
+        *bytes = rest;
+        // The last byte that a number of so many bits can have holds the rest of them, and no byte follows it.
+        if bits - shift < 7 && byte >> (bits - shift) != 0 {
+            return Err(Error::number_too_large());
+        }
+        value |= u128::from(byte & !MORE) << shift;
+        if byte < MORE {
+            return Ok(value);
+        }
+        shift += 7;
     }
 }
