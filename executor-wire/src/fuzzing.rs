@@ -3,6 +3,7 @@
 
 mod codec;
 pub mod memory;
+pub mod replay;
 pub mod values;
 
 pub use codec::codec;

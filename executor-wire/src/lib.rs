@@ -74,7 +74,7 @@ mod portable;
 mod stop;
 mod trampoline;
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 
 pub use call::{Packed, call_trampoline, chunk_trampoline, pack, pack_items};

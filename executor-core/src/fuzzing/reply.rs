@@ -1,7 +1,5 @@
 //! Bytes as replies of workers, and as inputs in a worker.
 
-use super::memory::{peak_of, room_for};
-use super::values::{Bush, Moody, Tree};
 use crate::cell::owner::{Dequeued, Owner, TaskOwner};
 use crate::cell::remote_work::{Cause, Reply};
 use crate::cell::task::Task;
@@ -12,6 +10,8 @@ use crate::remote::{Initializer, Job, Output, Phase, Progress, Remains, Rest, Tr
 use crate::submit::ExecutorExt;
 use crate::{Death, TaskError};
 use arbitrary::Unstructured;
+use executor_wire::fuzzing::memory::{peak_of, room_for};
+use executor_wire::fuzzing::values::{Bush, Moody, Tree};
 use executor_wire::{Portable, call_trampoline, chunk_trampoline};
 use parking_lot::Mutex;
 use std::sync::Arc;

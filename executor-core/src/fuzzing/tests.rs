@@ -1,9 +1,10 @@
 //! What the fuzzer has found, and more of the kind.
 
-#[path = "../../../fuzz/common/replay.rs"]
-mod replay;
+use executor_wire::fuzzing::memory::Counting;
+use executor_wire::fuzzing::replay::replay;
 
-use replay::replay;
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn bytes_of_replies() {

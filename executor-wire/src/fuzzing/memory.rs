@@ -25,8 +25,12 @@ pub fn peak_of<R>(work: impl FnOnce() -> R) -> (R, usize) {
     (result, (MOST.get() - before).cast_unsigned())
 }
 
-struct Counting;
+/// The system's allocator, which counts; a program that asks how much memory something takes declares it as its own.
+#[derive(Debug)]
+pub struct Counting;
 
+// One allocator for all crates of a fuzzer.
+#[cfg(fuzzing)]
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 

@@ -1,9 +1,10 @@
 //! What the fuzzer has found, and more of the kind.
 
-#[path = "../../../fuzz/common/replay.rs"]
-mod replay;
+use super::memory::Counting;
+use super::replay::replay;
 
-use replay::replay;
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn bytes_of_values() {

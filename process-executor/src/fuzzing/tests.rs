@@ -1,9 +1,6 @@
 //! What the fuzzers have found, and more of the kind.
 
-#[path = "../../../fuzz/common/replay.rs"]
-mod replay;
-
-use replay::replay;
+use executor_wire::fuzzing::replay::replay;
 
 // Each input is a script, and takes a socket or shared memory of its own: fewer of them than where bytes are only read.
 

@@ -16,7 +16,7 @@ const TELLING: [u8; 12] = [0, 1, 2, 3, 4, 5, 16, 64, 127, 128, 254, 255];
 /// # Panics
 ///
 /// As `run` does, with the input in words. If there is no corpus.
-pub(crate) fn replay(target: &str, beginnings: usize, mutations: usize, run: fn(&[u8])) {
+pub fn replay(target: &str, beginnings: usize, mutations: usize, run: fn(&[u8])) {
     let corpus = corpus(target);
     for input in &corpus {
         let step = input.len().div_ceil(beginnings).max(1);
