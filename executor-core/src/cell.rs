@@ -28,6 +28,7 @@ mod remote;
 pub(crate) mod remote_work;
 pub(crate) mod state;
 pub(crate) mod task;
+pub(crate) mod transition;
 pub(crate) mod work;
 pub(crate) mod worker;
 
@@ -36,15 +37,13 @@ use crate::cell::header::{Header, Link, Vtable};
 use crate::cell::observer::Observer;
 use crate::cell::outcome::Outcome;
 use crate::cell::owner::Ended;
-use crate::cell::state::{
-    CALLBACKS, COMPLETING, DONE, DRAINING, MULTI_WAITER, OBSERVED, PARKED, PART, PHASE, REFERENCE, REMOTE, TIMED,
-    phase, references,
-};
+use crate::cell::state::Listeners;
+use crate::cell::transition::{Reclaim, ToDone};
 use crate::cell::work::Work;
 use crate::error::{Panic, TaskError};
 use crate::fork::Origin;
 use crate::options::TaskOptions;
-use crate::sync::{Ordering, UnsafeCell};
+use crate::sync::UnsafeCell;
 use executor_wire::panic::{catch, contain};
 use std::mem::needs_drop;
 use std::panic::Location;
@@ -137,9 +136,8 @@ impl CellRef {
     /// # Safety
     /// `cell` is live, and a pointer to the whole cell.
     pub(crate) unsafe fn count(cell: NonNull<Header>) -> Self {
-        // ORDERING: as in `Arc::clone`: an existing reference is proof enough that the cell lives.
         // SAFETY: by contract.
-        unsafe { cell.as_ref() }.state.fetch_add(REFERENCE, Ordering::Relaxed);
+        unsafe { cell.as_ref() }.state.add_reference();
         Self(cell)
     }
 
@@ -166,16 +164,7 @@ impl CellRef {
     /// Gives up this reference, unless it is the last: what is in the cell may have destructors that are user code.
     pub(crate) fn release_unless_last(self) -> Result<(), Self> {
         let cell = std::mem::ManuallyDrop::new(self);
-        let header = cell.header();
-        let mut seen = header.load();
-        while references(seen) > 1 {
-            // ORDERING: Release, with the Acquire of whoever finds a count of one: what was done here comes before the end.
-            match header.state.compare_exchange_weak(seen, seen - REFERENCE, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(()),
-                Err(now) => seen = now,
-            }
-        }
-        Err(std::mem::ManuallyDrop::into_inner(cell))
+        if cell.header().state.release_unless_last() { Ok(()) } else { Err(std::mem::ManuallyDrop::into_inner(cell)) }
     }
 
     /// The work back from a task that no executor took. `None` if something else got hold of it first.
@@ -183,7 +172,9 @@ impl CellRef {
     /// # Safety
     /// The cell was allocated with these very types.
     pub(crate) unsafe fn recover<T, W>(self) -> Option<W> {
-        self.header().claim(0)?;
+        if !self.header().claim(false, false).is_won() {
+            return None;
+        }
         // SAFETY: the caller vouches for the types; the claim left PENDING, so the work is ours.
         unsafe { Self::take_work::<T, W>(self.0) }
     }
@@ -208,8 +199,7 @@ impl CellRef {
 
     /// Whether no handle is left, and no callback waits: nobody will see the outcome.
     pub(crate) fn is_unwanted(&self) -> bool {
-        let seen = self.header().load();
-        references(seen) == 1 && seen & CALLBACKS == 0
+        self.header().load().is_unwanted()
     }
 
     /// Ends a task that was away, and gives up this reference. If it was cancelled meanwhile, the outcome is dropped.
@@ -217,7 +207,7 @@ impl CellRef {
     /// # Safety
     /// `T` is the type of the cell's result.
     pub(crate) unsafe fn end_remote<T>(self, outcome: Outcome<T>) {
-        if !self.header().reclaim() {
+        if self.header().state.reclaim() == Reclaim::Over {
             return;
         }
         clock::forget(self.header());
@@ -264,28 +254,10 @@ impl<T> Core<T> {
     /// Registers a callback; runs it here and now if the future is done (see `CALLBACKS` and `DRAINING`).
     pub(crate) fn add_callback(&self, callback: Callback<T>) {
         self.callbacks.push(callback);
-        // ORDERING: Release publishes the push to the completer; Acquire shows a finished outcome to us.
-        let before = self.header.state.fetch_or(CALLBACKS, Ordering::AcqRel);
-        if phase(before) == DONE {
-            self.drain_late();
-        }
-    }
-
-    /// Runs callbacks of a done future, one thread at a time, since `&T` may not be shared.
-    fn drain_late(&self) {
-        let state = &self.header.state;
-        let mut seen = self.header.load();
-        while seen & CALLBACKS != 0 && seen & DRAINING == 0 {
-            let next = (seen & !CALLBACKS) | DRAINING;
-            match state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => {
-                    // SAFETY: DONE, and DRAINING is ours; the handle is lent to this call, so nobody takes the outcome.
-                    self.callbacks.run(unsafe { self.outcome() });
-                    // ORDERING: AcqRel: our use of the outcome ends before the next drainer's begins.
-                    seen = state.fetch_and(!DRAINING, Ordering::AcqRel) & !DRAINING;
-                }
-                Err(now) => seen = now,
-            }
+        if self.header.state.add_callback() {
+            // One thread at a time, since `&T` may not be shared.
+            // SAFETY: DONE, and DRAINING is ours; the handle is lent to this call, so nobody takes the outcome.
+            self.header.state.drain(|| self.callbacks.run(unsafe { self.outcome() }));
         }
     }
 
@@ -303,7 +275,7 @@ impl<T> Core<T> {
         // lock. What is there may be half written, and is overwritten without a look.
         self.outcome.with_mut(|slot| unsafe { slot.write(Some(Err(error))) });
         self.callbacks.forget();
-        self.header.end_left_behind();
+        self.header.state.end_left_behind();
     }
 
     /// Fulfils a promise: RUNNING is the caller's, and so is the reference that goes.
@@ -335,15 +307,15 @@ unsafe fn run<T, W: Work<T>>(pointer: NonNull<Header>, on_end: &dyn Fn(Ended), r
     clock::forget(header);
     let outcome = result.map_err(|caught| TaskError::Panicked(Panic::new(header.info(), caught)));
     // Neither flag changes while a task runs.
-    let flags = header.state.load(Ordering::Relaxed) & (TIMED | PART);
+    let flags = header.state.load_settled();
     contain(|| {
         on_end(match &outcome {
-            _ if flags & PART != 0 => Ended::Part,
+            _ if flags.is_part() => Ended::Part,
             Ok(_) => Ended::Completed,
             Err(_) => Ended::Failed,
         })
     });
-    if flags & TIMED != 0 && !header.claim_running(0) {
+    if flags.is_timed() && !header.state.claim_running(false).is_won() {
         // The clock has resolved the future; what the task still returned concerns nobody.
         current::run_completion_hooks(|| contain(|| drop(outcome)));
         if release {
@@ -366,7 +338,7 @@ unsafe fn run<T, W: Work<T>>(pointer: NonNull<Header>, on_end: &dyn Fn(Ended), r
 unsafe fn fail<T, W>(pointer: NonNull<Header>, error: TaskError, release: bool) {
     // SAFETY: by contract.
     let cell = unsafe { pointer.cast::<Cell<T, W>>().as_ref() };
-    if cell.core.header.load() & REMOTE == 0 {
+    if !cell.core.header.load().is_remote() {
         // SAFETY: the phase left PENDING by the caller's doing. A clock that ended a run finds the work taken already.
         let work = cell.work.with_mut(|work| unsafe { (*work).take() });
         contain(|| drop(work));
@@ -387,7 +359,7 @@ unsafe fn fail_unheard<T>(pointer: NonNull<Header>, error: TaskError) -> Result<
     let core = unsafe { pointer.cast::<Core<T>>().as_ref() };
     // SAFETY: COMPLETING is ours, here and below.
     core.outcome.with_mut(|slot| unsafe { *slot = Some(Err(error)) });
-    let Some(sleepers) = core.header.end_unheard() else {
+    let Some(sleepers) = core.header.state.to_done_unheard() else {
         // SAFETY: as above.
         return match core.outcome.with_mut(|slot| unsafe { (*slot).take() }) {
             Some(Err(error)) => Err(error),
@@ -405,56 +377,52 @@ unsafe fn fail_unheard<T>(pointer: NonNull<Header>, error: TaskError) -> Result<
 unsafe fn complete<T>(core: NonNull<Core<T>>, release: bool) {
     // SAFETY: live until our reference goes, which is the last thing done with it.
     let cell = unsafe { core.as_ref() };
-    let header = &cell.header;
-    let mut seen = header.load();
     let listeners = loop {
-        if seen & CALLBACKS != 0 {
-            if current::is_deep_in_callbacks() {
-                // SAFETY: the reference that goes with the promise is the caller's, or a new one.
-                unsafe { put_off(core, release) };
-                return;
+        match cell.header.state.to_done(release) {
+            ToDone::Released => return,
+            ToDone::Done(listeners) => break listeners,
+            // SAFETY: ours is the last reference, and the transition saw the others go.
+            ToDone::Unwanted => return unsafe { free_unwanted(core) },
+            ToDone::Callbacks if current::is_deep_in_callbacks() => {
+                // SAFETY: the reference that goes with the completion is the caller's, or a new one.
+                return unsafe { put_off(core, release) };
             }
-            let next = (seen & !(PHASE | CALLBACKS)) | COMPLETING;
-            match header.state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => {
-                    // SAFETY: the outcome is written and no handle takes it before DONE.
-                    current::run_callbacks_of(header, || cell.callbacks.run(unsafe { cell.outcome() }));
-                    seen = header.load();
-                }
-                Err(now) => seen = now,
+            ToDone::Callbacks => {
+                cell.header.state.take_callbacks();
+                // SAFETY: the outcome is written and no handle takes it before DONE.
+                current::run_callbacks_of(&cell.header, || cell.callbacks.run(unsafe { cell.outcome() }));
             }
-            continue;
-        }
-        if release && references(seen) == 1 {
-            // The handle is gone: nobody is left to tell.
-            // SAFETY: ours is the last reference, and the Acquire load saw the others go.
-            let destroy = || contain(|| unsafe { (header.vtable.destroy)(core.cast()) });
-            if needs_drop::<T>() {
-                current::run_completion_hooks(destroy)
-            } else {
-                destroy()
-            }
-            return;
-        }
-        let listeners = seen & (PARKED | MULTI_WAITER | OBSERVED);
-        let leaving = if release && listeners == 0 { REFERENCE } else { 0 };
-        let next = ((seen ^ listeners) | DONE) - leaving;
-        // ORDERING: Release publishes the outcome; Acquire takes over the observer slot. With no listeners the
-        // reference goes in the same step: the cell may be freed at once and is not touched below.
-        match header.state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) if listeners == 0 => return,
-            Ok(_) => break listeners,
-            Err(now) => seen = now,
         }
     };
-    if listeners & OBSERVED != 0 {
+    // SAFETY: the transition was ours, and so is the reference, still.
+    unsafe { tell(core.cast(), listeners, release) }
+}
+
+/// Frees a cell of which no handle is left: nobody will see the outcome.
+///
+/// # Safety
+/// The caller holds the only reference, which goes.
+unsafe fn free_unwanted<T>(core: NonNull<Core<T>>) {
+    let cell = core.cast::<Header>();
+    // SAFETY: by contract.
+    let destroy = || contain(|| unsafe { (cell.as_ref().vtable.destroy)(cell) });
+    if needs_drop::<T>() { current::run_completion_hooks(destroy) } else { destroy() }
+}
+
+/// Tells those who wait that a future is done; with `release` the caller's reference goes afterwards.
+///
+/// # Safety
+/// The caller's transition to DONE has found these listeners, and the caller holds a reference.
+unsafe fn tell(cell: NonNull<Header>, listeners: Listeners, release: bool) {
+    if listeners.has_observer() {
         // SAFETY: our transition to DONE cleared OBSERVED, which makes the slot ours; our reference is still held.
-        unsafe { Observer::notify(core.cast()) };
+        unsafe { Observer::notify(cell) };
     }
-    header.wake_sleepers(listeners);
+    // SAFETY: our reference is still held.
+    unsafe { cell.as_ref() }.wake_sleepers(listeners);
     if release {
         // SAFETY: the caller's reference goes.
-        contain(|| unsafe { release_cell(core.cast()) });
+        contain(|| unsafe { release_cell(cell) });
     }
 }
 
@@ -485,9 +453,7 @@ unsafe fn put_off<T>(core: NonNull<Core<T>>, release: bool) {
 pub(crate) unsafe fn release_cell(header: NonNull<Header>) {
     // SAFETY: live, since the caller still has its reference.
     let cell = unsafe { header.as_ref() };
-    // ORDERING: the Acquire load of a count of one sees all that other owners did before they left, and saves the
-    // read-modify-write: nobody else can raise the count then. Else as in `Arc`, with Acquire folded in.
-    if references(cell.load()) == 1 || references(cell.state.fetch_sub(REFERENCE, Ordering::AcqRel)) == 1 {
+    if cell.state.release() {
         let destroy = cell.vtable.destroy;
         // SAFETY: the last reference is ours.
         unsafe { destroy(header) }

@@ -11,7 +11,7 @@ pub use shared::SharedFuture;
 use crate::cell::header::Header;
 use crate::cell::observer::Observer;
 use crate::cell::outcome::Outcome;
-use crate::cell::state::{CANCELLED, DONE, PENDING, RUNNING, STOP, phase};
+use crate::cell::transition::Phase;
 use crate::cell::{Core, current, release_cell};
 use crate::deadline::{deadline_after, is_over_at_once};
 use crate::error::{TaskError, TimedOut};
@@ -172,10 +172,7 @@ impl<T> Future<T> {
         if self.cancel() {
             return Stop::Cancelled;
         }
-        match phase(self.header().request_stop(true)) {
-            DONE => Stop::Done,
-            _ => Stop::Requested,
-        }
+        if self.header().request_stop(true).is_done() { Stop::Done } else { Stop::Requested }
     }
 
     /// As `stop`, but nothing is ended by force: a running task only hears of it.
@@ -223,7 +220,7 @@ impl<T> Future<T> {
     /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.header().load() & CANCELLED != 0 && self.is_done()
+        self.header().load().is_cancelled() && self.is_done()
     }
 
     /// Waits for the outcome and gives it.
@@ -407,7 +404,7 @@ impl<T> Future<T> {
 
     /// From now on, telling the observer may run code of users.
     pub(crate) fn clear_quiet(&self) {
-        self.header().clear_quiet();
+        self.header().state.clear_quiet();
     }
 
     /// Empties the observer slot unless the completer has it.
@@ -417,9 +414,7 @@ impl<T> Future<T> {
     pub(crate) unsafe fn stop_observing(&self) {
         // SAFETY: by contract; after a successful disarm the slot is the handle's.
         unsafe {
-            if self.header().stop_observing() {
-                drop(self.header().observer_slot(std::mem::take));
-            }
+            drop(self.header().stop_observing());
         }
     }
 
@@ -427,13 +422,8 @@ impl<T> Future<T> {
     fn watch(&mut self, cx: &Context<'_>) -> bool {
         // SAFETY: `&mut self`: nobody else uses the slot. A successful disarm makes its content ours.
         unsafe {
-            let kept = if self.header().stop_observing() {
-                self.header().observer_slot(std::mem::take)
-            } else {
-                Observer::None
-            };
-            let waker = match kept {
-                Observer::Waker(waker) if waker.will_wake(cx.waker()) => waker,
+            let waker = match self.header().stop_observing() {
+                Some(Observer::Waker(waker)) if waker.will_wake(cx.waker()) => waker,
                 _ => cx.waker().clone(),
             };
             self.observe(Observer::Waker(waker)).is_ok()
@@ -464,17 +454,17 @@ impl<T> Drop for Future<T> {
 impl<T> fmt::Debug for Future<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seen = self.header().load();
-        let state = match phase(seen) {
-            PENDING => "pending",
-            RUNNING if seen & STOP != 0 => "running, asked to stop",
-            RUNNING => "running",
-            DONE if self.taken => "taken",
-            DONE => match self.outcome() {
+        let state = match seen.phase() {
+            Phase::Pending => "pending",
+            Phase::Running if seen.is_stop_requested() => "running, asked to stop",
+            Phase::Running => "running",
+            Phase::Completing => "completing",
+            Phase::Done if self.taken => "taken",
+            Phase::Done => match self.outcome() {
                 Ok(_) => "finished",
                 Err(TaskError::Cancelled(_)) => "cancelled",
                 Err(_) => "failed",
             },
-            _ => "completing",
         };
         f.debug_struct("Future")
             .field("info", &self.info())

@@ -143,14 +143,15 @@ impl TaskQueue {
                 // SAFETY: the pointer came from `into_link` just now and was not linked.
                 return Err(unsafe { Task::from_link(link) });
             }
-            // ORDERING: Release publishes the node; Acquire sees what a sleeper did before it announced itself.
+            // ORDERING: Release, with the Acquire of the next `push`: publishes the node. Acquire, with the Release of
+            // `announce_sleep`: sees what a sleeper did before.
             match self.tail.0.compare_exchange_weak(tail, node, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(now) => tail = now,
             }
         }
         let before = tail.map_addr(|addr| addr & !FLAGS);
-        // ORDERING: Release: a consumer that follows the link sees the node.
+        // ORDERING: Release, with the Acquire of `unlink`: a consumer that follows the link sees the node.
         // SAFETY: a node whose next is null is the newest one the consumers know, and they do not let go of it.
         unsafe { (*before).next.store(node, Ordering::Release) };
         Ok(if tail.addr() & SLEEPERS == 0 { Pushed::Quiet } else { Pushed::WakeOne })
@@ -222,7 +223,7 @@ impl TaskQueue {
         let mut tail = self.tail.0.load(Ordering::Relaxed);
         while tail.map_addr(|addr| addr & !FLAGS) == last {
             let new = stub.map_addr(|addr| addr | (tail.addr() & CLOSED));
-            // ORDERING: Release publishes the stub's empty link to the next push.
+            // ORDERING: Release, with the Acquire of the next `push`: publishes the stub's empty link.
             match self.tail.0.compare_exchange_weak(tail, new, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => {
                     // SAFETY: `last` is still the queue's.
@@ -271,9 +272,9 @@ impl TaskQueue {
                 return Err(Awake::Closed);
             }
             let new = tail.map_addr(|addr| addr | SLEEPERS);
-            // ORDERING: Release: the push that sees the flag sees the sleeper in its list. Also when the flag is set
-            // already: it must be this sleeper's registration that the push sees, too. Acquire: a worker that finds
-            // the queue closed sees all that the closer did before.
+            // ORDERING: Release, with the Acquire of `push`: the push that sees the flag sees the sleeper in its list. Also
+            // when the flag is set already: it must be this sleeper's registration that the push sees, too. Acquire, with the
+            // Release of `close`: a worker that finds the queue closed sees all that the closer did before.
             match self.tail.0.compare_exchange_weak(tail, new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Ok(()),
                 Err(now) => tail = now,
@@ -292,6 +293,7 @@ impl TaskQueue {
         let mut tail = self.tail.0.load(Ordering::Relaxed);
         while tail.addr() & CLOSED == 0 {
             let new = tail.map_addr(|addr| addr | CLOSED);
+            // ORDERING: Release, with the Acquire of `announce_sleep` and `is_closed`.
             match self.tail.0.compare_exchange_weak(tail, new, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(now) => tail = now,
@@ -307,6 +309,7 @@ impl TaskQueue {
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
+        // ORDERING: Acquire, with the Release of `close`: what the closer did before is seen.
         self.tail.0.load(Ordering::Acquire).addr() & CLOSED != 0
     }
 }

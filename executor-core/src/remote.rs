@@ -91,6 +91,7 @@ use crate::cell::owner::Owner;
 pub use crate::cell::owner::Token;
 pub use crate::cell::remote_work::{Cause, Reply};
 use crate::cell::task::Task;
+use crate::cell::transition::Owned;
 pub use crate::info::Remains;
 pub use crate::map::pace::Pace;
 use crate::map::pace::part_size;
@@ -164,7 +165,7 @@ impl Task {
     /// [`fail`](Self::fail) or drop, none of which may be called under a lock that the owner's methods take.
     #[must_use = "false means that the task was cancelled"]
     pub unsafe fn set_remote_owner(&self, owner: *const Owner) -> bool {
-        self.cell().header().set_remote_owner(owner)
+        self.cell().header().set_owner(owner, true) == Owned::Waiting
     }
 
     /// Where the task is.
@@ -205,7 +206,7 @@ impl Task {
     /// Whether ending it runs user code of those who wait: callbacks, or an async task's waker.
     #[must_use]
     pub fn has_listeners(&self) -> bool {
-        self.cell().header().has_user_listeners()
+        self.cell().header().load().has_user_listeners()
     }
 
     /// The limit on its run, if it has one.

@@ -6,7 +6,6 @@ pub(crate) mod help;
 
 use crate::cell::current;
 use crate::cell::header::Header;
-use crate::cell::state::{MULTI_WAITER, PARKED};
 use crate::sync::parking;
 use crate::waiting::driver::Heard;
 use std::ptr::NonNull;
@@ -31,12 +30,12 @@ pub(crate) unsafe fn wait(cell: NonNull<Header>, deadline: Option<Instant>) -> b
 }
 
 fn sleep(header: &Header, deadline: Option<Instant>) -> bool {
-    match driver::listen(&header.state, || header.announce(MULTI_WAITER), deadline) {
+    match driver::listen(header.state.word(), || header.announce_multi_waiter(), deadline) {
         Heard::Done => return true,
         Heard::TimedOut => return header.is_done(),
         Heard::Nothing => {}
     }
-    while header.announce(PARKED).is_some() {
+    while header.announce_parked() {
         let woken = parking::park(header.address(), || header.is_parked(), deadline);
         if !woken {
             return header.is_done();

@@ -195,7 +195,7 @@ fn run_item<A: Portable, R: Portable>(
     progress: &mut dyn Progress,
     phase: &Cell<Phase>,
 ) -> Option<R> {
-    // ORDERING: Acquire, with the Release of the process that sets the flag: the item sees what the stopper did before.
+    // ORDERING: Acquire, with the Release of the process that sets `Job::stop`: the item sees what the stopper did before.
     if stop.load(Ordering::Acquire) != 0 {
         reply::push_cancelled(out);
         return None;

@@ -32,6 +32,6 @@ pub(crate) fn with_flag<R>(flag: &AtomicU32, f: impl FnOnce() -> R) -> R {
 pub fn is_stop_requested() -> bool {
     let flag = FLAG.try_with(Cell::get).unwrap_or(ptr::null());
     // SAFETY: `with_flag` is on this thread's stack and keeps the flag borrowed.
-    // ORDERING: Acquire, with the Release of the process that sets the flag: the task sees what the stopper did before.
+    // ORDERING: Acquire, with the Release of the process that sets `Job::stop`: the task sees what the stopper did before.
     unsafe { flag.as_ref() }.is_some_and(|flag| flag.load(Ordering::Acquire) != 0)
 }

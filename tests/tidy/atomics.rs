@@ -12,8 +12,6 @@ const STRONG: &[&str] = &["Acquire", "Release", "AcqRel", "SeqCst"];
 
 /// Operations that still lack a partner, by crate. It may only become less.
 const STILL_ALONE: &[(&str, usize)] = &[
-    ("executor-core/", 40),
-    ("executor-wire/", 10),
     ("process-core/", 40),
     ("process-executor/", 45),
     ("thread-executor/", 0),

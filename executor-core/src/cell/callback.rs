@@ -30,7 +30,7 @@ impl<T> CallbackList<T> {
         loop {
             // SAFETY: the node is ours until the exchange below succeeds.
             unsafe { (*node).next = head };
-            // ORDERING: Release publishes the node to whoever takes the list.
+            // ORDERING: Release, with the Acquire of `take`: publishes the node.
             match self.head.compare_exchange_weak(head, node, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => head = now,
@@ -52,6 +52,7 @@ impl<T> CallbackList<T> {
 
     fn take(&self) -> Vec<Callback<T>> {
         let mut callbacks = Vec::new();
+        // ORDERING: Acquire, with the Release of `push`: the nodes are written.
         let mut node = self.head.swap(ptr::null_mut(), Ordering::Acquire);
         while !node.is_null() {
             // SAFETY: the swap made the whole chain ours, and each node came from `Box::into_raw`.

@@ -4,7 +4,6 @@
 
 use crate::cell::expiry::Ending;
 use crate::cell::header::Header;
-use crate::cell::state::STOP;
 use crate::cell::{CellRef, expiry};
 use crate::deadline::deadline_after;
 use crate::error::own_thread::guarded;
@@ -191,7 +190,9 @@ fn ring_one(kind: Kind, alarm: &mut Option<Alarm>) {
     let header = cell.header();
     let (expired, claimed) = match kind {
         Kind::Queue => (Expired::in_queue(header.info(), *limit), header.claim_expired()),
-        Kind::Run => (Expired::while_running(header.info(), *limit), header.claim_running(STOP).then(Vec::new)),
+        Kind::Run => {
+            (Expired::while_running(header.info(), *limit), header.state.claim_running(true).is_won().then(Vec::new))
+        }
     };
     let Some(Alarm { cell, .. }) = alarm.take() else { return };
     // Its owners may have left meanwhile: then its result goes with this reference.

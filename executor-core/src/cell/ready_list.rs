@@ -58,7 +58,8 @@ impl ReadyList {
                 return;
             }
             link(if head == SLEEPING { ptr::null() } else { head });
-            // ORDERING: Release publishes the link to the set's Acquire swap; Acquire sees who announced the sleep.
+            // ORDERING: Release, with the Acquire of `take_into`: publishes the link. Acquire, with the Release of `announce`:
+            // the sleeper is seen.
             match self.head.compare_exchange_weak(head, cell.as_ptr(), Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(now) => head = now,
@@ -80,6 +81,7 @@ impl ReadyList {
     }
 
     pub(crate) fn has_members(&self) -> bool {
+        // ORDERING: Acquire, with the Release of `push`.
         let head = self.head.load(Ordering::Acquire);
         !head.is_null() && head != SLEEPING
     }
@@ -89,7 +91,7 @@ impl ReadyList {
         let before = self.sleeper.lock().replace(sleeper);
         // A waker's drop is somebody else's code, so it runs outside the lock.
         drop(before);
-        // ORDERING: Release: the push that replaces the mark sees the sleeper.
+        // ORDERING: Release, with the Acquire of `push`: the push that replaces the mark sees the sleeper.
         let mark = self.head.compare_exchange(ptr::null_mut(), SLEEPING, Ordering::Release, Ordering::Relaxed);
         mark.is_ok() || mark == Err(SLEEPING)
     }
@@ -127,6 +129,7 @@ impl ReadyList {
     /// Takes the whole list, oldest first, into `order`.
     pub(crate) fn take_into(&self, order: &mut VecDeque<usize>) {
         let first = order.len();
+        // ORDERING: Acquire, with the Release of `push`: the links are written.
         let head = self.head.swap(ptr::null_mut(), Ordering::Acquire);
         let mut cell = if head == SLEEPING { ptr::null() } else { head.cast_const() };
         // SAFETY: members on the list are kept alive by the set, whose owner calls this.
@@ -140,6 +143,7 @@ impl ReadyList {
     }
 
     pub(crate) fn close(&self) {
+        // ORDERING: Acquire and Release, with those of `push`: a completer that comes later leaves the slot to its handle.
         self.head.swap(CLOSED, Ordering::AcqRel);
     }
 }

@@ -89,7 +89,8 @@ pub(crate) fn read<R: Portable>(
 ) -> Option<Outcome<R>> {
     match cause {
         Cause::Replied if !reply.attached && cell.is_unwanted() => {
-            cell.header().reclaim();
+            // What was to be dropped with it goes with this reference.
+            let _ = cell.header().state.reclaim();
             None
         }
         Cause::Replied => {

@@ -2,6 +2,7 @@
 
 use crate::cell::header::{Header, Link};
 use crate::cell::owner::{Ended, Owner};
+use crate::cell::transition::{Owned, Start};
 use crate::cell::{CellRef, clock};
 use crate::error::{BrokenExecutor, TaskError};
 use crate::info::TaskInfo;
@@ -63,7 +64,7 @@ impl Task {
     /// ```
     #[must_use = "false means that the task is not to be queued"]
     pub unsafe fn set_owner(&self, owner: *const Owner) -> bool {
-        self.0.header().set_owner(owner)
+        self.0.header().set_owner(owner, false) == Owned::Waiting
     }
 
     /// Takes back [`set_owner`](Self::set_owner). False: the owner was told meanwhile that the task has left the queue.
@@ -75,7 +76,7 @@ impl Task {
     /// ```
     #[must_use = "an owner that was told has counted the task"]
     pub fn clear_owner(&self) -> bool {
-        self.0.header().clear_owner()
+        self.0.header().clear_owner() == Owned::Waiting
     }
 
     /// Returns whether it is a part of a chunk of `map` that is shared: it counts with the chunk that it was cut from.
@@ -122,7 +123,7 @@ impl Task {
     /// assert!(!task.run(&|| {}, &|_| {}));
     /// ```
     pub fn run(self, on_start: &dyn Fn(), on_end: &dyn Fn(Ended)) -> bool {
-        if !self.0.header().start() {
+        if self.0.header().state.start() == Start::Lost {
             return false;
         }
         executor_wire::panic::contain(on_start);
@@ -198,7 +199,7 @@ impl Drop for Task {
             // The cell's own reference stays with `self.0`, which goes right after.
             self.0.another().fail(error);
         } else {
-            header.wait_until_left();
+            header.state.wait_until_left();
         }
     }
 }

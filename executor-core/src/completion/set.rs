@@ -99,7 +99,7 @@ impl<M: Member> CompletionSet<M> {
             let was_done = future.header().is_done();
             future.end_if_left_behind();
             // SAFETY: the set owns the handle. A slot that is still armed is in no list.
-            if !was_done && future.header().is_done() && unsafe { future.header().stop_observing() } {
+            if !was_done && future.header().is_done() && unsafe { future.header().stop_observing() }.is_some() {
                 self.ready.push_back(index);
             }
         }

@@ -43,7 +43,7 @@ impl SerialExecutor {
 
 impl Executor for SerialExecutor {
     fn submit_task(&self, task: Task, _admission: Admission) -> Result<(), Rejected> {
-        // ORDERING: SeqCst: a submit after a shutdown, in whatever order threads agree on, is refused.
+        // ORDERING: SeqCst, with the store of `shutdown`: a submit after a shutdown, in the order that threads agree on, is refused.
         if self.shut_down.load(Ordering::SeqCst) {
             return Err(Rejected { task, reason: Rejection::Refused(SubmitError::ShutDown) });
         }
@@ -63,6 +63,7 @@ impl Executor for SerialExecutor {
     }
 
     fn shutdown(&self, _how: Shutdown) {
+        // ORDERING: SeqCst, with the load of `submit_task`.
         self.shut_down.store(true, Ordering::SeqCst);
     }
 

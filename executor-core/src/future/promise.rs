@@ -1,6 +1,6 @@
 //! [`Promise`]: the producer side of a future that no task of ours fulfils.
 
-use crate::cell::state::{CANCELLED, RUNNING, phase};
+use crate::cell::transition::Start;
 use crate::cell::work::NoWork;
 use crate::cell::{CellRef, Core, allocate};
 use crate::error::TaskError;
@@ -78,7 +78,7 @@ impl<T> Promise<T> {
     #[must_use = "false means that the work is not wanted"]
     pub fn start(&self) -> bool {
         let header = self.cell.header();
-        header.start() || phase(header.load()) == RUNNING
+        header.state.start() == Start::Won || header.load().is_running()
     }
 
     /// Ends the future with a value; from pending, too.
@@ -133,7 +133,7 @@ impl<T> Promise<T> {
     /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cell.header().load() & CANCELLED != 0
+        self.cell.header().load().is_cancelled()
     }
 
     /// Whether [`Future::stop`] asked the running work to stop.

@@ -131,7 +131,7 @@ impl<'a, A: Portable, R: Portable> Sharing<'a, A, R> {
         let buffers = Buffers { inputs, outcomes: Outcomes::new() };
         let chunk = Chunk::new(self.f, first, buffers, self.parts.clone());
         let (task, future) = Task::from_work(chunk, self.task.options().cloned(), self.task.location());
-        task.cell().header().mark_part();
+        task.cell().header().state.mark_part();
         (task, future)
     }
 

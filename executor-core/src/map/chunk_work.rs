@@ -55,7 +55,7 @@ unsafe fn split<A: Portable, R: Portable>(cell: NonNull<Header>, kept: usize) ->
     let span = Span { first: chunk.first + end as u64, count };
     let part = Chunk { count, ..Chunk::new(chunk.f, span.first, Buffers::new(), chunk.parts.clone()) };
     let (task, future) = Task::from_work(part, header.options().cloned(), header.location());
-    task.cell().header().mark_part();
+    task.cell().header().state.mark_part();
     // SAFETY: the owner lives as long as the executor has tasks, of which the chunk is one, and the part will be.
     let is_remote = unsafe { task.set_remote_owner(header.owner.load(Ordering::Relaxed)) };
     debug_assert!(is_remote, "nobody can have cancelled it");

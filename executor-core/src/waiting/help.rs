@@ -2,6 +2,7 @@
 
 use crate::cell::current;
 use crate::cell::header::Header;
+use crate::cell::transition::Start;
 use crate::cell::worker::Claimed;
 use std::ptr::NonNull;
 
@@ -18,7 +19,7 @@ pub(crate) unsafe fn help(cell: NonNull<Header>) -> bool {
         return false;
     }
     let helped = current::worker(|worker| {
-        if !header.start_queued_by(worker.owner()) {
+        if header.start_queued_by(worker.owner()) == Start::Lost {
             return false;
         }
         // SAFETY: the start was won just now, and the caller's handle keeps the cell alive.

@@ -2,7 +2,7 @@
 
 use super::{Alarm, Kind, Place, ring};
 use crate::cell::current::is_stop_requested;
-use crate::cell::state::STOP;
+use crate::cell::transition::Start;
 use crate::error::{Expired, TaskError};
 use crate::future::Future;
 use crate::options::TaskOptions;
@@ -40,7 +40,7 @@ fn start<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> thread:
 /// A task that has begun, with a limit on its run.
 fn begun() -> (Task, Future<u8>) {
     let (task, future) = Task::from_closure_with(TaskOptions::new().run_timeout(NEVER), || 1);
-    assert!(task.cell().header().start());
+    assert_eq!(task.cell().header().state.start(), Start::Won);
     (task, future)
 }
 
@@ -119,7 +119,7 @@ fn those_who_wait_for_room_are_woken_on_another_thread() {
 fn a_callback_that_comes_late_is_never_the_clocks() {
     let expired = |task: &Task| TaskError::TimedOut(Expired::while_running(task.info(), NEVER));
     let (task, future) = begun();
-    assert!(task.cell().header().claim_running(STOP));
+    assert!(task.cell().header().state.claim_running(true).is_won());
     let (sender, called) = channel();
     future.add_done_callback(move |_| sender.send(thread::current().id()).unwrap());
     let error = task.cell().fail_unheard(expired(&task)).unwrap_err();
@@ -128,7 +128,7 @@ fn a_callback_that_comes_late_is_never_the_clocks() {
     assert_eq!(called.try_recv(), Ok(thread::current().id()));
 
     let (task, future) = begun();
-    assert!(task.cell().header().claim_running(STOP));
+    assert!(task.cell().header().state.claim_running(true).is_won());
     assert!(task.cell().fail_unheard(expired(&task)).is_ok());
     let (sender, called) = channel();
     let late = start(move || {
