@@ -25,7 +25,7 @@ use events::Events;
 use executor_core::driver;
 use executor_core::fork::Origin;
 use executor_core::remote::{self, Cause};
-use executor_core::task::{Dequeued, Owner, TaskOwner};
+use executor_core::task::{Dequeued, Owner, TaskOwner, wake_all};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use faults::FaultPoint;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -370,14 +370,6 @@ impl Drop for Unprepared<'_> {
         if let Some(entry) = self.entry.take() {
             self.pool.put_back_unprepared(entry);
         }
-    }
-}
-
-/// Wakes async waiters, whose wakers may be anybody's code: call it without a lock.
-fn wake_all(wakers: Vec<Waker>) {
-    for waker in wakers {
-        // Reported by the panic hook if it panics; the others are woken all the same.
-        let _ = executor_core::task::contain(|| waker.wake());
     }
 }
 

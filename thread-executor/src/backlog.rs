@@ -20,7 +20,7 @@ impl Backlog {
     /// Gives back the permit of a task that has left the queue.
     pub(crate) fn release_permit(&self) {
         if let Some(capacity) = &self.capacity {
-            crate::wake_all(capacity.release());
+            executor_core::task::wake_all(capacity.release());
         }
     }
 }

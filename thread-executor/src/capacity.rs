@@ -88,7 +88,7 @@ impl Capacity {
             state.most_wakers *= 2;
             let wakers = std::mem::take(&mut state.wakers);
             drop(state);
-            crate::wake_all(wakers);
+            executor_core::task::wake_all(wakers);
         }
         Poll::Pending
     }
@@ -100,6 +100,6 @@ impl Capacity {
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.freed.notify_all();
-        crate::wake_all(wakers);
+        executor_core::task::wake_all(wakers);
     }
 }

@@ -49,11 +49,3 @@ mod scope;
 pub use builder::ThreadPoolBuilder;
 pub use executor::ThreadPoolExecutor;
 pub use scope::{Scope, ScopedFuture};
-
-/// Wakes async waiters. Their wakers may be user code, so no lock may be held.
-fn wake_all(wakers: Vec<std::task::Waker>) {
-    for waker in wakers {
-        // The panic hook reports a waker that panics; the others are woken all the same.
-        let _ = executor_core::task::contain(|| waker.wake());
-    }
-}

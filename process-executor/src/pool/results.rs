@@ -3,7 +3,7 @@
 use super::faults::FaultPoint;
 use super::reply_buffers::ReplyBuffers;
 use super::thread_role;
-use super::{Pool, SPARE, TICK, Unprepared, wake_all};
+use super::{Pool, SPARE, TICK, Unprepared};
 use crate::carrier::{self, Source};
 use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Body, Collected, Counted, OutOfBand};
@@ -13,7 +13,7 @@ use crate::dispatch::whereabouts::Whereabouts;
 use crate::waking::{ARMED, DoorbellWord, LISTENED, QUIET};
 use executor_core::driver::{self, Driver};
 use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
-use executor_core::task::{Task, contain, guarded};
+use executor_core::task::{Task, contain, guarded, wake_all};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

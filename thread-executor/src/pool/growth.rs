@@ -96,7 +96,7 @@ impl Pool {
         self.fail_queued_if_stranded(last, started);
         if last {
             self.ended.notify_all();
-            crate::wake_all(wakers);
+            executor_core::task::wake_all(wakers);
         }
     }
 
