@@ -8,9 +8,9 @@
 //!            │ who, owner, observer  │                       │            │
 //!            └───────────────────────┴───────────────────────┴────────────┘
 //! ```
-//! A `Header` pointer is all the executor side knows, a `Core<T>` pointer all the handle knows; each is a prefix of the
-//! next, so one address serves them all. `header.rs` has the transitions of the state word; here is what happens with
-//! the typed parts: running the work, completing, lending and taking the outcome, freeing.
+//! The executor side knows a `Header` pointer, the handle a `Core<T>` pointer; each is a prefix of the next, so one address
+//! serves them all. `state.rs` has the transitions of the state word; here is what happens with the typed parts: running the
+//! work, completing, lending and taking the outcome, freeing.
 //!
 //! A plain life costs three read-modify-writes of the state word (taken by an executor; started; completed and released
 //! in one) plus what the queue needs. Nobody waits: no lock, no system call.
@@ -72,7 +72,7 @@ unsafe impl Send for CellRef {}
 // SAFETY: through a shared `CellRef` only the atomics and the never-changing fields are reached.
 unsafe impl Sync for CellRef {}
 
-/// Makes a cell with two references and gives the executor's and the handle's.
+/// Makes a cell with two references, and returns the executor's and the handle's.
 pub(crate) fn allocate<T: Send + 'static, W: Work<T> + Send + 'static>(
     work: W,
     options: Option<TaskOptions>,
@@ -103,7 +103,7 @@ pub(crate) fn allocate<T: Send + 'static, W: Work<T> + Send + 'static>(
 }
 
 impl CellRef {
-    /// Takes over a reference that a raw pointer stood for.
+    /// Takes over the reference that a raw pointer stood for.
     ///
     /// # Safety
     /// `link` came from `into_link`, and this is the only call for it.
@@ -111,7 +111,7 @@ impl CellRef {
         Self(link.cast())
     }
 
-    /// The queue's pointer; the reference goes with it.
+    /// Returns the queue's pointer; the reference goes with it.
     pub(crate) fn into_link(self) -> NonNull<Link> {
         std::mem::ManuallyDrop::new(self).0.cast()
     }
@@ -125,7 +125,7 @@ impl CellRef {
         unsafe { self.0.as_ref() }
     }
 
-    /// Another reference, for a clock.
+    /// Returns another reference, for a clock.
     pub(crate) fn another(&self) -> Self {
         // SAFETY: ours keeps the cell alive.
         unsafe { Self::count(self.0) }
@@ -167,7 +167,7 @@ impl CellRef {
         if cell.header().state.release_unless_last() { Ok(()) } else { Err(std::mem::ManuallyDrop::into_inner(cell)) }
     }
 
-    /// The work back from a task that no executor took. `None` if something else got hold of it first.
+    /// Takes the work back from a task that no executor took. `None` if something else got hold of it first.
     ///
     /// # Safety
     /// The cell was allocated with these very types.
@@ -179,7 +179,7 @@ impl CellRef {
         unsafe { Self::take_work::<T, W>(self.0) }
     }
 
-    /// The work of a cell.
+    /// Takes the work of a cell.
     ///
     /// # Safety
     /// The cell was allocated with these very types, is live, and its work is the caller's (see `state.rs`).
@@ -188,7 +188,7 @@ impl CellRef {
         unsafe { cell.cast::<Cell<T, W>>().as_ref().work.with_mut(|work| (*work).take()) }
     }
 
-    /// The work of a cell, where it is.
+    /// Lends the work of a cell, where it is.
     ///
     /// # Safety
     /// As for `take_work`, as long as the reference lives.
@@ -197,12 +197,12 @@ impl CellRef {
         unsafe { cell.cast::<Cell<T, W>>().as_ref().work.with_mut(|work| (*work).as_mut()) }
     }
 
-    /// Whether no handle is left, and no callback waits: nobody will see the outcome.
+    /// Returns whether no handle is left, and no callback waits: nobody will see the outcome.
     pub(crate) fn is_unwanted(&self) -> bool {
         self.header().load().is_unwanted()
     }
 
-    /// Ends a task that was away, and gives up this reference. If it was cancelled meanwhile, the outcome is dropped.
+    /// Ends a REMOTE task, and gives up this reference. If it was cancelled meanwhile, the outcome is dropped.
     ///
     /// # Safety
     /// `T` is the type of the cell's result.
@@ -212,7 +212,7 @@ impl CellRef {
         }
         clock::forget(self.header());
         let core = std::mem::ManuallyDrop::new(self).0.cast::<Core<T>>();
-        // SAFETY: RUNNING is ours, and no clock ends the run of a task that was away: the outcome is ours to write. Our
+        // SAFETY: RUNNING is ours, and no clock ends the run of a REMOTE task: the outcome is ours to write. Our
         // reference goes with the completion.
         unsafe {
             core.as_ref().outcome.with_mut(|slot| *slot = Some(outcome));
@@ -233,7 +233,7 @@ impl<T> Core<T> {
         &self.header
     }
 
-    /// The outcome of a done future.
+    /// Lends the outcome of a done future.
     ///
     /// # Safety
     /// DONE was seen, or the caller runs this future's callbacks; and the outcome is not taken meanwhile.
@@ -261,8 +261,8 @@ impl<T> Core<T> {
         }
     }
 
-    /// Ends a future whose task an executor of another process has, which this one is a fork of. Its callbacks and its work
-    /// are left where they are: what they would do is for that process to do.
+    /// Ends a future whose task belongs to an executor of another process, of which this one is a fork. Its callbacks and its
+    /// work are left where they are: what they would do is for that process to do.
     #[cold]
     pub(crate) fn end_left_behind(&self) {
         static ONE_AT_A_TIME: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
@@ -271,8 +271,8 @@ impl<T> Core<T> {
             return;
         }
         let error = TaskError::Broken(self.header.info(), Origin::elsewhere());
-        // SAFETY: not DONE, and whoever could write the outcome is a thread of the other process, so it is ours, under the
-        // lock. What is there may be half written, and is overwritten without a look.
+        // SAFETY: not DONE, and only threads of the other process could write the outcome, so it is ours, under the lock. What
+        // is there may be half written, and is overwritten without a look.
         self.outcome.with_mut(|slot| unsafe { slot.write(Some(Err(error))) });
         self.callbacks.forget();
         self.header.state.end_left_behind();
@@ -299,7 +299,8 @@ unsafe fn run<T, W: Work<T>>(pointer: NonNull<Header>, on_end: &dyn Fn(Ended), r
     // SAFETY: by contract.
     let cell = unsafe { pointer.cast::<Cell<T, W>>().as_ref() };
     // SAFETY: we won `start`, so the work is ours.
-    let work = cell.work.with_mut(|work| unsafe { (*work).take() }).expect("work is taken once, by whoever starts it");
+    let work =
+        cell.work.with_mut(|work| unsafe { (*work).take() }).expect("work is taken once, by the thread that starts it");
     let header = &cell.core.header;
     // SAFETY: the cell lives throughout this call.
     unsafe { clock::begin(pointer) };

@@ -1,14 +1,14 @@
-//! When a duration that somebody gave is over. Any duration may be given, also one beyond the end of the clock.
+//! Deadlines: the moments at which limits end. A limit may be of any length, also beyond the end of the clock.
 //!
-//! `wasm32-unknown-unknown` has no clock, and std's ends the program there. So whoever needs the time without being given a
-//! limit asks [`now`], and does without it. Whoever was given a limit that cannot be kept refuses: a wait with a limit is over
-//! at once, as if its limit were zero, and a task with a limit on its run is not accepted.
+//! `wasm32-unknown-unknown` has no clock, and std's ends the program there. So code that needs the time without a limit asks
+//! [`now`], and does without. A limit that cannot be kept is refused: a wait with a limit is over at once, as if the limit were
+//! zero, and a task with a limit on its run is not accepted.
 
 use std::time::{Duration, Instant};
 
-/// Returns the moment that comes `limit` from now; `None` for one beyond the clock's end, which never comes.
+/// Returns the moment that comes `limit` from now; `None` if it is beyond the end of the clock and never comes.
 ///
-/// A sum of an `Instant` and a `Duration` panics there, so all deadlines are made by this.
+/// Adding a `Duration` to an `Instant` panics in that case, so all deadlines are made here.
 ///
 /// ```
 /// use executor_core::task::deadline_after;
@@ -22,7 +22,7 @@ pub fn deadline_after(limit: Duration) -> Option<Instant> {
     now()?.checked_add(limit)
 }
 
-/// Whether there is a clock.
+/// False where there is no clock.
 pub(crate) const HAS_CLOCK: bool = !cfg!(all(target_family = "wasm", target_os = "unknown"));
 
 /// Returns the time, if there is a clock.
@@ -31,13 +31,13 @@ pub(crate) fn now() -> Option<Instant> {
     HAS_CLOCK.then(Instant::now)
 }
 
-/// Returns whether a wait with this limit is a look that does not wait.
+/// Returns whether a wait with this limit only looks.
 #[inline]
 pub(crate) fn is_over_at_once(limit: Duration) -> bool {
     !HAS_CLOCK || limit.is_zero()
 }
 
-/// Returns whether the deadline of a limit that somebody gave has passed. `None` is one beyond the clock's end.
+/// Returns whether a deadline has passed. `None` is one beyond the end of the clock.
 pub(crate) fn has_passed(deadline: Option<Instant>) -> bool {
     now().is_none_or(|now| deadline.is_some_and(|deadline| deadline <= now))
 }

@@ -22,7 +22,7 @@ pub use submit::{BuildError, SubmitError, TrySubmitError};
 
 /// Why a future has no value.
 ///
-/// Each text says which task, where it was submitted, what happened and what can be done.
+/// Its text says which task, where it was submitted, what happened and what can be done.
 ///
 /// ```
 /// use executor_core::{Promise, TaskError};
@@ -59,49 +59,25 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    /// Whether it was cancelled before it began, or stopped.
-    ///
-    /// ```
-    /// # let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// # future.cancel();
-    /// assert!(future.result().unwrap_err().is_cancelled());
-    /// ```
+    /// Returns whether the task was cancelled before it began, or stopped.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled(_))
     }
 
-    /// Whether the task panicked.
-    ///
-    /// ```
-    /// # let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// # future.cancel();
-    /// assert!(!future.result().unwrap_err().is_panic());
-    /// ```
+    /// Returns whether the task panicked.
     #[must_use]
     pub fn is_panic(&self) -> bool {
         matches!(self, Self::Panicked(_))
     }
 
-    /// Whether a limit passed.
-    ///
-    /// ```
-    /// # let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// # future.cancel();
-    /// assert!(!future.result().unwrap_err().is_timed_out());
-    /// ```
+    /// Returns whether a limit passed.
     #[must_use]
     pub fn is_timed_out(&self) -> bool {
         matches!(self, Self::TimedOut(_))
     }
 
-    /// The task, where there is one: a refused input of `map` never became a task.
-    ///
-    /// ```
-    /// # let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// # future.cancel();
-    /// assert!(future.result().unwrap_err().info().is_some());
-    /// ```
+    /// Returns the task, if there is one: a refused input of `map` never became a task.
     #[must_use]
     pub fn info(&self) -> Option<&TaskInfo> {
         match self {
@@ -123,7 +99,7 @@ impl TaskError {
         }
     }
 
-    /// The error of a chunk that did not run as a whole, for one of its inputs.
+    /// Returns the error of one input of a chunk that did not run as a whole.
     pub(crate) fn for_input(&self, input: u64) -> Self {
         match self {
             Self::Cancelled(info) => Self::Cancelled(info.for_input(input)),

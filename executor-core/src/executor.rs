@@ -113,30 +113,14 @@ pub trait Executor: Send + Sync {
     fn submit_task(&self, task: Task, admission: Admission) -> Result<(), Rejected>;
 
     /// Ready when there may be room in the queue, so that a try is worth it; else `cx`'s waker is told when there is.
-    ///
-    /// ```
-    /// # use executor_core::{Executor, SerialExecutor};
-    /// # use std::task::{Context, Waker};
-    /// assert!(SerialExecutor::new().poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
-    /// ```
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// How many tasks it runs at once.
-    ///
-    /// ```
-    /// # use executor_core::{Executor, SerialExecutor};
-    /// assert_eq!(SerialExecutor::new().workers(), 1);
-    /// ```
+    /// Returns how many tasks it runs at once.
     fn workers(&self) -> usize;
 
-    /// Whether it can end a task that runs, and not only ask it to stop. Then a limit on each input of `map`
+    /// Returns whether it can end a task that runs, and not only ask it to stop. Then a limit on each input of `map`
     /// ([`MapOptions::run_timeout`](crate::MapOptions::run_timeout)) holds within a chunk, too, which the executor sees to; else each such input is a task of
     /// its own.
-    ///
-    /// ```
-    /// # use executor_core::{Executor, SerialExecutor};
-    /// assert!(!SerialExecutor::new().can_end_tasks());
-    /// ```
     fn can_end_tasks(&self) -> bool {
         false
     }
@@ -152,29 +136,15 @@ pub trait Executor: Send + Sync {
     /// ```
     fn shutdown(&self, how: Shutdown);
 
-    /// As `shutdown(Shutdown::wait())`, waiting no longer than `limit`.
+    /// Like `shutdown(Shutdown::wait())`, waiting no longer than `limit`.
     ///
     /// # Errors
     ///
     /// [`TimedOut`] if tasks are still running by then. They go on, and dropping the executor will not wait for them; a pool of
     /// processes ends them then.
-    ///
-    /// ```
-    /// # use executor_core::{Executor, SerialExecutor};
-    /// # use std::time::Duration;
-    /// SerialExecutor::new().shutdown_timeout(Duration::from_secs(1))?;
-    /// # Ok::<(), executor_core::TimedOut>(())
-    /// ```
     fn shutdown_timeout(&self, limit: Duration) -> Result<(), TimedOut>;
 
     /// Begins `how`; ready when the executor has ended (at once if `how` does not wait).
-    ///
-    /// ```
-    /// # use executor_core::{Executor, SerialExecutor, Shutdown};
-    /// # use std::task::{Context, Waker};
-    /// let mut cx = Context::from_waker(Waker::noop());
-    /// assert!(SerialExecutor::new().poll_shutdown(Shutdown::wait(), &mut cx).is_ready());
-    /// ```
     fn poll_shutdown(&self, how: Shutdown, cx: &mut Context<'_>) -> Poll<()>;
 }
 

@@ -51,11 +51,6 @@ impl Origin {
     }
 
     /// Returns why an executor that another process made takes no tasks here.
-    ///
-    /// ```
-    /// # use executor_core::fork::Origin;
-    /// assert!(Origin::elsewhere().to_string().contains("made before a fork"));
-    /// ```
     #[must_use]
     pub fn elsewhere() -> BrokenExecutor {
         let advice = "its workers and its tasks are those of the process that made it; build another in this one";
@@ -126,7 +121,7 @@ fn word() -> &'static AtomicU32 {
     }
 }
 
-/// A word in a page that the kernel wipes in every child that has memory of its own, also one that was made without the C
+/// Returns a word in a page that the kernel wipes in every child that has memory of its own, also one that was made without the C
 /// library's knowledge. Linux 4.14; never given back.
 #[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 fn wiped_word() -> Option<&'static AtomicU32> {

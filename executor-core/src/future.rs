@@ -110,23 +110,13 @@ impl<T> Future<T> {
         self.core.cast()
     }
 
-    /// The task's number, for maps from future to input.
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert_eq!(future.id(), future.id());
-    /// ```
+    /// Returns the task's number, for maps from future to input.
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.header().id()
     }
 
     /// The task's number, name and place of submission.
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// println!("waiting for {}", future.info());
-    /// ```
     #[must_use]
     pub fn info(&self) -> TaskInfo {
         self.header().info()
@@ -175,14 +165,14 @@ impl<T> Future<T> {
         if self.header().request_stop(true).is_done() { Stop::Done } else { Stop::Requested }
     }
 
-    /// As `stop`, but nothing is ended by force: a running task only hears of it.
+    /// Like `stop`, but nothing is ended by force: a running task only hears of it.
     pub(crate) fn stop_gently(&self) {
         if !self.cancel() {
             self.header().request_stop(false);
         }
     }
 
-    /// Whether the outcome is there, or was: result, error or cancel.
+    /// Returns whether the outcome is there, or was: result, error or cancel.
     ///
     /// ```
     /// let (promise, future) = executor_core::Promise::new();
@@ -198,26 +188,14 @@ impl<T> Future<T> {
         }
     }
 
-    /// Whether the task has begun and is not over.
-    ///
-    /// ```
-    /// let (promise, future) = executor_core::Promise::<u8>::new();
-    /// promise.start();
-    /// assert!(future.is_running());
-    /// ```
+    /// Returns whether the task has begun and is not over.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.end_if_left_behind();
         self.header().is_running()
     }
 
-    /// Whether it is done by a cancel.
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// future.cancel();
-    /// assert!(future.is_cancelled());
-    /// ```
+    /// Returns whether it is done by a cancel.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.header().load().is_cancelled() && self.is_done()
@@ -276,13 +254,6 @@ impl<T> Future<T> {
     }
 
     /// Waits until the future is done, no longer than `limit`; whether it is.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert!(!future.wait_timeout(Duration::from_millis(1)));
-    /// ```
     #[must_use = "the future may not be done"]
     pub fn wait_timeout(&self, limit: Duration) -> bool {
         if is_over_at_once(limit) { self.is_done() } else { self.wait_until(deadline_after(limit)) }
@@ -307,7 +278,7 @@ impl<T> Future<T> {
         self.error()
     }
 
-    /// As [`exception`](Self::exception), waiting no longer than `limit`.
+    /// Like [`exception`](Self::exception), waiting no longer than `limit`.
     ///
     /// # Errors
     ///
@@ -365,7 +336,7 @@ impl<T> Future<T> {
         self.outcome().as_ref().err()
     }
 
-    /// The outcome, lent; `Taken` if it was given away.
+    /// Returns the outcome, lent; `Taken` if it was given away.
     ///
     /// Callers have seen the future done, or are inside a callback of it.
     pub(crate) fn outcome(&self) -> &Outcome<T> {

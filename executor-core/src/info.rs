@@ -64,13 +64,7 @@ impl TaskId {
         self.0 < FIRST.load(Ordering::Relaxed)
     }
 
-    /// The bare number, for logs.
-    ///
-    /// ```
-    /// let (promise, future) = executor_core::Promise::<u8>::new();
-    /// assert!(future.id().number() > 0);
-    /// # drop(promise);
-    /// ```
+    /// Returns the bare number, for logs.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0
@@ -114,13 +108,13 @@ impl TaskInfo {
         Self(Arc::new(Inner { id, name, location, input: None, stopped: None }))
     }
 
-    /// The same task, for one input of `map`.
+    /// Returns the same task, for one input of `map`.
     pub(crate) fn for_input(&self, input: u64) -> Self {
         let Inner { id, ref name, location, stopped, .. } = *self.0;
         Self(Arc::new(Inner { id, name: name.clone(), location, input: Some(input), stopped }))
     }
 
-    /// The same task, which was ended while it ran.
+    /// Returns the same task, which was ended while it ran.
     pub(crate) fn stopped(&self, remains: Remains) -> Self {
         let Inner { id, ref name, location, input, .. } = *self.0;
         Self(Arc::new(Inner { id, name: name.clone(), location, input, stopped: Some(remains) }))
@@ -130,34 +124,19 @@ impl TaskInfo {
         self.0.stopped
     }
 
-    /// The task's number.
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert_eq!(future.info().id(), future.id());
-    /// ```
+    /// Returns the task's number.
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.0.id
     }
 
-    /// The name given by [`TaskOptions::name`], if one was.
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert_eq!(future.info().name(), None);
-    /// ```
+    /// Returns the name given by [`TaskOptions::name`], if one was.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
     }
 
     /// Where the task was submitted: the caller's source line.
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert!(future.info().location().line() > 0);
-    /// ```
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.0.location

@@ -139,15 +139,8 @@ where
     R: Portable,
     I: Iterator<Item = A>,
 {
-    /// The same as a `Stream` and nothing else: with `StreamExt` imported, `next` and `map` of a type that is an iterator,
+    /// Returns the same as a `Stream` and nothing else: with `StreamExt` imported, `next` and `map` of a type that is an iterator,
     /// too, would be ambiguous.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, SerialExecutor};
-    /// let executor = SerialExecutor::new();
-    /// let stream = executor.map(|n: u32| n * 2, [1, 2, 3]).into_stream();
-    /// # drop(stream);
-    /// ```
     pub fn into_stream(self) -> IntoStream<Self> {
         IntoStream::new(self)
     }
@@ -192,7 +185,7 @@ where
         map
     }
 
-    /// How many inputs the next chunk may have; none if the buffer is full.
+    /// Returns how many inputs the next chunk may have; none if the buffer is full.
     fn room_for_chunk(&self) -> usize {
         let (window, size) = (&self.window, self.window.chunk_size.get());
         match self.room {
@@ -289,7 +282,7 @@ where
         self.held = Some(chunk.buffers);
     }
 
-    /// The next outcome of the chunk that is being handed out. Always inlined: as a call it would cost more than all else
+    /// Returns the next outcome of the chunk that is being handed out. Always inlined: as a call it would cost more than all else
     /// that is done for a small input, since an outcome is returned through memory.
     #[inline(always)]
     fn hand_out(&mut self) -> Option<Result<R, TaskError>> {
@@ -379,7 +372,7 @@ where
         Some(Err(TaskError::TimedOut(Expired::during_map(limit.length, self.delivered, pulled as u64))))
     }
 
-    /// Whether the limit has passed, for a stream: else `cx`'s waker is told when it does.
+    /// Returns whether the limit has passed, for a stream: else `cx`'s waker is told when it does.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> bool {
         if self.has_expired() {
             return true;
@@ -399,7 +392,7 @@ where
     }
 }
 
-/// Whether an input that was not pulled to its end is known to be there. Its code may panic; the panic hook reports that.
+/// Returns whether an input that was not pulled to its end is known to be there. Its code may panic; the panic hook reports that.
 fn is_at_its_end<I: Iterator>(source: Source<I>) -> bool {
     let Source::Open(inputs) = source else { return true };
     contain_with_text(|| inputs.size_hint().1 == Some(0)).unwrap_or(false)

@@ -25,70 +25,43 @@ pub struct TaskOptions {
 
 impl TaskOptions {
     /// No name, no limits: what plain `submit` uses.
-    ///
-    /// ```
-    /// let options = executor_core::TaskOptions::new();
-    /// # drop(options);
-    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A name for error texts and `Debug` output.
-    ///
-    /// ```
-    /// let options = executor_core::TaskOptions::new().name("resize");
-    /// # drop(options);
-    /// ```
+    /// Returns a name for error texts and `Debug` output.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// How long the task may run, counted from its start. When the limit passes, the future resolves with
+    /// Returns how long the task may run, counted from its start. When the limit passes, the future resolves with
     /// [`TaskError::TimedOut`](crate::TaskError::TimedOut) and the task's cooperative stop flag is raised.
     ///
     /// On threads the closure itself goes on until it looks at
     /// [`is_stop_requested`](crate::is_stop_requested) or ends; whatever it then returns is dropped. In a pool of
     /// processes the worker is ended, and with it the task. A limit too large for the clock means no limit. Time goes on while the
     /// program is stopped by SIGSTOP or a debugger; on Linux it stands still while the machine sleeps.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let options = executor_core::TaskOptions::new().run_timeout(Duration::from_secs(5));
-    /// # drop(options);
-    /// ```
     pub fn run_timeout(mut self, limit: Duration) -> Self {
         self.run_timeout = Some(limit);
         self
     }
 
-    /// How long the task may wait in the queue, counted from its submission. When the limit passes before the task has
+    /// Returns how long the task may wait in the queue, counted from its submission. When the limit passes before the task has
     /// begun, it never runs and the future resolves with [`TaskError::TimedOut`](crate::TaskError::TimedOut).
     ///
     /// Then its argument is dropped and its callbacks run on a thread named `task-expired`. A process has at most 64 of these.
     /// While destructors or callbacks block all of them, or the system gives no thread, further tasks whose queue limits pass
     /// do not run, and their futures resolve later.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let options = executor_core::TaskOptions::new().queue_timeout(Duration::from_millis(200));
-    /// # drop(options);
-    /// ```
     pub fn queue_timeout(mut self, limit: Duration) -> Self {
         self.queue_timeout = Some(limit);
         self
     }
 
-    /// How often the task is run again if the worker process that runs it dies; by default never, since a task may have
+    /// Returns how often the task is run again if the worker process that runs it dies; by default never, since a task may have
     /// done half of its work by then. When the last attempt dies, too, the error tells of all the deaths.
     ///
     /// Only a worker's death counts, not a panic, and not a limit that passed. On threads nothing is ever retried.
-    ///
-    /// ```
-    /// let options = executor_core::TaskOptions::new().retries(2);
-    /// # drop(options);
-    /// ```
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self

@@ -103,11 +103,7 @@ pub enum Awake {
 }
 
 impl TaskQueue {
-    /// An empty, open queue.
-    ///
-    /// ```
-    /// assert!(executor_core::queue::TaskQueue::new().is_empty());
-    /// ```
+    /// Returns an empty, open queue.
     #[must_use]
     pub fn new() -> Self {
         let stub = Box::new(Link::new());
@@ -159,11 +155,6 @@ impl TaskQueue {
 
     /// Takes the oldest task. `None` does not mean empty: a push may be half done, in which case
     /// [`announce_sleep`](Self::announce_sleep) says that there are tasks.
-    ///
-    /// ```
-    /// # use executor_core::queue::TaskQueue;
-    /// assert!(TaskQueue::new().pop().is_none());
-    /// ```
     #[must_use = "a task that is dropped ends its future with an error"]
     pub fn pop(&self) -> Option<Task> {
         let link = self.ring.take().or_else(|| self.pop_and_refill())?;
@@ -236,11 +227,7 @@ impl TaskQueue {
         false
     }
 
-    /// Whether there is nothing to pop. A task that is just being popped counts as gone.
-    ///
-    /// ```
-    /// assert!(executor_core::queue::TaskQueue::new().is_empty());
-    /// ```
+    /// Returns whether there is nothing to pop. A task that is just being popped counts as gone.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tail.0.load(Ordering::Relaxed).map_addr(|addr| addr & !FLAGS) == self.stub()
@@ -302,11 +289,7 @@ impl TaskQueue {
         false
     }
 
-    /// Whether it was closed.
-    ///
-    /// ```
-    /// assert!(!executor_core::queue::TaskQueue::new().is_closed());
-    /// ```
+    /// Returns whether it was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         // ORDERING: Acquire, with the Release of `close`: what the closer did before is seen.

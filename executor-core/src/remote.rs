@@ -145,19 +145,19 @@ impl Rest {
 
 /// The parent's side of tasks that run in another process.
 impl Task {
-    /// Whether its work can cross: that of `submit` and `map` can, a closure cannot.
+    /// Returns whether its work can cross: that of `submit` and `map` can, a closure cannot.
     #[must_use]
     pub fn is_portable(&self) -> bool {
         self.cell().header().vtable.remote.is_some()
     }
 
-    /// Whether it is a chunk of `map`, whose items have outcomes of their own.
+    /// Returns whether it is a chunk of `map`, whose items have outcomes of their own.
     #[must_use]
     pub fn has_items(&self) -> bool {
         self.cell().header().vtable.remote.is_some_and(|remote| remote.has_items)
     }
 
-    /// As [`set_owner`](Self::set_owner), for an executor that runs the task elsewhere: from now on the task is away, and
+    /// Like [`set_owner`](Self::set_owner), for an executor that runs the task elsewhere: from now on the task is away, and
     /// its owner is asked before it is cancelled.
     ///
     /// # Safety
@@ -191,31 +191,31 @@ impl Task {
         unsafe { (remote.pack)(cell.pointer(), bytes) }.map_err(|(phase, text)| Cause::Codec(phase, text))
     }
 
-    /// Whether it is still to be run: not cancelled, not expired.
+    /// Returns whether it is still to be run: not cancelled, not expired.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.cell().header().is_pending()
     }
 
-    /// Whether its holder asked it to stop.
+    /// Returns whether its holder asked it to stop.
     #[must_use]
     pub fn is_stop_requested(&self) -> bool {
         self.cell().header().is_stop_requested()
     }
 
-    /// Whether ending it runs user code of those who wait: callbacks, or an async task's waker.
+    /// Returns whether ending it runs user code of those who wait: callbacks, or an async task's waker.
     #[must_use]
     pub fn has_listeners(&self) -> bool {
         self.cell().header().load().has_user_listeners()
     }
 
-    /// The limit on its run, if it has one.
+    /// Returns the limit on its run, if it has one.
     #[must_use]
     pub fn run_limit(&self) -> Option<Duration> {
         self.cell().header().options()?.run_limit()
     }
 
-    /// How many deaths of its worker it survives.
+    /// Returns how many deaths of its worker it survives.
     #[must_use]
     pub fn retries(&self) -> u32 {
         self.cell().header().options().map_or(0, crate::options::TaskOptions::retry_limit)

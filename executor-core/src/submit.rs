@@ -49,7 +49,7 @@ pub trait ExecutorExt: Executor {
         Ok(future)
     }
 
-    /// As [`submit`](Self::submit), with a name or limits.
+    /// Like [`submit`](Self::submit), with a name or limits.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ pub trait ExecutorExt: Executor {
         Ok(future)
     }
 
-    /// As [`submit`](Self::submit), but never waits.
+    /// Like [`submit`](Self::submit), but never waits.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ pub trait ExecutorExt: Executor {
         self.map_with(MapOptions::new(), f, inputs)
     }
 
-    /// As [`map`](Self::map), with options.
+    /// Like [`map`](Self::map), with options.
     ///
     /// ```
     /// # use executor_core::{ExecutorExt, MapOptions, SerialExecutor};

@@ -17,7 +17,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 
 impl Task {
-    /// A task that runs a closure in this process, and its future.
+    /// Returns a task that runs a closure in this process, and its future.
     ///
     /// ```
     /// # use executor_core::task::Task;
@@ -34,7 +34,7 @@ impl Task {
         Self::from_work(Closure(f), None, Location::caller())
     }
 
-    /// As [`from_closure`](Self::from_closure), with options.
+    /// Like [`from_closure`](Self::from_closure), with options.
     ///
     /// ```
     /// # use executor_core::{TaskOptions, task::Task};
@@ -65,7 +65,7 @@ impl Task {
         (Self::from_cell(cell), unsafe { Future::from_core(core) })
     }
 
-    /// The work of a task that an executor has handed back. An executor is anybody's code: that it is the task it was
+    /// Returns the work of a task that an executor has handed back. An executor is anybody's code: that it is the task it was
     /// given is checked.
     ///
     /// # Panics
@@ -87,10 +87,6 @@ impl Task {
 
 /// To be called before a thread that may be inside a done callback blocks for another reason than a future of this
 /// crate: runs the completions that were put off (see [`Future::add_done_callback`](crate::Future::add_done_callback)).
-///
-/// ```
-/// executor_core::task::before_blocking();
-/// ```
 pub fn before_blocking() {
     current::run_deferred();
 }
@@ -117,10 +113,6 @@ pub fn with_worker<R>(worker: &dyn InlineWorker, f: impl FnOnce() -> R) -> R {
 
 /// Looks for `found` for a short while before a sleep, as waiting futures do: each thread learns whether looking pays.
 /// True as soon as it is found.
-///
-/// ```
-/// assert!(executor_core::task::spin_until(|| true));
-/// ```
 pub fn spin_until(found: impl FnMut() -> bool) -> bool {
     spin::spin_until(found)
 }
@@ -141,11 +133,7 @@ pub fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     executor_wire::panic::contain_with_text(f)
 }
 
-/// Whether this thread works for the pool with that address.
-///
-/// ```
-/// assert!(!executor_core::task::is_worker_of(std::ptr::null()));
-/// ```
+/// Returns whether this thread works for the pool with that address.
 #[must_use]
 pub fn is_worker_of(owner: *const Owner) -> bool {
     current::worker(|worker| worker.owner() == owner).unwrap_or(false)

@@ -47,7 +47,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Output<'_>) -> Result<
     Writer::new(out).write(value).map_err(Error::into_text)
 }
 
-/// As `encode`; but the bytes of a `Vec<u8>` go to the output as they are, and a large one is not copied on its way to
+/// Like `encode`; but the bytes of a `Vec<u8>` go to the output as they are, and a large one is not copied on its way to
 /// memory that takes bytes over.
 ///
 /// # Errors

@@ -72,13 +72,6 @@ pub(crate) fn push_failed_item(start: usize, text: &str, out: &mut Output<'_>) {
 }
 
 /// Takes an item off the front of `bytes`; `None` if they do not begin with a whole one.
-///
-/// ```
-/// use executor_wire::items::next_item;
-///
-/// let mut nothing: &[u8] = &[];
-/// assert_eq!(next_item(&mut nothing), None);
-/// ```
 #[inline]
 pub fn next_item<'a>(bytes: &mut &'a [u8]) -> Option<Item<'a>> {
     let (head, rest) = bytes.split_first_chunk::<HEAD>()?;

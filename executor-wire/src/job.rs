@@ -58,10 +58,10 @@ pub trait Progress {
     /// The job is a chunk: next, the output asks its memory for a window for outcomes.
     fn begin_items(&mut self);
 
-    /// An item of a chunk begins. Told only if the job is [timed](Job::timed).
+    /// Returns an item of a chunk begins. Told only if the job is [timed](Job::timed).
     fn begin_item(&mut self);
 
-    /// An item of a chunk is over, and all of its outcome is in the output. Returns false if the rest of the chunk is to be
+    /// Returns an item of a chunk is over, and all of its outcome is in the output. Returns false if the rest of the chunk is to be
     /// left, for instance because there is no room for another outcome.
     fn end_item(&mut self, output: &mut Output<'_>) -> bool;
 

@@ -25,10 +25,10 @@ pub struct Window {
 /// A window that was given may be written, by whoever has the `Output` and nobody else, until the next call of any of these
 /// methods. Its first `used` bytes are those that the output has already.
 pub unsafe trait Memory {
-    /// The first window.
+    /// Returns the first window.
     fn open(&mut self) -> Window;
 
-    /// A window with room for `least` bytes more. The present one has `used` bytes; the new one begins with them, or, if
+    /// Returns a window with room for `least` bytes more. The present one has `used` bytes; the new one begins with them, or, if
     /// they `may_go`, without any: then they were taken over, and come before all that follows. `None`: there is no memory.
     fn grow(&mut self, used: usize, least: usize, may_go: bool) -> Option<Window>;
 
@@ -103,20 +103,20 @@ impl<'m> Output<'m> {
         Self { window: memory.open(), taken: 0, held: 0, failed: false, memory }
     }
 
-    /// How many bytes it has.
+    /// Returns how many bytes it has.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
         self.taken + self.window.used
     }
 
-    /// Whether it has none.
+    /// Returns whether it has none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there was no memory for all that was appended. What it has is worth nothing then, until it is cut back.
+    /// Returns whether there was no memory for all that was appended. What it has is worth nothing then, until it is cut back.
     #[must_use]
     #[inline]
     pub fn has_failed(&self) -> bool {
@@ -276,13 +276,6 @@ impl<'m> Output<'m> {
 
 impl Output<'_> {
     /// Leaves what was written so far with the memory, as at the end.
-    ///
-    /// ```
-    /// let mut bytes = Vec::new();
-    /// let mut output = executor_wire::Output::new(&mut bytes);
-    /// output.settle();
-    /// # drop(output);
-    /// ```
     pub fn settle(&mut self) {
         self.memory.close(self.window.used);
     }

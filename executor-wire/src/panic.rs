@@ -115,7 +115,7 @@ pub fn contain(f: impl FnOnce()) {
     }
 }
 
-/// As [`contain`], for a caller who tells of the panic.
+/// Like [`contain`], for a caller who tells of the panic.
 ///
 /// # Errors
 ///

@@ -143,7 +143,7 @@ pub fn read<R: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<R, Failure> {
         .unwrap_or_else(|panic| Err(broken(format!("its Deserialize panicked: {panic}"))))
 }
 
-/// As [`read`], but the type's `Deserialize` may panic: for many outcomes under one catch.
+/// Like [`read`], but the type's `Deserialize` may panic: for many outcomes under one catch.
 ///
 /// # Errors
 ///

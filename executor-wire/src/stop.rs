@@ -24,10 +24,6 @@ pub(crate) fn with_flag<R>(flag: &AtomicU32, f: impl FnOnce() -> R) -> R {
 }
 
 /// Returns whether the call that this thread runs for another process was asked to stop; false outside such a call.
-///
-/// ```
-/// assert!(!executor_wire::is_stop_requested());
-/// ```
 #[must_use]
 pub fn is_stop_requested() -> bool {
     let flag = FLAG.try_with(Cell::get).unwrap_or(ptr::null());

@@ -45,7 +45,7 @@ impl<T> CallbackList<T> {
         }
     }
 
-    /// Leaves all callbacks where they are, for ever.
+    /// Forgets all callbacks without dropping them.
     pub(crate) fn forget(&self) {
         self.head.store(ptr::null_mut(), Ordering::Relaxed);
     }

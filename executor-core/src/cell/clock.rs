@@ -116,7 +116,7 @@ fn remove(key: Key) {
     drop(alarm);
 }
 
-/// The clock's thread. It is there for all executors of the process, so that it goes on if it panics.
+/// Runs the clock's thread. It serves all executors of the process, so it goes on if it panics.
 fn tick_on() {
     while guarded("task-limits", tick).is_err() {}
 }
@@ -174,7 +174,7 @@ fn ring(due: Vec<(Kind, Alarm)>) -> Vec<(Kind, Alarm)> {
     let mut failed = Vec::new();
     for (kind, alarm) in due {
         let mut alarm = Some(alarm);
-        // What becomes of one is nothing to the others.
+        // A fault in one alarm does not stop the others.
         let rung = guarded("task-limits", || ring_one(kind, &mut alarm));
         if let (Err(_), Some(alarm)) = (rung, alarm) {
             failed.push((kind, alarm));

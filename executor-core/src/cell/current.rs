@@ -1,4 +1,4 @@
-//! What this thread is doing right now: which task it runs, whose callbacks it runs, which pool it works for.
+//! What this thread is doing: which task it runs, whose callbacks it runs, which pool it works for.
 //!
 //! A callback may complete another future, whose callback completes a third, and so on. Up to a depth each runs inside
 //! the one before; beyond it the completion is put off until the outermost callback has returned, or until this thread
@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
 
-/// One future whose callbacks run on this thread; frames nest, since a callback may complete another future.
+/// A future whose callbacks run on this thread. Frames nest, since a callback may complete another future.
 struct Frame {
     address: usize,
     depth: usize,
@@ -58,7 +58,7 @@ pub(crate) fn with_task<R>(header: &Header, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// The task that this thread runs, for work that looks at it often.
+/// Returns the task that this thread runs, for work that looks at it often.
 ///
 /// # Panics
 /// Outside a task.
@@ -86,7 +86,7 @@ pub(crate) fn run_callbacks_of(header: &Header, f: impl FnOnce()) {
     }
 }
 
-/// Runs user code that comes after a task; the worker that this thread may be is told.
+/// Runs user code that follows a task, by way of the worker that this thread may be.
 pub(crate) fn run_completion_hooks(f: impl FnOnce()) {
     let mut f = Some(f);
     let mut once = || {
@@ -99,13 +99,13 @@ pub(crate) fn run_completion_hooks(f: impl FnOnce()) {
     }
 }
 
-/// How deep the callbacks that run on this thread are nested.
+/// Returns how deep the callbacks that run on this thread are nested.
 fn depth() -> usize {
     // SAFETY: frames live on this thread's stack, below us, until their `Restore` unlinks them.
     unsafe { CALLBACKS.with(Cell::get).as_ref() }.map_or(0, |frame| frame.depth)
 }
 
-/// Whether callbacks are nested so deep that another completion is to be put off.
+/// Returns whether callbacks are nested so deep that the next completion is put off.
 pub(crate) fn is_deep_in_callbacks() -> bool {
     depth() >= MOST_NESTED
 }
@@ -122,9 +122,9 @@ pub(crate) unsafe fn defer(cell: NonNull<Header>, complete: unsafe fn(NonNull<He
     }
 }
 
-/// Runs the completions that were put off on this thread. Called before it waits, too: it may be waiting for them.
+/// Runs the completions that were put off on this thread. Called before the thread waits, too, which may be for one of them.
 ///
-/// It counts the depth anew: what is run from here has the rest of the stack, and must not be put off again at once.
+/// Counts the depth anew: what runs from here has the rest of the stack, and must not be put off again at once.
 pub(crate) fn run_deferred() {
     if DEFERRED.with(|deferred| deferred.is_empty()) != Some(false) {
         return;
@@ -140,7 +140,7 @@ pub(crate) fn run_deferred() {
     });
 }
 
-/// Whether this thread is inside a callback of that future: waiting for it would then be waiting for itself.
+/// Returns whether this thread is inside a callback of that future: waiting for it would then be waiting for itself.
 pub(crate) fn runs_callbacks_of(header: &Header) -> bool {
     let mut frame = CALLBACKS.try_with(Cell::get).unwrap_or(ptr::null());
     // SAFETY: frames live on this thread's stack, below us, until their `Restore` unlinks them.
@@ -163,14 +163,14 @@ pub(crate) fn with_worker<R>(worker: &dyn InlineWorker, f: impl FnOnce() -> R) -
     f()
 }
 
-/// The worker this thread is, if it is one.
+/// Runs `f` with the worker that this thread is, if it is one.
 pub(crate) fn worker<R>(f: impl FnOnce(&dyn InlineWorker) -> R) -> Option<R> {
     let worker = WORKER.try_with(Cell::get).ok().flatten()?;
     // SAFETY: `with_worker` is still on this thread's stack and keeps the worker borrowed.
     Some(f(unsafe { &*worker }))
 }
 
-/// The worker this thread is, if it runs that task for its pool; for work that asks it often.
+/// Returns the worker that this thread is, if it runs that task for its pool; for work that asks often.
 pub(crate) fn worker_of<'a>(task: &Header) -> Option<&'a dyn InlineWorker> {
     let worker = WORKER.try_with(Cell::get).ok().flatten()?;
     // SAFETY: `with_worker` is on this thread's stack and keeps the worker borrowed; the work that asks is called inside of it
@@ -179,10 +179,10 @@ pub(crate) fn worker_of<'a>(task: &Header) -> Option<&'a dyn InlineWorker> {
     task.is_owned_by(worker.owner()).then_some(worker)
 }
 
-/// Whether the task that this thread runs was asked to stop: by [`Future::stop`](crate::Future::stop), or because its
+/// Returns whether the task that this thread runs was asked to stop: by [`Future::stop`](crate::Future::stop), or because its
 /// run limit passed. Outside a task: false.
 ///
-/// One load and a thread-local read: cheap enough for a loop's head.
+/// Costs one load and a thread-local read: cheap enough for the head of a loop.
 ///
 /// ```
 /// use executor_core::is_stop_requested;

@@ -107,7 +107,7 @@ fn serve_until_idle() {
     let mut queue = expired.queue.lock();
     loop {
         if let Some(ending) = queue.take_first() {
-            // What becomes of one is nothing to the others.
+            // A fault in one does not stop the others.
             MutexGuard::unlocked(&mut queue, || drop(guarded(NAME, || ending.run())));
         } else if expired.added.wait_for(&mut queue, IDLE).timed_out() && queue.waiting.is_empty() {
             queue.threads -= 1;

@@ -153,7 +153,7 @@ impl Header {
         owned
     }
 
-    /// As `start`, if the task waits in the queue of that very executor; its address is compared and not followed.
+    /// Like `start`, if the task waits in the queue of that very executor; its address is compared and not followed.
     pub(crate) fn start_queued_by(&self, owner: *const Owner) -> Start {
         self.state.start_if(|| self.has_owner(owner))
     }

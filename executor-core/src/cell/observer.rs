@@ -1,4 +1,4 @@
-//! The one slot through which a future tells its unique handle, or the set that owns the handle, that it is done.
+//! [`Observer`]: the one slot through which a future tells its unique handle, or the set that owns the handle, that it is done.
 
 use crate::cell::header::Header;
 use crate::cell::ready_list::ReadyList;
@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::task::Waker;
 
-/// Who is told, and how.
+/// The party that is told, and how.
 #[derive(Default)]
 pub(crate) enum Observer {
     #[default]
@@ -24,7 +24,7 @@ pub(crate) enum Observer {
 unsafe impl Send for Observer {}
 
 impl Observer {
-    /// Tells whoever is in the slot.
+    /// Tells the party in the slot.
     ///
     /// # Safety
     /// The slot of `cell` is the caller's by its transition to DONE, and the caller holds a reference.
@@ -45,12 +45,12 @@ impl Observer {
         }
     }
 
-    /// Whether to tell it runs no code of users.
+    /// Returns whether telling it runs no code of users.
     pub(crate) fn is_quiet(&self) -> bool {
         matches!(self, Self::Set { ready, .. } if !ready.is_polled())
     }
 
-    /// The member number and the next link of a done member.
+    /// Returns the member number and the next link of a done member.
     pub(crate) fn ready_link(&self) -> (usize, *const Header) {
         match *self {
             Self::Ready { index, next } => (index, next),

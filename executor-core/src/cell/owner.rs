@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
-/// How a task ended, as its executor counts it.
+/// How a task ended; what its executor counts.
 ///
 /// ```
 /// use executor_core::task::{Ended, Task};
@@ -24,7 +24,7 @@ pub enum Ended {
     Part,
 }
 
-/// How a queued task left its queue without an executor's doing.
+/// How a queued task left its queue without its executor.
 ///
 /// ```
 /// use executor_core::task::Dequeued;
@@ -62,29 +62,29 @@ pub enum Dequeued {
 /// assert!(Pool::default().task_dequeued(Dequeued::Cancelled).is_empty());
 /// ```
 pub trait TaskOwner: Send + Sync {
-    /// A queued task was cancelled or expired; its place in the queue is free although the queue still holds its tombstone.
+    /// Frees the place of a queued task that was cancelled or expired; the queue still holds its tombstone. Returns the wakers
+    /// of those who wait for room: the caller wakes them once the owner is no longer needed.
     ///
-    /// Runs in the thread that cancelled, must not block and must not run user code: wakers that are to be told of the
-    /// freed room are returned, and woken by the caller once the owner is no longer needed.
+    /// Runs in the thread that cancelled. It must not block and must not run user code.
     fn task_dequeued(&self, how: Dequeued) -> Vec<Waker>;
 
-    /// A task that is away ([`Task::set_remote_owner`](crate::task::Task::set_remote_owner)) is about to be cancelled or to expire. True: it has not begun and
-    /// never will; what is left of it, wherever it is, is to be dropped.
+    /// Takes back a remote task ([`Task::set_remote_owner`](crate::task::Task::set_remote_owner)) that is about to be cancelled
+    /// or to expire. Returns true if it has not begun and never will; the executor then drops what is left of it.
     ///
-    /// This method and the next two run in the thread that asks; they must not run user code, nor wait for one that does.
-    /// By default no task of this executor is ever away.
+    /// This method and the next two run in the thread that asks. They must not run user code, nor wait for a thread that does.
+    /// By default no task of the executor is remote.
     fn revoke(&self, token: &Token) -> bool {
         let _ = token;
         false
     }
 
-    /// Whether a task that is away has begun.
+    /// Returns whether a remote task has begun.
     fn has_begun(&self, token: &Token) -> bool {
         let _ = token;
         false
     }
 
-    /// The holder of a begun task wants it to stop: by its flag, or, with `end_worker`, by ending the worker that runs it.
+    /// Asks a remote task that has begun to stop: by its flag, or, with `end_worker`, by ending the worker that runs it.
     fn ask_to_stop(&self, token: &Token, end_worker: bool) {
         let _ = (token, end_worker);
     }
@@ -112,31 +112,12 @@ pub struct Owner {
 
 impl Owner {
     /// Gives `owner` an address.
-    ///
-    /// ```
-    /// # use executor_core::task::{Dequeued, Owner, TaskOwner};
-    /// # struct Pool;
-    /// # impl TaskOwner for Pool {
-    /// #     fn task_dequeued(&self, _how: Dequeued) -> Vec<std::task::Waker> { Vec::new() }
-    /// # }
-    /// let owner = Box::new(Owner::new(std::sync::Arc::new(Pool)));
-    /// # drop(owner);
-    /// ```
     #[must_use]
     pub fn new(owner: Arc<dyn TaskOwner>) -> Self {
         Self { owner, _origin: Origin::here() }
     }
 
-    /// Passes the message on.
-    ///
-    /// ```
-    /// # use executor_core::task::{Dequeued, Owner, TaskOwner};
-    /// # struct Pool;
-    /// # impl TaskOwner for Pool {
-    /// #     fn task_dequeued(&self, _how: Dequeued) -> Vec<std::task::Waker> { Vec::new() }
-    /// # }
-    /// assert!(Owner::new(std::sync::Arc::new(Pool)).task_dequeued(Dequeued::Expired).is_empty());
-    /// ```
+    /// Passes the message on to the owner.
     #[must_use = "the wakers have to be woken"]
     pub fn task_dequeued(&self, how: Dequeued) -> Vec<Waker> {
         self.owner.task_dequeued(how)
@@ -161,7 +142,8 @@ impl fmt::Debug for Owner {
     }
 }
 
-/// Where an executor has a task that is away: a word of its own, which it reads and writes under a lock of its own.
+/// A word by which an executor knows a remote task. The executor reads and writes it under a lock of its own; nobody else
+/// looks at it.
 #[derive(Debug)]
 pub struct Token(AtomicU64);
 
@@ -170,14 +152,14 @@ impl Token {
         Self(AtomicU64::new(0))
     }
 
-    /// The word; 0 at first.
+    /// Returns the word. It is 0 at first.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Changes it.
-    pub fn set(&self, place: u64) {
-        self.0.store(place, Ordering::Relaxed);
+    /// Replaces the word.
+    pub fn set(&self, word: u64) {
+        self.0.store(word, Ordering::Relaxed);
     }
 }

@@ -16,17 +16,17 @@ const SLEEPING: *mut Header = ptr::without_provenance_mut(2);
 
 /// The done members that their set has not seen yet, newest first.
 ///
-/// One word answers both questions of a push, in one atomic step: what stands before me, and is somebody asleep? So a
+/// One word answers both questions of a push, in one atomic step: which member comes before, and does the owner sleep? So a
 /// push to a set that is awake touches nothing else.
 pub(crate) struct ReadyList {
     head: AtomicPtr<Header>,
-    /// An async task polls the set, so whoever completes a member may have to run its waker.
+    /// An async task polls the set, so a thread that completes a member may have to run its waker.
     polled: AtomicBool,
-    /// Who is to be woken. Set before SLEEPING is; what is left here from an earlier sleep is woken for nothing at worst.
+    /// The sleeper to be woken. Set before SLEEPING is. At worst, one that is left from an earlier sleep is woken in vain.
     sleeper: Mutex<Option<Sleeper>>,
 }
 
-/// Who waits for the next completion.
+/// How the owner of a set waits for the next completion.
 #[derive(Clone)]
 enum Sleeper {
     /// A thread, in the parking lot under the list's address.
@@ -41,7 +41,7 @@ impl ReadyList {
         Self { head: AtomicPtr::new(ptr::null_mut()), polled: AtomicBool::new(false), sleeper: Mutex::new(None) }
     }
 
-    /// Whether an async task polls the set.
+    /// Returns whether an async task polls the set.
     pub(crate) fn is_polled(&self) -> bool {
         self.polled.load(Ordering::Relaxed)
     }
@@ -86,10 +86,10 @@ impl ReadyList {
         !head.is_null() && head != SLEEPING
     }
 
-    /// Names who is to be woken by the next push; false if there are members already.
+    /// Names the sleeper that the next push is to wake. Returns false if there are members already.
     fn announce(&self, sleeper: Sleeper) -> bool {
         let before = self.sleeper.lock().replace(sleeper);
-        // A waker's drop is somebody else's code, so it runs outside the lock.
+        // A waker's drop is user code, so it runs outside the lock.
         drop(before);
         // ORDERING: Release, with the Acquire of `push`: the push that replaces the mark sees the sleeper.
         let mark = self.head.compare_exchange(ptr::null_mut(), SLEEPING, Ordering::Release, Ordering::Relaxed);

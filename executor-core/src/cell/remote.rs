@@ -32,7 +32,7 @@ impl Header {
         }
     }
 
-    /// As `claim`, for a task that is REMOTE: the owner must take it back first.
+    /// Like `claim`, for a task that is REMOTE: the owner must take it back first.
     pub(super) fn claim_remote(&self, is_cancelled: bool, tells: bool) -> Claim {
         let Some(asking) = self.ask() else { return Claim::Lost };
         if !asking.owner.revoke(&self.token) {

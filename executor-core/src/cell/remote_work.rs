@@ -63,7 +63,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The error of the task, or of the item that was running.
+    /// Returns the error of the task, or of the item that was running.
     pub(crate) fn into_error(self, info: TaskInfo) -> TaskError {
         match self {
             Self::Died(deaths) => TaskError::WorkerDied(WorkerDeath::new(info, deaths)),

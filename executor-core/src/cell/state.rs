@@ -194,7 +194,7 @@ impl State {
         Snapshot(self.0.load(Ordering::Acquire))
     }
 
-    /// As `load`, for flags that do not change any more.
+    /// Like `load`, for flags that do not change any more.
     #[inline]
     pub(crate) fn load_settled(&self) -> Snapshot {
         Snapshot(self.0.load(Ordering::Relaxed))
@@ -274,7 +274,7 @@ impl State {
         claimed.map_or_else(|lost| lost, Claim::Won)
     }
 
-    /// As `claim`, for a REMOTE task whose owner has given it up; LEAVING is the caller's, and stays if it `tells` the owner.
+    /// Like `claim`, for a REMOTE task whose owner has given it up; LEAVING is the caller's, and stays if it `tells` the owner.
     pub(crate) fn claim_asked(&self, is_cancelled: bool, tells: bool) -> Snapshot {
         let cancelled = if is_cancelled { CANCELLED } else { 0 };
         let kept = if tells { LEAVING } else { 0 };
@@ -338,7 +338,7 @@ impl State {
         }
     }
 
-    /// A REMOTE task has come back to be ended by its executor: PENDING to RUNNING. Either way nobody uses the owner on
+    /// PENDING to RUNNING, for a REMOTE task that has come back to be ended by its executor. Either way nobody uses the owner on
     /// behalf of the task any more.
     pub(crate) fn reclaim(&self) -> Reclaim {
         loop {

@@ -25,21 +25,15 @@ use std::ptr::NonNull;
 pub struct Task(CellRef);
 
 impl Task {
-    /// The task's number, name and place of submission.
-    ///
-    /// ```
-    /// # use executor_core::task::Task;
-    /// let (task, future) = Task::from_closure(|| ());
-    /// assert_eq!(task.info().id(), future.id());
-    /// ```
+    /// Returns the task's number, name and place of submission.
     #[must_use]
     pub fn info(&self) -> TaskInfo {
         self.0.header().info()
     }
 
     /// Tells the task whose queue it is about to enter, so that a cancel can free its place and a waiting worker of the
-    /// owner can run it. False: it was cancelled before, without telling; do not queue it. If the queue then does not
-    /// take the task, call [`clear_owner`](Self::clear_owner).
+    /// owner can run it. Returns false if it was cancelled before: do not queue it then, the owner was not told. If the queue
+    /// does not take the task after all, call [`clear_owner`](Self::clear_owner).
     ///
     /// # Safety
     /// `owner` stays alive and at its address as long as a queue of it holds the task. Taking the task off the queue is
@@ -67,25 +61,13 @@ impl Task {
         self.0.header().set_owner(owner, false) == Owned::Waiting
     }
 
-    /// Takes back [`set_owner`](Self::set_owner). False: the owner was told meanwhile that the task has left the queue.
-    ///
-    /// ```
-    /// # use executor_core::task::Task;
-    /// let (task, _future) = Task::from_closure(|| ());
-    /// assert!(task.clear_owner());
-    /// ```
+    /// Takes back [`set_owner`](Self::set_owner). Returns false if the owner was told meanwhile that the task has left the queue.
     #[must_use = "an owner that was told has counted the task"]
     pub fn clear_owner(&self) -> bool {
         self.0.header().clear_owner() == Owned::Waiting
     }
 
     /// Returns whether it is a part of a chunk of `map` that is shared: it counts with the chunk that it was cut from.
-    ///
-    /// ```
-    /// # use executor_core::task::Task;
-    /// let (task, _future) = Task::from_closure(|| ());
-    /// assert!(!task.is_part());
-    /// ```
     #[inline]
     #[must_use]
     pub fn is_part(&self) -> bool {
@@ -97,24 +79,17 @@ impl Task {
         self.0.header().options().is_some_and(|options| options.run_limit().is_some())
     }
 
-    /// The clock of the task's queue limit, if it has one: start it right after the task was queued.
-    ///
-    /// ```
-    /// # use executor_core::task::Task;
-    /// let (task, _future) = Task::from_closure(|| ());
-    /// assert!(task.queue_clock().is_none());
-    /// ```
+    /// Returns the clock of the task's queue limit, if it has one. Start it right after the task was queued.
     #[must_use]
     pub fn queue_clock(&self) -> Option<QueueClock> {
         let limit = self.0.header().options()?.queue_limit()?;
         Some(QueueClock { cell: self.0.another(), limit })
     }
 
-    /// Begins and runs the task, unless it was cancelled or begun elsewhere, and ends its future. False if there was
-    /// nothing to run.
+    /// Runs the task, unless it was cancelled or begun elsewhere, and ends its future. Returns false if there was nothing to run.
     ///
-    /// `on_start` is called first; `on_end` is told how it ended just before the future shows it. The task's panic is
-    /// caught; callbacks and wakers of the future run on this thread.
+    /// `on_start` is called first; `on_end` hears how the task ended, just before the future shows it. A panic of the task is
+    /// caught. Callbacks and wakers of the future run on this thread.
     ///
     /// ```
     /// # use executor_core::task::Task;
@@ -131,8 +106,8 @@ impl Task {
         true
     }
 
-    /// Ends the future of a task that has not begun with [`TaskError::Broken`]. False if it
-    /// was cancelled or begun elsewhere.
+    /// Ends the future of a task that has not begun with [`TaskError::Broken`]. Returns false if the task was cancelled or begun
+    /// elsewhere.
     ///
     /// ```
     /// # use executor_core::{BrokenExecutor, TaskError, task::Task};

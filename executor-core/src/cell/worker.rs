@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicUsize;
 
-/// A worker thread of a pool, as a future that is awaited on this thread knows it.
+/// A worker thread of a pool, as it is known to a future that is awaited on it.
 ///
 /// A task that waits for a task of the same pool would wait for ever if all workers did so. Instead, the waiting thread
 /// runs the awaited task itself if nobody has begun it, and never any other task.
@@ -30,42 +30,41 @@ use std::sync::atomic::AtomicUsize;
 /// # let _ = |owner: &Owner| Worker(owner).owner();
 /// ```
 pub trait InlineWorker {
-    /// The owner this thread works for.
+    /// Returns the owner this thread works for.
     fn owner(&self) -> *const Owner;
 
     /// Runs an awaited task, which this thread has just begun.
     fn run_inline(&self, task: Claimed<'_>);
 
-    /// Returns a word that is 0 while no worker of the pool could have nothing to do. It is looked at after each input of a
-    /// chunk of `map`, and only if it is not 0 is [`idle_workers`](Self::idle_workers) asked. By default there is none, and
-    /// nothing is shared.
+    /// Returns a word that is not 0 if a worker of the pool may be idle. A chunk of `map` reads it after each input, and asks
+    /// [`idle_workers`](Self::idle_workers) only if it is not 0. By default there is none, and nothing is shared.
     fn idle_hint(&self) -> Option<&AtomicUsize> {
         None
     }
 
-    /// Returns how many workers of the pool have nothing to do and nothing to come, or could be started: a chunk of `map`
-    /// shares its rest with them if it takes long.
+    /// Returns how many workers of the pool are idle, with nothing queued for them, or could be started. A chunk of `map` that
+    /// takes long shares its rest with them.
     fn idle_workers(&self) -> usize {
         0
     }
 
-    /// Queues a part of the task that this thread runs, as a task of its own. Never waits for room.
+    /// Queues a part of the task that this thread runs, as a task of its own. Does not wait for room.
     ///
     /// # Errors
     ///
-    /// The task back, if none is taken any more. This thread runs it then.
+    /// The task back, if the pool takes no more tasks. This thread runs it then.
     fn share(&self, task: Task) -> Result<(), Task> {
         Err(task)
     }
 
-    /// Runs user code that comes after a task which has ended and is no longer counted as running: its future's callbacks,
-    /// or the destructor of a result that nobody wants. `run` is to be called once.
+    /// Runs the user code that follows a task which is no longer counted as running: its future's callbacks, or the destructor
+    /// of a result that nobody wants. Calls `run` once.
     fn run_completion_hooks(&self, run: &mut dyn FnMut()) {
         run();
     }
 }
 
-/// A task that the waiting thread has begun on behalf of the handle it waits with. Dropped unrun, it ends its future with
+/// An awaited task that the waiting thread has begun. Dropped unrun, it ends its future with
 /// [`TaskError::Abandoned`](crate::TaskError::Abandoned).
 pub struct Claimed<'a> {
     cell: NonNull<Header>,
@@ -77,12 +76,12 @@ unsafe impl Send for Claimed<'_> {}
 
 impl Claimed<'_> {
     /// # Safety
-    /// The caller has begun the task of `cell`, which stays alive as long as the handle for which it did.
+    /// The caller has begun the task of `cell`, on behalf of a handle that keeps the cell alive for `'_`.
     pub(crate) unsafe fn new(cell: NonNull<Header>) -> Self {
         Self { cell, handle: PhantomData }
     }
 
-    /// Runs it and ends its future; `on_end` is told how, just before the future shows it.
+    /// Runs the task and ends its future; `on_end` hears how it ended, just before the future shows it.
     ///
     /// ```
     /// // What a worker's `run_inline` does at the least:
@@ -99,7 +98,7 @@ impl Claimed<'_> {
 }
 
 impl Drop for Claimed<'_> {
-    /// Not run after all: the future ends, since it must.
+    /// Ends the future of a task that is not run after all.
     fn drop(&mut self) {
         // SAFETY: the handle outlives `'a`, and RUNNING is ours.
         unsafe { Header::abandon_claimed(self.cell) }

@@ -11,10 +11,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Gives each future once it is done, the done ones first. Takes plain futures or pairs `(key, future)`, of one
+/// Returns an iterator over futures in the order they are done, those that are done already first. Takes plain futures or pairs `(key, future)`, of one
 /// executor or several.
 ///
-/// The futures are registered by the call itself. No rescan: each step costs the same for ten futures and for a
+/// The call itself registers the futures. Nothing is scanned again: a step costs the same for ten futures and for a
 /// million. Dropping the iterator detaches the futures it still holds.
 ///
 /// ```
@@ -65,12 +65,7 @@ pub struct AsCompleted<M: Member> {
 }
 
 impl<M: Member> AsCompleted<M> {
-    /// An empty one, to be filled by [`push`](Self::push).
-    ///
-    /// ```
-    /// # use executor_core::{AsCompleted, Future};
-    /// assert!(AsCompleted::<Future<u8>>::new().is_empty());
-    /// ```
+    /// Returns an iterator without futures, to be filled by [`push`](Self::push).
     pub fn new() -> Self {
         Self { set: CompletionSet::new() }
     }
@@ -88,29 +83,19 @@ impl<M: Member> AsCompleted<M> {
         self.set.insert(member);
     }
 
-    /// How many futures it still holds, done or not.
-    ///
-    /// ```
-    /// # use executor_core::{AsCompleted, Future};
-    /// assert_eq!(AsCompleted::<Future<u8>>::new().len(), 0);
-    /// ```
+    /// Returns how many futures are left, done or not.
     #[must_use]
     pub fn len(&self) -> usize {
         self.set.len()
     }
 
-    /// Whether it holds none.
-    ///
-    /// ```
-    /// # use executor_core::{AsCompleted, Future};
-    /// assert!(AsCompleted::<Future<u8>>::new().is_empty());
-    /// ```
+    /// Returns whether no future is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The next done future, waiting no longer than `limit`; `None` when it holds none.
+    /// Returns the next done future, waiting no longer than `limit`; `None` if no future is left.
     ///
     /// # Errors
     ///
@@ -151,20 +136,13 @@ impl<M: Member> AsCompleted<M> {
         TimedAsCompleted { rest: Some(self), limit: total, deadline, total: total_count }
     }
 
-    /// The same as a `Stream` and nothing else: with `StreamExt` imported, `next` and `map` of a type that is an iterator,
-    /// too, would be ambiguous.
-    ///
-    /// ```
-    /// # use executor_core::{Promise, as_completed};
-    /// let (_promise, future) = Promise::<u8>::new();
-    /// let stream = as_completed([future]).into_stream();
-    /// # drop(stream);
-    /// ```
+    /// Returns the same as a `Stream` and nothing else. With `StreamExt` imported, `next` and `map` of a type that is also an
+    /// iterator would be ambiguous.
     pub fn into_stream(self) -> IntoStream<Self> {
         IntoStream::new(self)
     }
 
-    /// Ends the iteration and gives back the futures it still holds, done or not, in the order they were added.
+    /// Ends the iteration, and returns the futures that are left, done or not, in the order they were added.
     ///
     /// ```
     /// # use executor_core::{Promise, as_completed};
@@ -234,8 +212,8 @@ pub struct TimedAsCompleted<M: Member> {
 }
 
 impl<M: Member> TimedAsCompleted<M> {
-    /// Ends the iteration and gives back the futures it still holds, as [`AsCompleted::into_rest`] does; none after an
-    /// [`Unfinished`] has given them back.
+    /// Ends the iteration, and returns the futures that are left, as [`AsCompleted::into_rest`] does; none after an [`Unfinished`],
+    /// which has them.
     ///
     /// ```
     /// # use executor_core::{Promise, as_completed};
@@ -272,7 +250,7 @@ impl<M: Member> fmt::Debug for TimedAsCompleted<M> {
     }
 }
 
-/// The time of [`AsCompleted::timeout`] was up: how many futures are unfinished, and the futures themselves.
+/// The limit of [`AsCompleted::timeout`] has passed: how many futures are unfinished, and the futures themselves.
 ///
 /// ```
 /// # use executor_core::{Promise, as_completed};

@@ -4,8 +4,8 @@ use futures_core::Stream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// What [`AsCompleted::into_stream`](crate::AsCompleted::into_stream) and [`Map::into_stream`](crate::Map::into_stream)
-/// give: the same items as a `Stream`, without the iterator's methods, which `StreamExt` has, too.
+/// The items of an iterator as a `Stream`, without the iterator's methods, which `StreamExt` has, too. From
+/// [`AsCompleted::into_stream`](crate::AsCompleted::into_stream) and [`Map::into_stream`](crate::Map::into_stream).
 ///
 /// ```
 /// use executor_core::{Promise, as_completed};
@@ -25,13 +25,7 @@ impl<S> IntoStream<S> {
         Self { inner }
     }
 
-    /// What it was made from.
-    ///
-    /// ```
-    /// # use executor_core::{AsCompleted, Future};
-    /// let stream = AsCompleted::<Future<u8>>::new().into_stream();
-    /// assert!(stream.into_inner().is_empty());
-    /// ```
+    /// Returns the iterator that the stream was made from.
     pub fn into_inner(self) -> S {
         self.inner
     }

@@ -1,4 +1,4 @@
-//! What may stand in a set of futures: a future, or a pair of a key and a future.
+//! [`Member`]: what a set of futures consists of.
 
 use crate::future::Future;
 
@@ -15,18 +15,10 @@ use crate::future::Future;
 /// # Ok::<(), executor_core::TaskError>(())
 /// ```
 pub trait Member: sealed::Sealed {
-    /// What the future resolves to.
+    /// The type of the future's value.
     type Value;
 
-    /// The future.
-    ///
-    /// ```
-    /// use executor_core::{Member, Promise};
-    ///
-    /// let (_promise, future) = Promise::<u8>::new();
-    /// let pair = ("key", future);
-    /// assert!(!pair.future().is_done());
-    /// ```
+    /// Returns the future.
     fn future(&self) -> &Future<Self::Value>;
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// Futures, or pairs with one, of which the done ones are asked for in the order of their completion.
+/// Futures, or pairs with one, that are taken out in the order of their completion.
 pub(crate) struct CompletionSet<M: Member> {
     members: Vec<Option<M>>,
     free: Vec<usize>,
@@ -31,7 +31,7 @@ pub(crate) struct CompletionSet<M: Member> {
     len: usize,
     /// Members below it are not worth another try at helping.
     helped: usize,
-    /// Where its members were put in.
+    /// The process in which the members were inserted.
     origin: Origin,
 }
 
@@ -78,7 +78,7 @@ impl<M: Member> CompletionSet<M> {
         self.len += 1;
     }
 
-    /// A done member, if one is known without waiting.
+    /// Returns a done member, if one is known without waiting.
     pub(crate) fn pop(&mut self) -> Option<M> {
         if self.ready.is_empty() && self.list.has_members() {
             self.list.take_into(&mut self.ready);
@@ -90,7 +90,7 @@ impl<M: Member> CompletionSet<M> {
         Some(member)
     }
 
-    /// In a fork of the process that put the members in: finds those that nobody here will end.
+    /// In a fork of the process that inserted the members, finds those that nobody here will end.
     #[cold]
     fn find_left_behind(&mut self) {
         self.origin = Origin::here();
@@ -105,8 +105,8 @@ impl<M: Member> CompletionSet<M> {
         }
     }
 
-    /// Returns the next done member, for whoever was given a limit that ends then: what is done is given, even if the limit
-    /// has passed; only then `None`.
+    /// Returns the next done member, under a limit that ends at `deadline`. A member that is done is returned even if the limit has
+    /// passed; only without one it is `None`.
     pub(crate) fn next_until(&mut self, deadline: Option<Instant>) -> Option<M> {
         if let Some(member) = self.pop() {
             return Some(member);
@@ -114,7 +114,7 @@ impl<M: Member> CompletionSet<M> {
         if has_passed(deadline) { None } else { self.next(deadline) }
     }
 
-    /// The next done member; `None` if the deadline comes first or no member is left.
+    /// Returns the next done member; `None` if the deadline comes first or no member is left.
     pub(crate) fn next(&mut self, deadline: Option<Instant>) -> Option<M> {
         loop {
             if let Some(member) = self.pop() {
@@ -137,7 +137,7 @@ impl<M: Member> CompletionSet<M> {
         }
     }
 
-    /// As [`next`](Self::next), for an async task.
+    /// Like [`next`](Self::next), for an async task.
     pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<M>> {
         loop {
             if let Some(member) = self.pop() {
@@ -161,14 +161,14 @@ impl<M: Member> CompletionSet<M> {
         }
     }
 
-    /// A waker may be told from now on.
+    /// Notes that members have an async task to wake from now on.
     fn begin_to_poll(&mut self) {
         if !self.list.begin_to_poll() {
             self.members.iter().flatten().for_each(|member| member.future().clear_quiet());
         }
     }
 
-    /// On a worker: runs one member that waits in this very pool's queue. Each member is tried once.
+    /// On a worker, runs one member that waits in the queue of the worker's pool. Tries each member once.
     fn help(&mut self) -> bool {
         if current::worker(|_| ()).is_none() {
             return false;
@@ -183,7 +183,7 @@ impl<M: Member> CompletionSet<M> {
         false
     }
 
-    /// Ends the set and gives back what it still holds, in the order of insertion.
+    /// Ends the set, and returns the members that are left, in the order of insertion.
     pub(crate) fn into_members(mut self) -> Vec<M> {
         self.release()
     }

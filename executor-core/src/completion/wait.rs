@@ -6,7 +6,7 @@ use crate::deadline::{deadline_after, is_over_at_once};
 use crate::error::TaskError;
 use std::time::{Duration, Instant};
 
-/// When [`wait`] returns.
+/// When a [`wait`] returns.
 ///
 /// ```
 /// use executor_core::{Promise, ReturnWhen, wait};
@@ -46,7 +46,7 @@ pub enum ReturnWhen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstError;
 
-/// What ends a [`wait`] early: [`ReturnWhen`], [`FirstError`], or a closure that looks at an outcome.
+/// A condition that ends a [`wait`] early: [`ReturnWhen`], [`FirstError`], or a closure that looks at an outcome.
 ///
 /// ```
 /// use executor_core::{ExecutorExt, SerialExecutor, TaskError, wait};
@@ -57,7 +57,7 @@ pub struct FirstError;
 /// assert_eq!(wait(futures, None, large).done.len(), 3);
 /// ```
 pub trait ReturnCondition<T> {
-    /// Whether a future with this outcome ends the wait.
+    /// Returns whether a future with this outcome ends the wait.
     ///
     /// ```
     /// use executor_core::{ReturnCondition, ReturnWhen};
@@ -67,13 +67,7 @@ pub trait ReturnCondition<T> {
     /// ```
     fn is_met(&self, outcome: &Result<T, TaskError>) -> bool;
 
-    /// Whether no outcome can end the wait, so that nobody needs to look before all are done.
-    ///
-    /// ```
-    /// use executor_core::{ReturnCondition, ReturnWhen};
-    ///
-    /// assert!(ReturnCondition::<u8>::waits_for_all(&ReturnWhen::AllCompleted));
-    /// ```
+    /// Returns whether no outcome can end the wait, so that none need be looked at before all futures are done.
     fn waits_for_all(&self) -> bool {
         false
     }
@@ -108,7 +102,7 @@ impl<T, F: Fn(&Result<T, TaskError>) -> bool> ReturnCondition<T> for F {
     }
 }
 
-/// The two sets that [`wait`] returns: every future is in exactly one, in the order it was given.
+/// The two sets that [`wait`] returns. Every future is in one of them, in the order it was given.
 ///
 /// ```
 /// use executor_core::{DoneAndNotDone, Future, ReturnWhen, wait};
@@ -157,7 +151,7 @@ pub fn wait<M: Member>(
     DoneAndNotDone { done, not_done }
 }
 
-/// Nobody is told of single completions: each future in turn, most of them done by then.
+/// Waits for each future in turn: most are done by then, and no single completion costs anything.
 fn wait_for_all<M: Member>(members: Vec<M>, timeout: Option<Duration>, deadline: Option<Instant>) -> Vec<M> {
     if !timeout.is_some_and(is_over_at_once) {
         let _ = members.iter().all(|member| member.future().wait_until(deadline));
@@ -177,7 +171,7 @@ fn wait_for_one<M: Member>(
     }
     let mut set = CompletionSet::new();
     set.reserve(members.len());
-    // Where each member stood, to give them back in the order they came.
+    // The members with their places, so that they are returned in the order they came.
     let mut places = Vec::with_capacity(members.len());
     for (place, member) in members.into_iter().enumerate() {
         set.insert(Placed { place, member });
@@ -194,7 +188,7 @@ fn wait_for_one<M: Member>(
     places.into_iter().map(|placed| placed.member).collect()
 }
 
-/// A member that remembers where it stood.
+/// A member with its place in the order of the call.
 struct Placed<M> {
     place: usize,
     member: M,

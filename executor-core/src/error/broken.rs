@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why an executor takes no more tasks although nobody shut it down. Cheap to clone.
+/// The reason why an executor takes no more tasks although it was not shut down. Cheap to clone.
 ///
 /// ```
 /// use executor_core::BrokenExecutor;
@@ -21,7 +21,7 @@ struct Broken {
 }
 
 impl BrokenExecutor {
-    /// For executors: what happened, and the error that caused it.
+    /// Says what happened, and which error caused it. For executors.
     ///
     /// ```
     /// # use executor_core::BrokenExecutor;
@@ -33,13 +33,7 @@ impl BrokenExecutor {
         Self(Arc::new(Broken { event: event.into(), cause: cause.into() }))
     }
 
-    /// The error that broke the executor, for instance the initializer's own.
-    ///
-    /// ```
-    /// # use executor_core::BrokenExecutor;
-    /// let broken = BrokenExecutor::new("the initializer failed", "no database");
-    /// assert_eq!(broken.cause().to_string(), "no database");
-    /// ```
+    /// Returns the error that broke the executor, for instance the initializer's own.
     #[must_use]
     pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.0.cause

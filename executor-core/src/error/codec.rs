@@ -1,11 +1,11 @@
-//! Why an argument or a result could not be carried between processes.
+//! [`CodecError`]: why an argument or a result could not be carried between processes.
 
 use crate::info::TaskInfo;
 use executor_wire::CodecPhase;
 use std::error::Error;
 use std::fmt;
 
-/// An argument or a result that could not be carried: the task's own error, which concerns no other task.
+/// An argument or a result could not be carried. Only its own task fails.
 ///
 /// ```
 /// fn explain(error: &executor_core::CodecError) -> String {
@@ -26,20 +26,13 @@ impl CodecError {
         Self(Box::new(Inner { info, phase, message }))
     }
 
-    /// The task.
-    ///
-    /// ```
-    /// fn task_of(error: &executor_core::CodecError) -> executor_core::TaskId {
-    ///     error.info().id()
-    /// }
-    /// # let _ = task_of;
-    /// ```
+    /// Returns the task.
     #[must_use]
     pub fn info(&self) -> &TaskInfo {
         &self.0.info
     }
 
-    /// Which half of which journey it was.
+    /// Returns where on its way the value was lost.
     ///
     /// ```
     /// fn did_run(error: &executor_core::CodecError) -> bool {
@@ -53,14 +46,7 @@ impl CodecError {
         self.0.phase
     }
 
-    /// What the type's serde code, or the codec, said.
-    ///
-    /// ```
-    /// fn print(error: &executor_core::CodecError) {
-    ///     println!("{}", error.message());
-    /// }
-    /// # let _ = print;
-    /// ```
+    /// Returns the message of the type's serde code, or of the codec.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message

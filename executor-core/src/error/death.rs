@@ -1,4 +1,4 @@
-//! How a worker process died, and which task it took along.
+//! [`WorkerDeath`]: how worker processes died, and which task died with them.
 
 use crate::info::TaskInfo;
 use std::error::Error;
@@ -19,52 +19,30 @@ pub struct Death {
 }
 
 impl Death {
-    /// For executors: which worker, how it ended, and what it was doing.
-    ///
-    /// ```
-    /// let death = executor_core::Death::new(0, 1, "exited with code 3", "running");
-    /// # drop(death);
-    /// ```
+    /// Describes a death, for executors: which worker, how it ended, and what it was doing.
     pub fn new(worker: usize, pid: u32, exit: impl Into<String>, phase: impl Into<String>) -> Self {
         Self { worker, pid, exit: exit.into(), phase: phase.into() }
     }
 
-    /// The worker's place in its pool, counted from 0.
-    ///
-    /// ```
-    /// assert_eq!(executor_core::Death::new(2, 1, "exited with code 3", "running").worker(), 2);
-    /// ```
+    /// Returns the worker's place in its pool, counted from 0.
     #[must_use]
     pub fn worker(&self) -> usize {
         self.worker
     }
 
-    /// The process it was. The number may belong to another process by now.
-    ///
-    /// ```
-    /// assert_eq!(executor_core::Death::new(0, 17, "exited with code 3", "running").pid(), 17);
-    /// ```
+    /// Returns the number of its process, which may belong to another process by now.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// How it ended, in words: the exit code or the signal, and why it was sent if the pool sent it.
-    ///
-    /// ```
-    /// let death = executor_core::Death::new(0, 1, "exited with code 3", "running");
-    /// assert_eq!(death.exit(), "exited with code 3");
-    /// ```
+    /// Returns how it ended, in words: the exit code or the signal, and why it was sent if the pool sent it.
     #[must_use]
     pub fn exit(&self) -> &str {
         &self.exit
     }
 
-    /// What it was doing for the task: `decoding the argument`, `running`, `encoding the result`.
-    ///
-    /// ```
-    /// assert_eq!(executor_core::Death::new(0, 1, "exited with code 3", "running").phase(), "running");
-    /// ```
+    /// Returns what it was doing for the task: `decoding the argument`, `running`, `encoding the result`.
     #[must_use]
     pub fn phase(&self) -> &str {
         &self.phase
@@ -78,7 +56,7 @@ impl fmt::Display for Death {
     }
 }
 
-/// A task whose worker died while it ran it; or several workers, one for each try.
+/// A task was lost with the worker that ran it; or with several, one for each try.
 ///
 /// ```
 /// fn explain(death: &executor_core::WorkerDeath) -> String {
@@ -93,27 +71,13 @@ impl WorkerDeath {
         Self(Box::new((info, deaths)))
     }
 
-    /// The task.
-    ///
-    /// ```
-    /// fn task_of(death: &executor_core::WorkerDeath) -> executor_core::TaskId {
-    ///     death.info().id()
-    /// }
-    /// # let _ = task_of;
-    /// ```
+    /// Returns the task.
     #[must_use]
     pub fn info(&self) -> &TaskInfo {
         &self.0.0
     }
 
-    /// Each death, oldest first: one, and one more for each retry.
-    ///
-    /// ```
-    /// fn pids(death: &executor_core::WorkerDeath) -> Vec<u32> {
-    ///     death.deaths().iter().map(executor_core::Death::pid).collect()
-    /// }
-    /// # let _ = pids;
-    /// ```
+    /// Returns each death, oldest first: one, and one more for each retry.
     #[must_use]
     pub fn deaths(&self) -> &[Death] {
         &self.0.1

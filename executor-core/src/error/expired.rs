@@ -4,7 +4,7 @@ use crate::info::{Remains, TaskInfo};
 use std::fmt;
 use std::time::Duration;
 
-/// Which limit passed, and how long it was.
+/// A limit that has passed.
 ///
 /// ```
 /// use executor_core::{ExecutorExt, SerialExecutor, TaskError, TaskOptions};
@@ -36,7 +36,7 @@ enum Limit {
         info: TaskInfo,
         limit: Duration,
     },
-    /// In another process, which was ended.
+    /// The task ran in another process, which was ended.
     RunRemote {
         info: TaskInfo,
         limit: Duration,
@@ -66,16 +66,7 @@ impl Expired {
         Self(Box::new(Limit::Map { limit, delivered, outstanding }))
     }
 
-    /// The limit that passed.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, MapOptions, SerialExecutor, TaskError};
-    /// # use std::time::Duration;
-    /// # let executor = SerialExecutor::new();
-    /// let mut map = executor.map_with(MapOptions::new().timeout(Duration::ZERO), |x: u64| x, 1..);
-    /// let Some(Err(TaskError::TimedOut(expired))) = map.find(Result::is_err) else { unreachable!() };
-    /// assert_eq!(expired.limit(), Duration::ZERO);
-    /// ```
+    /// Returns the limit that passed.
     #[must_use]
     pub fn limit(&self) -> Duration {
         match *self.0 {
@@ -130,7 +121,7 @@ impl fmt::Display for Expired {
     }
 }
 
-/// A wait ended before what it waited for. The waited-for thing is untouched.
+/// A wait ended before its event came. What was waited for is untouched.
 ///
 /// ```
 /// use std::time::Duration;
@@ -146,25 +137,13 @@ pub struct TimedOut {
 }
 
 impl TimedOut {
-    /// For executors: a wait of `limit` was not enough.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let timed_out = executor_core::TimedOut::after(Duration::from_secs(1));
-    /// assert_eq!(timed_out.limit(), Duration::from_secs(1));
-    /// ```
+    /// Says that a wait of `limit` was not enough. For executors.
     #[must_use]
     pub fn after(limit: Duration) -> Self {
         Self { limit }
     }
 
-    /// How long the wait was.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let timed_out = executor_core::TimedOut::after(Duration::from_secs(1));
-    /// assert_eq!(timed_out.limit().as_secs(), 1);
-    /// ```
+    /// Returns how long the wait was.
     #[must_use]
     pub fn limit(&self) -> Duration {
         self.limit

@@ -1,16 +1,16 @@
-//! What becomes of an executor one of whose own threads panics.
+//! [`guarded`]: what happens to an executor when one of its own threads panics.
 
 use crate::error::BrokenExecutor;
 use executor_wire::panic::contain_with_text;
 
-/// Runs what a thread of an executor's own does besides user code.
+/// Runs the work of an executor's own thread, other than user code.
 ///
-/// If that panics, the executor has a fault. What the thread was to do is then not done by anybody: the executor has to break, so
-/// that nobody waits for it.
+/// A panic of it is a fault of the executor, and leaves work undone. So the executor has to break, lest anybody wait for that
+/// work.
 ///
 /// # Errors
 ///
-/// What to break the executor with. The panic hook has reported the panic by then.
+/// The reason to break the executor with. The panic hook has reported the panic by then.
 ///
 /// ```
 /// use executor_core::task::guarded;

@@ -32,12 +32,12 @@ struct Inner {
     backtrace: Option<String>,
     worker: Option<String>,
     pid: Option<u32>,
-    /// In a lock only because a payload is `Send` but not `Sync`; it is reached by value alone.
+    /// In a lock only because a payload is `Send` but not `Sync`; it is only taken by value.
     payload: Mutex<Box<dyn Any + Send>>,
 }
 
 impl Panic {
-    /// A panic that was caught on this thread.
+    /// Describes a panic that was caught on this thread.
     pub(crate) fn new(info: TaskInfo, caught: CaughtPanic) -> Self {
         let message = caught.message();
         let (payload, location, backtrace) = caught.into_parts();
@@ -46,58 +46,32 @@ impl Panic {
         Self(Box::new(Inner { info, message, location, backtrace, worker, pid: None, payload }))
     }
 
-    /// A panic of another process: the payload there is only its text.
+    /// Describes a panic of another process, of which the payload is only its text.
     pub(crate) fn from_record(info: TaskInfo, record: PanicRecord) -> Self {
         let PanicRecord { message, location, backtrace, worker, pid, .. } = record;
         let payload = Mutex::new(Box::new(message.clone()) as Box<dyn Any + Send>);
         Self(Box::new(Inner { info, message, location, backtrace, worker: Some(worker), pid: Some(pid), payload }))
     }
 
-    /// The panic's text; for a payload that is not text, a sentence that says so.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, SerialExecutor, TaskError};
-    /// # let future = SerialExecutor::new().submit(|(): ()| -> () { panic!("no more ink") }, ())?;
-    /// # let Err(TaskError::Panicked(panic)) = future.result() else { unreachable!() };
-    /// assert_eq!(panic.message(), "no more ink");
-    /// # Ok::<(), executor_core::SubmitError>(())
-    /// ```
+    /// Returns the panic's text; for a payload that is not text, a sentence that says so.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// Source file, line and column of the panic; `None` if the program replaced the panic hook meanwhile.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, SerialExecutor, TaskError};
-    /// # let future = SerialExecutor::new().submit(|(): ()| -> () { panic!("no more ink") }, ())?;
-    /// # let Err(TaskError::Panicked(panic)) = future.result() else { unreachable!() };
-    /// assert!(panic.location().is_some_and(|location| location.contains(':')));
-    /// # Ok::<(), executor_core::SubmitError>(())
-    /// ```
+    /// Returns source file, line and column of the panic; `None` if the program replaced the panic hook meanwhile.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.0.location.as_deref()
     }
 
-    /// The backtrace's text, when `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asked for one.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, SerialExecutor, TaskError};
-    /// # let future = SerialExecutor::new().submit(|(): ()| -> () { panic!("no more ink") }, ())?;
-    /// # let Err(TaskError::Panicked(panic)) = future.result() else { unreachable!() };
-    /// if let Some(trace) = panic.backtrace() {
-    ///     assert!(!trace.is_empty());
-    /// }
-    /// # Ok::<(), executor_core::SubmitError>(())
-    /// ```
+    /// Returns the backtrace's text, when `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asked for one.
     #[must_use]
     pub fn backtrace(&self) -> Option<&str> {
         self.0.backtrace.as_deref()
     }
 
-    /// The worker in which it happened: the name of the thread, as the panic's own message on standard error has it, or of
+    /// Returns the worker in which it happened: the name of the thread, as the panic's own message on standard error has it, or of
     /// the worker process. `None` if the thread has no name.
     ///
     /// ```
@@ -113,37 +87,19 @@ impl Panic {
         self.0.worker.as_deref()
     }
 
-    /// The worker's process, if that is another than this one. The number may belong to another process by now.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, SerialExecutor, TaskError};
-    /// # let future = SerialExecutor::new().submit(|(): ()| -> () { panic!("no more ink") }, ())?;
-    /// # let Err(TaskError::Panicked(panic)) = future.result() else { unreachable!() };
-    /// assert_eq!(panic.pid(), None);
-    /// # Ok::<(), executor_core::SubmitError>(())
-    /// ```
+    /// Returns the worker's process, if that is another than this one. The number may belong to another process by now.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.0.pid
     }
 
-    /// The task that panicked.
-    ///
-    /// ```
-    /// # use executor_core::{ExecutorExt, SerialExecutor, TaskError};
-    /// # let future = SerialExecutor::new().submit(|(): ()| -> () { panic!("no more ink") }, ())?;
-    /// # let id = future.id();
-    /// # let Err(TaskError::Panicked(panic)) = future.result() else { unreachable!() };
-    /// assert_eq!(panic.info().id(), id);
-    /// # Ok::<(), executor_core::SubmitError>(())
-    /// ```
+    /// Returns the task that panicked.
     #[must_use]
     pub fn info(&self) -> &TaskInfo {
         &self.0.info
     }
 
-    /// The payload itself, as `std::panic::catch_unwind` would have given it. Of a panic in another process it is the
-    /// message, a `String`.
+    /// Returns the payload, as `std::panic::catch_unwind` would have. For a panic in another process it is the message, a `String`.
     ///
     /// ```
     /// # use executor_core::{ExecutorExt, SerialExecutor, TaskError};
@@ -157,11 +113,11 @@ impl Panic {
         self.0.payload.into_inner()
     }
 
-    /// Goes on panicking in the calling thread, with the same payload and without calling the panic hook again.
+    /// Resumes the panic in the calling thread, with the same payload and without calling the panic hook again.
     ///
     /// # Panics
     ///
-    /// Always: that is its job.
+    /// Always.
     ///
     /// ```should_panic
     /// # use executor_core::{ExecutorExt, SerialExecutor, TaskError};

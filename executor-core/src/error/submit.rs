@@ -1,10 +1,10 @@
-//! Why an executor would not take a task, or could not be built.
+//! [`SubmitError`], [`TrySubmitError`], [`BuildError`]: why an executor would not take a task, or could not be built.
 
 use crate::error::BrokenExecutor;
 use std::fmt;
 use std::io;
 
-/// Why `submit` gave no future. The task did not run and never will.
+/// The reason why `submit` returned no future. The task did not run and never will.
 ///
 /// ```
 /// use executor_core::{Executor, ExecutorExt, SerialExecutor, Shutdown, SubmitError};
@@ -37,7 +37,7 @@ pub enum SubmitError {
     NoClock,
 }
 
-/// Why [`try_submit`](crate::ExecutorExt::try_submit) gave no future; the arguments come back.
+/// The reason why [`try_submit`](crate::ExecutorExt::try_submit) returned no future; it has the arguments.
 ///
 /// ```
 /// use executor_core::{Executor, ExecutorExt, SerialExecutor, Shutdown};
@@ -57,23 +57,13 @@ pub enum TrySubmitError<A> {
 }
 
 impl<A> TrySubmitError<A> {
-    /// Whether waiting could help.
-    ///
-    /// ```
-    /// # use executor_core::TrySubmitError;
-    /// assert!(TrySubmitError::Full(1).is_full());
-    /// ```
+    /// Returns whether waiting could help.
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
     }
 
-    /// The arguments, unused.
-    ///
-    /// ```
-    /// # use executor_core::TrySubmitError;
-    /// assert_eq!(TrySubmitError::Full(1).into_args(), 1);
-    /// ```
+    /// Returns the arguments, unused.
     #[must_use]
     pub fn into_args(self) -> A {
         match self {
@@ -143,7 +133,7 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// For executors: `found` is not a valid `what`.
+    /// Says that `found` is not a valid `what`. For executors.
     ///
     /// ```
     /// # use executor_core::BuildError;
@@ -154,7 +144,7 @@ impl BuildError {
         Self::Invalid { what: what.into(), found: found.into(), expected }
     }
 
-    /// For executors: this system or program has no such executor, for this reason.
+    /// Says that this system or program cannot have such an executor, for this reason. For executors.
     ///
     /// ```
     /// # use executor_core::BuildError;

@@ -29,12 +29,7 @@ pub struct SerialExecutor {
 }
 
 impl SerialExecutor {
-    /// A new one.
-    ///
-    /// ```
-    /// let executor = executor_core::SerialExecutor::new();
-    /// # drop(executor);
-    /// ```
+    /// Returns a new one.
     #[must_use]
     pub const fn new() -> Self {
         Self { shut_down: AtomicBool::new(false) }

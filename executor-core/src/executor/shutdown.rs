@@ -17,48 +17,28 @@ pub struct Shutdown {
 
 impl Shutdown {
     /// Return once every accepted task is over and the workers are gone.
-    ///
-    /// ```
-    /// assert!(executor_core::Shutdown::wait().waits());
-    /// ```
     pub const fn wait() -> Self {
         Self { wait: true, cancel: false }
     }
 
     /// Return at once; accepted tasks still run, and the workers end after them. Dropping the executor will not wait for them;
     /// a pool of processes ends those that are not over by then.
-    ///
-    /// ```
-    /// assert!(!executor_core::Shutdown::no_wait().waits());
-    /// ```
     pub const fn no_wait() -> Self {
         Self { wait: false, cancel: false }
     }
 
     /// Cancel what has not begun.
-    ///
-    /// ```
-    /// assert!(executor_core::Shutdown::wait().cancel_futures().cancels());
-    /// ```
     pub const fn cancel_futures(self) -> Self {
         Self { cancel: true, ..self }
     }
 
-    /// Whether it waits.
-    ///
-    /// ```
-    /// assert!(executor_core::Shutdown::wait().waits());
-    /// ```
+    /// Returns whether it waits.
     #[must_use]
     pub const fn waits(self) -> bool {
         self.wait
     }
 
-    /// Whether it cancels what has not begun.
-    ///
-    /// ```
-    /// assert!(!executor_core::Shutdown::wait().cancels());
-    /// ```
+    /// Returns whether it cancels what has not begun.
     #[must_use]
     pub const fn cancels(self) -> bool {
         self.cancel

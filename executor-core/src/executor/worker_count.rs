@@ -41,7 +41,7 @@ pub enum WorkerCount {
 }
 
 impl WorkerCount {
-    /// The default: the environment variable [`WORKERS_VARIABLE`] if it is set, else as many workers as this process
+    /// Returns the default: the environment variable [`WORKERS_VARIABLE`] if it is set, else as many workers as this process
     /// may use processors, which follows CPU affinity and the cgroup's quota.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl WorkerCount {
             .ok_or_else(|| BuildError::invalid(format!("environment variable {WORKERS_VARIABLE}"), text, EXPECTED))
     }
 
-    /// The number for this machine.
+    /// Returns the number for this machine.
     ///
     /// # Errors
     ///

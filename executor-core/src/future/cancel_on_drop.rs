@@ -40,7 +40,7 @@ impl<T> CancelOnDrop<T> {
         Self { future: Some(future) }
     }
 
-    /// Gives the plain future back.
+    /// Returns the plain future back.
     ///
     /// ```
     /// let (promise, future) = executor_core::Promise::<u8>::new();

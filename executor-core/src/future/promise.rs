@@ -49,13 +49,7 @@ pub struct Promise<T> {
 }
 
 impl<T: Send + 'static> Promise<T> {
-    /// A promise and its future, pending.
-    ///
-    /// ```
-    /// let (promise, future) = executor_core::Promise::<u8>::new();
-    /// assert!(!future.is_done() && !future.is_running());
-    /// # drop(promise);
-    /// ```
+    /// Returns a promise and its future, pending.
     #[track_caller]
     pub fn new() -> (Self, Future<T>) {
         let (cell, core) = allocate(NoWork, None, Location::caller());
@@ -124,19 +118,13 @@ impl<T> Promise<T> {
         Ok(())
     }
 
-    /// Whether the future was cancelled.
-    ///
-    /// ```
-    /// let (promise, future) = executor_core::Promise::<u8>::new();
-    /// future.cancel();
-    /// assert!(promise.is_cancelled());
-    /// ```
+    /// Returns whether the future was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cell.header().load().is_cancelled()
     }
 
-    /// Whether [`Future::stop`] asked the running work to stop.
+    /// Returns whether [`Future::stop`] asked the running work to stop.
     ///
     /// ```
     /// let (promise, future) = executor_core::Promise::<u8>::new();

@@ -113,16 +113,11 @@ impl<T> SharedFuture<T> {
         self.outcome().as_ref()
     }
 
-    /// As [`result`](Self::result), waiting no longer than `limit`.
+    /// Like [`result`](Self::result), waiting no longer than `limit`.
     ///
     /// # Errors
     ///
     /// [`TimedOut`] if the future is not done by then.
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert!(future.share().result_timeout(std::time::Duration::ZERO).is_err());
-    /// ```
     pub fn result_timeout(&self, limit: Duration) -> Result<Result<&T, &TaskError>, TimedOut> {
         if self.wait_timeout(limit) { Ok(self.outcome().as_ref()) } else { Err(TimedOut::after(limit)) }
     }
@@ -132,123 +127,64 @@ impl<T> SharedFuture<T> {
     }
 
     /// See [`Future::exception`].
-    ///
-    /// ```
-    /// let (promise, future) = executor_core::Promise::<u8>::new();
-    /// drop(promise);
-    /// assert!(future.share().exception().is_some());
-    /// ```
     #[must_use]
     pub fn exception(&self) -> Option<&TaskError> {
         self.shared.future.exception()
     }
 
     /// See [`Future::add_done_callback`].
-    ///
-    /// ```
-    /// let (promise, future) = executor_core::Promise::<u8>::new();
-    /// future.share().add_done_callback(|outcome| assert!(outcome.is_ok()));
-    /// promise.set_result(1).unwrap();
-    /// ```
     pub fn add_done_callback(&self, callback: impl FnOnce(&Result<T, TaskError>) + Send + 'static) {
         self.shared.future.add_done_callback(callback);
     }
 
     /// See [`Future::id`].
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// let id = future.id();
-    /// assert_eq!(future.share().id(), id);
-    /// ```
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.shared.future.id()
     }
 
     /// See [`Future::info`].
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert_eq!(future.share().info().name(), None);
-    /// ```
     #[must_use]
     pub fn info(&self) -> TaskInfo {
         self.shared.future.info()
     }
 
     /// See [`Future::cancel`]; it cancels for all clones.
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert!(future.share().cancel());
-    /// ```
     #[expect(clippy::must_use_candidate, reason = "many cancel without caring whether it was in time")]
     pub fn cancel(&self) -> bool {
         self.shared.future.cancel()
     }
 
     /// See [`Future::stop`].
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert_eq!(future.share().stop(), executor_core::Stop::Cancelled);
-    /// ```
     #[expect(clippy::must_use_candidate, reason = "many stop without caring what it was doing")]
     pub fn stop(&self) -> Stop {
         self.shared.future.stop()
     }
 
     /// See [`Future::is_done`].
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert!(!future.share().is_done());
-    /// ```
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.shared.future.is_done()
     }
 
     /// See [`Future::is_running`].
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert!(!future.share().is_running());
-    /// ```
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.shared.future.is_running()
     }
 
     /// See [`Future::is_cancelled`].
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert!(!future.share().is_cancelled());
-    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.shared.future.is_cancelled()
     }
 
     /// See [`Future::wait`].
-    ///
-    /// ```
-    /// let (promise, future) = executor_core::Promise::new();
-    /// promise.set_result(1).unwrap();
-    /// future.share().wait();
-    /// ```
     pub fn wait(&self) {
         self.shared.future.wait();
     }
 
     /// See [`Future::wait_timeout`].
-    ///
-    /// ```
-    /// let (_promise, future) = executor_core::Promise::<u8>::new();
-    /// assert!(!future.share().wait_timeout(std::time::Duration::ZERO));
-    /// ```
     #[must_use = "the future may not be done"]
     pub fn wait_timeout(&self, limit: Duration) -> bool {
         self.shared.future.wait_timeout(limit)

@@ -87,7 +87,7 @@ fn cause(script: &mut Unstructured<'_>) -> Cause {
     }
 }
 
-/// A reply, of as many bytes as the script says.
+/// Returns a reply, of as many bytes as the script says.
 fn next_reply<'a>(script: &mut Unstructured<'a>) -> Reply<'a> {
     let items = number(script);
     let elapsed = Duration::new(number(script) as u64, 0);
@@ -131,7 +131,7 @@ impl TaskOwner for Elsewhere {
 }
 
 impl Elsewhere {
-    /// The task that was submitted last, packed for a worker.
+    /// Returns the task that was submitted last, packed for a worker.
     fn send(&self, owner: &Owner) -> (Task, Vec<u8>) {
         let task = self.0.lock().pop().expect("was submitted just now");
         // SAFETY: the owner outlives the task, which is ended before any function here returns.

@@ -23,16 +23,11 @@ pub struct MapOptions {
 
 impl MapOptions {
     /// Adaptive chunks, a default buffer, no limits of time, input order: what plain `map` uses.
-    ///
-    /// ```
-    /// let options = executor_core::MapOptions::new();
-    /// # let _ = options;
-    /// ```
     pub const fn new() -> Self {
         Self { chunk_size: None, buffer: None, timeout: None, run_timeout: None, unordered: false }
     }
 
-    /// How many inputs travel as one task, at most. By default this follows from how long they take: about a millisecond's
+    /// Returns how many inputs travel as one task, at most. By default this follows from how long they take: about a millisecond's
     /// worth.
     ///
     /// A chunk that takes long, given or not, is shared with workers that have nothing to do: the inputs that have not begun
@@ -41,17 +36,12 @@ impl MapOptions {
     /// # Panics
     ///
     /// If `size` is 0.
-    ///
-    /// ```
-    /// let options = executor_core::MapOptions::new().chunk_size(1);
-    /// # let _ = options;
-    /// ```
     pub const fn chunk_size(self, size: usize) -> Self {
         assert!(size > 0, "chunk_size must be at least 1");
         Self { chunk_size: Some(size), ..self }
     }
 
-    /// How many inputs may be in flight: pulled from the input and not yet handed out as an outcome. By default a few
+    /// Returns how many inputs may be in flight: pulled from the input and not yet handed out as an outcome. By default a few
     /// chunks for each worker; while the outcome that comes next takes long, more, until the outcomes that wait for it count
     /// four mebibytes for each worker. A value counts its own size, but at least eight bytes, so that never more than about half
     /// a million of them wait for each worker. What a value holds on the heap counts as it was encoded in another process, and
@@ -61,32 +51,21 @@ impl MapOptions {
     /// # Panics
     ///
     /// If `inputs` is 0.
-    ///
-    /// ```
-    /// let options = executor_core::MapOptions::new().buffer(100);
-    /// # let _ = options;
-    /// ```
     pub const fn buffer(self, inputs: usize) -> Self {
         assert!(inputs > 0, "buffer must be at least 1");
         Self { buffer: Some(inputs), ..self }
     }
 
-    /// A limit on the whole iteration, counted from the call of `map_with`, which then does not wait for room in a bounded queue:
+    /// Returns a limit on the whole iteration, counted from the call of `map_with`, which then does not wait for room in a bounded queue:
     /// the iteration does, until the limit. When it passes, no more inputs are pulled. Chunks
     /// that are done are still delivered, as [`AsCompleted::timeout`](crate::AsCompleted::timeout) gives done futures; in input
     /// order, up to the first that is not done. Then comes one [`TaskError::TimedOut`](crate::TaskError::TimedOut) unless that was all, which counts
     /// every input that was pulled and not delivered; the iteration ends, and what has not begun is cancelled.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let options = executor_core::MapOptions::new().timeout(Duration::from_secs(10));
-    /// # let _ = options;
-    /// ```
     pub const fn timeout(self, limit: Duration) -> Self {
         Self { timeout: Some(limit), ..self }
     }
 
-    /// How long the function may run for one input, counted from its start; the limit of
+    /// Returns how long the function may run for one input, counted from its start; the limit of
     /// [`TaskOptions::run_timeout`](crate::TaskOptions::run_timeout), for each input. When it passes, the outcome of that input
     /// is [`TaskError::TimedOut`](crate::TaskError::TimedOut), and the others are not concerned.
     ///
@@ -113,11 +92,6 @@ impl MapOptions {
     }
 
     /// Outcomes in the order of completion instead of the inputs' order.
-    ///
-    /// ```
-    /// let options = executor_core::MapOptions::new().unordered();
-    /// # let _ = options;
-    /// ```
     pub const fn unordered(self) -> Self {
         Self { unordered: true, ..self }
     }

@@ -107,7 +107,7 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
         self.unfinished() + self.early.len()
     }
 
-    /// How many bytes the outcomes take up that wait for their turn.
+    /// Returns how many bytes the outcomes take up that wait for their turn.
     pub(crate) fn held(&self) -> usize {
         self.held
     }
@@ -153,7 +153,7 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
         done.map(|done| self.note(done)).is_some()
     }
 
-    /// As [`wait`](Self::wait), for an async task.
+    /// Like [`wait`](Self::wait), for an async task.
     pub(crate) fn poll_wait(&mut self, cx: &Context<'_>) -> Poll<bool> {
         if self.unfinished() == 0 {
             return Poll::Ready(false);
@@ -161,7 +161,7 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
         self.chunks.poll_next(cx).map(|done| done.map(|done| self.note(done)).is_some())
     }
 
-    /// The next chunk that can be handed out, of those that are known to be done.
+    /// Returns the next chunk that can be handed out, of those that are known to be done.
     pub(crate) fn pop(&mut self) -> Option<Buffers<A, R>> {
         let &(place, _) = self.early.front()?;
         if self.ordered && place != self.next {

@@ -35,7 +35,7 @@ use std::panic::Location;
 /// ```
 #[async_trait]
 pub trait AsyncExecutor: Send + Sync {
-    /// As [`Executor::submit_task`], awaiting room in a bounded queue.
+    /// Like [`Executor::submit_task`], awaiting room in a bounded queue.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ pub trait AsyncExecutor: Send + Sync {
     /// ```
     async fn submit_task_async(&self, task: Task) -> Result<(), Rejected>;
 
-    /// As [`Executor::shutdown`], awaited. Dropping it midway leaves the executor shut down, and gives up waiting: dropping
+    /// Like [`Executor::shutdown`], awaited. Dropping it midway leaves the executor shut down, and gives up waiting: dropping
     /// the executor will not wait either.
     ///
     /// ```
@@ -94,7 +94,7 @@ impl<E: Executor + ?Sized> AsyncExecutor for E {
 /// # let _ = double;
 /// ```
 pub trait AsyncExecutorExt: AsyncExecutor {
-    /// As [`ExecutorExt::submit`](crate::ExecutorExt::submit). Dropped before it is ready, it submits nothing.
+    /// Like [`ExecutorExt::submit`](crate::ExecutorExt::submit). Dropped before it is ready, it submits nothing.
     ///
     /// # Errors
     ///

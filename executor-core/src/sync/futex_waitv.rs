@@ -35,7 +35,7 @@ pub struct Doorbell {
 }
 
 impl Doorbell {
-    /// A bell that has not rung while the word is `silent`. The word is kept alive while a thread listens to it.
+    /// Returns a bell that has not rung while the word is `silent`. The word is kept alive while a thread listens to it.
     #[must_use]
     pub fn new(word: Arc<dyn AsRef<AtomicU32> + Send + Sync>, silent: u32) -> Self {
         Self { word, silent }

@@ -162,7 +162,7 @@ pub(crate) fn listen(word: &impl Word, announce: impl Fn() -> Option<usize>, dea
     }
 }
 
-/// As `spin::spin_until`, fetching results meanwhile.
+/// Like `spin::spin_until`, fetching results meanwhile.
 pub(crate) fn spin_until(mut found: impl FnMut() -> bool) -> bool {
     let Some(all) = Drivers::any() else { return spin::spin_until(found) };
     if found() {

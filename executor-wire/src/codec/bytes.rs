@@ -28,7 +28,7 @@ pub(super) fn extend<T: Serialize>(bytes: &mut Output<'_>, items: impl Iterator<
     (count, others)
 }
 
-/// The bytes of a sequence that fills `bytes` exactly; `None` if it does not.
+/// Returns the bytes of a sequence that fills `bytes` exactly; `None` if it does not.
 pub(super) fn whole(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut value = bytes;
     let length = match take_short(&mut value) {

@@ -51,7 +51,7 @@ impl<'de> Reader<'de> {
         self.take_array().map(|[byte]| byte)
     }
 
-    /// A number of varying length.
+    /// Returns a number of varying length.
     #[inline]
     fn take_number<T: TryFrom<W>, W>(&mut self, convert: impl FnOnce(u64) -> W) -> Result<T, Error> {
         let number = match take_short(&mut self.bytes) {
@@ -300,7 +300,7 @@ impl Drop for Elements<'_, '_> {
 }
 
 impl<'de> Elements<'_, 'de> {
-    /// How many are still to be read.
+    /// Returns how many are still to be read.
     #[inline]
     fn count(&self) -> usize {
         self.own.owed - self.outside
@@ -320,7 +320,7 @@ impl<'de> Elements<'_, 'de> {
         self.read(seed).map(Some)
     }
 
-    /// The count, unless there are not as many bytes, those not counted that are owed elsewhere: then it is most likely a
+    /// Returns the count, unless there are not as many bytes, those not counted that are owed elsewhere: then it is most likely a
     /// lie. Else sequences in each other could all have room reserved for the same bytes.
     #[inline]
     fn hint(&self) -> Option<usize> {

@@ -351,7 +351,7 @@ pub fn serializing_once<R>(encode: impl FnOnce() -> R) -> R {
     encode()
 }
 
-/// Whether a type is one byte, as far as that can be told without a value of it.
+/// Returns whether a type is one byte, as far as that can be told without a value of it.
 fn is_named_as_byte<T>() -> bool {
     matches!(std::any::type_name::<T>(), "&u8" | "&i8" | "&bool" | "u8" | "i8" | "bool")
 }

@@ -37,7 +37,7 @@ fn start<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> thread:
     thread::Builder::new().spawn(run).unwrap()
 }
 
-/// A task that has begun, with a limit on its run.
+/// Returns a task that has begun, with a limit on its run.
 fn begun() -> (Task, Future<u8>) {
     let (task, future) = Task::from_closure_with(TaskOptions::new().run_timeout(NEVER), || 1);
     assert_eq!(task.cell().header().state.start(), Start::Won);
