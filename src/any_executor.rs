@@ -50,13 +50,6 @@ impl AnyExecutor {
     /// Returns why this is a thread pool although processes were preferred, as in `processes?`, or `None`.
     ///
     /// The library prints nothing of its own accord: telling the user is up to the program.
-    ///
-    /// ```
-    /// use concurrent_futures::ExecutorSpec;
-    ///
-    /// assert!(ExecutorSpec::Serial.build_any()?.fallback_reason().is_none());
-    /// # Ok::<(), concurrent_futures::BuildError>(())
-    /// ```
     #[must_use]
     pub fn fallback_reason(&self) -> Option<&BuildError> {
         self.fallback_reason.as_ref()
@@ -66,14 +59,6 @@ impl AnyExecutor {
     /// not wait; see `ProcessPoolExecutor::terminate_workers`.
     ///
     /// Without worker processes it does nothing: a thread cannot be ended from outside.
-    ///
-    /// ```
-    /// use concurrent_futures::ExecutorSpec;
-    ///
-    /// let executor = "processes?".parse::<ExecutorSpec>()?.build_any()?;
-    /// executor.terminate_workers();
-    /// # Ok::<(), concurrent_futures::BuildError>(())
-    /// ```
     pub fn terminate_workers(&self) {
         match &self.kind {
             Kind::Serial(_) => {}

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! With `"processes"` in the place of `"threads:2"`, or `ProcessPoolExecutor`, the same tasks run in worker processes
-//! (Linux): one that crashes, leaks or never ends then costs itself alone. Workers are started from the program's own
+//! (Linux): a task that crashes, leaks or never ends then costs itself alone. Workers are processes of the program's own
 //! executable and need no set-up in it. They are taken over before `main` begins; without the feature `before-main`,
 //! [`init`] comes first in `main` instead.
 //!
@@ -34,8 +34,12 @@
 //!
 //! # Crates
 //!
-//! This crate holds documentation and re-exports; the work is done by `executor-core` (the trait, the future, `wait`,
-//! `as_completed`, `map`), `thread-executor` (the thread pool) and `process-executor` (the process pool).
+//! This crate holds documentation and re-exports. The work is done by `executor-core` (the trait, the future, `wait`,
+//! `as_completed`, `map`), `thread-executor` (the thread pool) and `process-executor` (the process pool). Below them,
+//! `executor-wire` turns calls into bytes, and `process-core` starts processes and hands them memory.
+//!
+//! The repository has the guarantees (`docs/guarantees.md`), every name of Python's with its counterpart (`docs/python.md`), and
+//! the numbered behaviours with their tests (`docs/contract.md`).
 
 mod any_executor;
 mod spec;
@@ -58,8 +62,8 @@ pub use spec::ExecutorSpec;
 #[cfg(feature = "threads")]
 pub use thread_executor::{Scope, ScopedFuture, ThreadPoolBuilder, ThreadPoolExecutor};
 
-/// Nothing in this build, which has no worker processes. With them, on Linux, the first line of the `main` of a program that is built
-/// without the feature `before-main`.
+/// Does nothing in this build, which has no worker processes. With them, on Linux, it is the first line of the `main` of a program
+/// that is built without the feature `before-main`.
 ///
 /// ```
 /// // The first line of `main`:

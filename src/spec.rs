@@ -71,14 +71,6 @@ impl ExecutorSpec {
     /// # Errors
     ///
     /// A count, or a value of `CONCURRENT_FUTURES_WORKERS`, that makes no sense; `processes` where they cannot be had.
-    ///
-    /// ```
-    /// use concurrent_futures::{ExecutorExt, ExecutorSpec};
-    ///
-    /// let executor = ExecutorSpec::Serial.build()?;
-    /// assert_eq!(executor.submit(|n: u32| n + 1, 1)?.result()?, 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn build(self) -> Result<Box<dyn Executor>, BuildError> {
         Ok(self.build_any()?.into_boxed())
     }
@@ -91,16 +83,6 @@ impl ExecutorSpec {
     /// # Errors
     ///
     /// As for `build`. A count that is invalid for processes is invalid for threads, and no reason to fall back.
-    ///
-    /// ```
-    /// use concurrent_futures::ExecutorSpec;
-    ///
-    /// let executor = "processes:2?".parse::<ExecutorSpec>()?.build_any()?;
-    /// if let Some(reason) = executor.fallback_reason() {
-    ///     eprintln!("warning: {reason}; using threads instead");
-    /// }
-    /// # Ok::<(), concurrent_futures::BuildError>(())
-    /// ```
     pub fn build_any(self) -> Result<AnyExecutor, BuildError> {
         Ok(match self {
             Self::Serial => AnyExecutor::new(Kind::Serial(SerialExecutor::new())),

@@ -51,8 +51,8 @@ pub struct ProcessPoolBuilder {
 
 /// How long a stopped task may take to end on SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(3);
-/// How many starts may fail within which time. As systemd has it: enough for what passes within a moment, and with the
-/// pauses between starts a program that never works is told so after a sixth of a second.
+/// How many starts may fail within which time, as for systemd: enough for what passes within a moment. With the pauses
+/// between starts, a program whose workers never start learns it after a sixth of a second.
 const RESTART_INTENSITY: (usize, Duration) = (5, Duration::from_secs(10));
 /// How long a worker may take to be ready, its initializer included.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -81,23 +81,16 @@ impl ProcessPoolBuilder {
         }
     }
 
-    /// At most this many workers. Default: the environment variable `CONCURRENT_FUTURES_WORKERS`, or else the processors
+    /// Sets the most workers there may be. Default: the environment variable `CONCURRENT_FUTURES_WORKERS`, or else the processors
     /// this process may use.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// let pool = ProcessPoolExecutor::builder().workers(2).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
     pub fn workers(mut self, count: impl Into<WorkerCount>) -> Self {
         self.workers = Some(count.into());
         self
     }
 
-    /// Runs in each worker, once, before its first task. If it fails or panics, the pool is broken: queued tasks end with
+    /// Sets a function that runs in each worker, once, before its first task. If it fails or panics, the pool is broken: queued tasks end with
     /// [`TaskError::Broken`](executor_core::TaskError::Broken), later submits with
-    /// [`SubmitError::Broken`](executor_core::SubmitError::Broken), both carrying its words. No worker is started again.
+    /// [`SubmitError::Broken`](executor_core::SubmitError::Broken), both carrying its error. No worker is started again.
     ///
     /// ```
     /// # use process_executor::ProcessPoolExecutor;
@@ -123,7 +116,7 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// As [`initializer`](Self::initializer), with an argument, which each worker gets a copy of.
+    /// Sets an [`initializer`](Self::initializer) with an argument, of which each worker gets a copy.
     ///
     /// ```
     /// # use process_executor::ProcessPoolExecutor;
@@ -143,21 +136,14 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// A worker ends after so many tasks, from 1 up, and another takes its place; a chunk of `map` is one task. Against
-    /// libraries that leak. Default: workers stay.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// let pool = ProcessPoolExecutor::builder().max_tasks_per_child(100).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets after how many tasks, from 1 up, a worker is replaced, against libraries that leak. A chunk of `map` is one task.
+    /// Default: workers stay.
     pub fn max_tasks_per_child(mut self, tasks: u64) -> Self {
         self.max_tasks_per_child = Some(tasks);
         self
     }
 
-    /// How long a task may run, counted from its start; for `map`, each input. The
+    /// Sets how long a task may run, counted from its start; for `map`, each input. The
     /// [`run_timeout` of the task](executor_core::TaskOptions::run_timeout) or
     /// [of the map](executor_core::MapOptions::run_timeout) takes the place of this one. When the limit passes, the worker is
     /// ended, that task or input resolves with
@@ -165,34 +151,19 @@ impl ProcessPoolBuilder {
     ///
     /// Time is that of the machine's monotonic clock: it stands still while the machine sleeps, but goes on while this program or
     /// the worker is stopped, by SIGSTOP, a debugger or a frozen control group.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// # use std::time::Duration;
-    /// let pool = ProcessPoolExecutor::builder().run_timeout(Duration::from_secs(30)).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
     pub fn run_timeout(mut self, limit: Duration) -> Self {
         self.run_timeout = Some(limit);
         self
     }
 
-    /// How many tasks may wait in the queue, from 1 up. `submit` then waits for room, `try_submit` hands the arguments
-    /// back, `submit_async` awaits room. Default: no bound.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// let pool = ProcessPoolExecutor::builder().queue_capacity(100).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets how many tasks may wait in the queue, from 1 up. When it is full, `submit` waits, `try_submit` hands the arguments
+    /// back, and `submit_async` waits without blocking the thread. Default: no bound.
     pub fn queue_capacity(mut self, tasks: usize) -> Self {
         self.queue_capacity = Some(tasks);
         self
     }
 
-    /// An environment variable for the workers, beside those of this process.
+    /// Sets an environment variable of the workers, beside those of this process.
     ///
     /// ```
     /// # use process_executor::ProcessPoolExecutor;
@@ -208,183 +179,94 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// The workers' working directory. Default: this process's at the time a worker is started.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// let pool = ProcessPoolExecutor::builder().current_dir("/").build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets the workers' working directory. Default: that of this process as a worker is started.
     pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.current_dir = Some(folder.into());
         self
     }
 
-    /// A worker that has been without a task for this long ends; a new one starts when it is needed. Default: workers
-    /// stay as long as the pool.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// # use std::time::Duration;
-    /// let pool = ProcessPoolExecutor::builder().keep_alive(Duration::from_secs(60)).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets after how long without a task a worker ends; another starts when it is needed. Default: workers stay as long as
+    /// the pool.
     pub fn keep_alive(mut self, idle: Duration) -> Self {
         self.keep_alive = Some(idle);
         self
     }
 
-    /// How tasks and results travel.
-    ///
-    /// ```
-    /// # use process_executor::{ProcessPoolExecutor, TransportKind};
-    /// let pool = ProcessPoolExecutor::builder().transport(TransportKind::SharedMemory).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets how tasks and results travel.
     pub fn transport(mut self, transport: TransportKind) -> Self {
         self.transport = transport;
         self
     }
 
-    /// Where the workers' standard output goes.
-    ///
-    /// ```
-    /// # use process_executor::{ProcessPoolExecutor, WorkerOutput};
-    /// let pool = ProcessPoolExecutor::builder().stdout(WorkerOutput::Null).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets where the workers' standard output goes.
     pub fn stdout(mut self, output: WorkerOutput) -> Self {
         self.stdout = output;
         self
     }
 
-    /// Where the workers' standard error goes, panic messages included.
-    ///
-    /// ```
-    /// # use process_executor::{ProcessPoolExecutor, WorkerOutput};
-    /// let pool = ProcessPoolExecutor::builder().stderr(WorkerOutput::Null).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets where the workers' standard error goes, panic messages included.
     pub fn stderr(mut self, output: WorkerOutput) -> Self {
         self.stderr = output;
         self
     }
 
-    /// Added to the workers' nice value: from 1 up they give way to other programs; below 0 takes privileges.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// let pool = ProcessPoolExecutor::builder().nice(10).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets what is added to the workers' nice value: from 1 up they give way to other programs; below 0 takes privileges.
     pub fn nice(mut self, increment: i32) -> Self {
         self.nice = increment;
         self
     }
 
-    /// A worker that uses more resident memory than this many bytes is replaced after the task that it runs. What it shares with
-    /// others, such as the contents of a [`SharedBuffer`](crate::SharedBuffer), does not count.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// let pool = ProcessPoolExecutor::builder().soft_memory_limit(512 << 20).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets the resident memory in bytes above which a worker is replaced after the task that it runs. What it shares with others, such as the contents of a [`SharedBuffer`](crate::SharedBuffer), does not count.
     pub fn soft_memory_limit(mut self, bytes: u64) -> Self {
         self.soft_memory_limit = Some(bytes);
         self
     }
 
-    /// A worker that uses more resident memory than this many bytes is ended at once; its task resolves with
-    /// [`TaskError::WorkerDied`](executor_core::TaskError::WorkerDied), which says so. Looked at every 20 ms: a limit, not a
+    /// Sets the resident memory in bytes above which a worker is ended at once; its task resolves with
+    /// [`TaskError::WorkerDied`](executor_core::TaskError::WorkerDied), which says so. Checked every 20 ms: a limit, not a
     /// wall. What it shares with others, such as the contents of a [`SharedBuffer`](crate::SharedBuffer), does not count.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// let pool = ProcessPoolExecutor::builder().hard_memory_limit(2 << 30).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
     pub fn hard_memory_limit(mut self, bytes: u64) -> Self {
         self.hard_memory_limit = Some(bytes);
         self
     }
 
-    /// How long a task that is stopped may take to end on SIGTERM before SIGKILL. What it has started gets SIGTERM, too, and SIGKILL
+    /// Sets how long a stopped task may take to end on SIGTERM before SIGKILL. What it has started gets SIGTERM, too, and SIGKILL
     /// as soon as its worker has ended. Default: 3 seconds.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// # use std::time::Duration;
-    /// let pool = ProcessPoolExecutor::builder().stop_grace(Duration::ZERO).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
     pub fn stop_grace(mut self, grace: Duration) -> Self {
         self.stop_grace = grace;
         self
     }
 
-    /// How long a worker may take to be ready, its initializer included. Default: a minute.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// # use std::time::Duration;
-    /// let pool = ProcessPoolExecutor::builder().start_timeout(Duration::from_secs(10)).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Sets how long a worker may take to be ready, its initializer included. Default: a minute.
     pub fn start_timeout(mut self, limit: Duration) -> Self {
         self.start_timeout = limit;
         self
     }
 
-    /// Workers are called `<prefix>_<n>`, n from 0: by `ps`, in messages of panics, and as the thread on which tasks run, of
-    /// whose name the system keeps 15 bytes. Default: `ProcessPoolExecutor-<k>`, k counting the pools.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// let pool = ProcessPoolExecutor::builder().worker_name_prefix("resize").build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Names the workers `<prefix>_<n>`, n from 0: in `ps`, in messages of panics, and as the thread on which tasks run, of
+    /// whose name the system keeps 15 bytes. Default: `ProcessPoolExecutor-<k>`, where k counts the pools.
     pub fn worker_name_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.worker_name_prefix = Some(prefix.into());
         self
     }
 
-    /// How many workers may end before they are ready, within which time (not counting what the starts themselves take), while no
-    /// other worker is ready. It is also enough that starts fail for longer than that time and none succeeds. Then the pool is broken
-    /// for so long: queued tasks end with
+    /// Sets how many workers may end before they are ready, within which time (not counting what the starts themselves take),
+    /// while no other worker is ready. If more do, or if starts fail for longer than that time and none succeeds, the pool is
+    /// broken for as long: queued tasks end with
     /// [`TaskError::Broken`](executor_core::TaskError::Broken), submits are refused with
     /// [`SubmitError::Broken`](executor_core::SubmitError::Broken), both saying how the workers ended. The first task that is
     /// submitted after that time is tried as if nothing had happened.
     ///
-    /// Between starts that fail there are pauses from 10 ms to a second. Workers that somebody else kills (SIGKILL) do not count:
+    /// Between starts that fail there are pauses from 10 ms to a second. Workers that another process kills (SIGKILL) do not count:
     /// they are started again, and the tasks that wait for them end if that goes on for longer than this time. What the
     /// system refuses for good, such as a folder or an executable that is not there, breaks the pool at once, for the same time.
     /// Default: 5 within 10 seconds.
-    ///
-    /// ```
-    /// # use process_executor::ProcessPoolExecutor;
-    /// # use std::time::Duration;
-    /// let pool = ProcessPoolExecutor::builder().restart_intensity(3, Duration::from_secs(60)).build()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
     pub fn restart_intensity(mut self, starts: usize, within: Duration) -> Self {
         self.restart_intensity = (starts, within);
         self
     }
 
-    /// The pool. It has no worker yet.
+    /// Returns the pool. It has no worker yet.
     ///
     /// # Errors
     ///
@@ -401,7 +283,7 @@ impl ProcessPoolBuilder {
         ProcessPoolExecutor::with_settings(settings, budget)
     }
 
-    /// The settings, checked, and how many processors there are for the workers.
+    /// Returns the settings, checked, and how many processors there are for the workers.
     pub(crate) fn settings(self) -> Result<(Settings, usize), BuildError> {
         self.check_numbers()?;
         check_environment(&self.environment)?;
@@ -417,7 +299,7 @@ impl ProcessPoolBuilder {
         })?;
         let budget = WorkerCount::from_environment().and_then(WorkerCount::resolve);
         let (workers, budget) = match self.workers {
-            // The variable then says no more than what the workers are to share, so a bad one is as good as none.
+            // The variable then only says what the workers share, so a bad one counts as none.
             Some(count) => (count.resolve()?, budget.or_else(|_| WorkerCount::Percent(100).resolve())?),
             None => budget.map(|budget| (budget, budget))?,
         };
@@ -444,7 +326,7 @@ impl ProcessPoolBuilder {
         Ok((settings, budget))
     }
 
-    /// Limits of nothing, with which no task could ever run, and priorities that there are not.
+    /// Refuses limits of zero, with which no task could ever run, and priorities that do not exist.
     fn check_numbers(&self) -> Result<(), BuildError> {
         const FROM_ONE: &str = "a number from 1 up";
         const TIME: &str = "a time longer than nothing";
@@ -470,7 +352,7 @@ impl ProcessPoolBuilder {
 /// Nice values are from -20 to 19.
 const NICE: RangeInclusive<i32> = -39..=39;
 
-/// Variables that no process can be given.
+/// Refuses variables that no process can have.
 fn check_environment(variables: &[(OsString, OsString)]) -> Result<(), BuildError> {
     let has = |text: &OsString, byte: u8| text.as_encoded_bytes().contains(&byte);
     for (name, value) in variables {
@@ -486,7 +368,7 @@ fn check_environment(variables: &[(OsString, OsString)]) -> Result<(), BuildErro
     Ok(())
 }
 
-/// A folder in which no process can begin.
+/// Refuses a folder in which no process can begin.
 fn check_folder(folder: &Path) -> Result<(), BuildError> {
     match std::fs::metadata(folder) {
         Ok(found) if found.is_dir() => Ok(()),

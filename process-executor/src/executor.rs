@@ -1,4 +1,4 @@
-//! [`ProcessPoolExecutor`], the pool's handle.
+//! [`ProcessPoolExecutor`]: the handle of a pool.
 
 use crate::before_main;
 use crate::builder::ProcessPoolBuilder;
@@ -25,15 +25,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// A pool of worker processes: tasks run outside of this process, so that one that crashes, leaks, or never ends costs
-/// itself alone.
+/// An executor whose workers are processes: a task that crashes, leaks, or never ends costs itself alone.
 ///
-/// Workers are processes of the same executable, started when they are needed. What `submit` and `map` accept on a thread
-/// pool, they accept here: a function, and an argument that serde can carry.
+/// Workers are processes of the same executable, started when they are needed. `submit` and `map` accept what they accept on a
+/// thread pool: a function, and an argument that serde can carry.
 ///
 /// - A task that dies with its worker, by a signal, by `exit`, for want of memory, ends with
 ///   [`TaskError::WorkerDied`](executor_core::TaskError::WorkerDied), which says how. No other task notices: the worker is
-///   replaced, and what lay ready for it goes elsewhere.
+///   replaced, and the tasks that lay ready for it go elsewhere.
 /// - A panic is an error of its task as on threads, and the worker lives on. In a program built with `panic = "abort"` it costs
 ///   the worker, and is a death by SIGABRT; the program goes on.
 /// - [`stop`](executor_core::Future::stop) on a running task ends its worker; so does a run limit that passes.
@@ -50,17 +49,17 @@ use std::time::Duration;
 ///   there and set it, which never stops it, but `/dev/tty` cannot be opened. So programs that ask for a password, such as ssh and
 ///   sudo, fail instead of waiting for a terminal that is the parent's.
 ///
-/// A child that a task forks and that comes out of the task as the worker does ends there, with exit code 0.
+/// A child that a task forks, and that returns from the task, ends there with exit code 0.
 ///
-/// Arguments are encoded in the thread that submits. Results are decoded in whichever thread fetches them: one that waits for
-/// a future, or one of the pool's. Callbacks and wakers run on threads of the pool. Dropping it waits for all tasks, as
+/// Arguments are encoded in the thread that submits. Results are decoded in the thread that fetches them: one that waits for a
+/// future, or one of the pool's. Callbacks and wakers run on threads of the pool. Dropping it waits for all tasks, as
 /// `shutdown(Shutdown::wait())`.
 ///
-/// If a [`shutdown`](Executor::shutdown) before did not wait, or gave up waiting
+/// If an earlier [`shutdown`](Executor::shutdown) did not wait, or stopped waiting
 /// ([`shutdown_timeout`](Executor::shutdown_timeout), a dropped
-/// [`shutdown_async`](executor_core::AsyncExecutor::shutdown_async)), the drop does not wait either. Nobody could end a stuck
-/// task then, so what is not over by the drop is ended as by [`terminate_workers`](Self::terminate_workers). Keep the pool
-/// as long as its tasks are wanted.
+/// [`shutdown_async`](executor_core::AsyncExecutor::shutdown_async)), the drop does not wait either. After the drop
+/// nothing could end a stuck task, so tasks that have not ended by then are ended as by
+/// [`terminate_workers`](Self::terminate_workers). Keep the pool as long as its tasks are wanted.
 ///
 /// ```
 /// use executor_core::ExecutorExt;
@@ -83,53 +82,32 @@ pub struct ProcessPoolExecutor {
 }
 
 impl ProcessPoolExecutor {
-    /// A pool with as many workers as the environment variable `CONCURRENT_FUTURES_WORKERS` says, or else the machine has
-    /// processors.
+    /// Returns a pool with as many workers as the environment variable `CONCURRENT_FUTURES_WORKERS` says, or else the machine
+    /// has processors.
     ///
     /// # Errors
     ///
     /// A value of the variable that makes no sense; a system or a program that has no worker processes: one with rights of its
     /// file (set-user-ID, capabilities), or one that was started by way of the dynamic loader.
-    ///
-    /// ```
-    /// let pool = process_executor::ProcessPoolExecutor::new()?;
-    /// # drop(pool);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
     pub fn new() -> Result<Self, BuildError> {
         Self::builder().build()
     }
 
-    /// A pool with at most this many workers.
+    /// Returns a pool with at most this many workers.
     ///
     /// # Errors
     ///
     /// A count of 0, and as for [`new`](Self::new).
-    ///
-    /// ```
-    /// use executor_core::Executor;
-    ///
-    /// let pool = process_executor::ProcessPoolExecutor::with_workers(3)?;
-    /// assert_eq!(pool.workers(), 3);
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
     pub fn with_workers(count: impl Into<WorkerCount>) -> Result<Self, BuildError> {
         Self::builder().workers(count).build()
     }
 
-    /// All settings.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let builder = process_executor::ProcessPoolExecutor::builder().workers(2).run_timeout(Duration::from_secs(60));
-    /// # drop(builder);
-    /// ```
+    /// Returns a builder, for all other settings.
     pub fn builder() -> ProcessPoolBuilder {
         ProcessPoolBuilder::new()
     }
 
-    /// The pool itself, for unit tests.
+    /// Returns the pool itself, for unit tests.
     #[cfg(test)]
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
@@ -166,9 +144,9 @@ impl ProcessPoolExecutor {
         })
     }
 
-    /// The workers there are at the moment: which processes, and what they do. None before the first task.
+    /// Returns the workers there are at the moment: which processes, and what they do. There are none before the first task.
     ///
-    /// How many there may be is told by [`Executor::workers`].
+    /// [`Executor::workers`] returns how many there may be.
     ///
     /// ```
     /// use executor_core::ExecutorExt;
@@ -190,23 +168,14 @@ impl ProcessPoolExecutor {
         })
     }
 
-    /// The pool's counters.
-    ///
-    /// ```
-    /// use executor_core::ExecutorExt;
-    ///
-    /// let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
-    /// pool.submit(|n: u32| n, 1)?.result()?;
-    /// assert_eq!(pool.stats().completed, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Returns what the pool is doing, in numbers.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.pool.stats()
     }
 
-    /// Ends every worker by SIGTERM, and by SIGKILL after the stop grace; cancels what has not begun; takes no more tasks.
-    /// Tasks that were running end with [`TaskError::WorkerDied`](executor_core::TaskError::WorkerDied). Does not wait.
+    /// Ends every worker by SIGTERM, and by SIGKILL after the stop grace. Queued tasks are cancelled, and running ones end with
+    /// [`TaskError::WorkerDied`](executor_core::TaskError::WorkerDied). The pool accepts no more. It does not wait.
     ///
     /// ```
     /// use executor_core::ExecutorExt;
@@ -222,19 +191,13 @@ impl ProcessPoolExecutor {
         self.pool.end_workers(Signal::TERM);
     }
 
-    /// As [`terminate_workers`](Self::terminate_workers), by SIGKILL at once.
-    ///
-    /// ```
-    /// let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
-    /// pool.kill_workers();
-    /// # Ok::<(), executor_core::BuildError>(())
-    /// ```
+    /// Does what [`terminate_workers`](Self::terminate_workers) does, by SIGKILL at once.
     pub fn kill_workers(&self) {
         self.pool.end_workers(Signal::KILL);
     }
 }
 
-/// Whether a process of this program that was started now would become a worker; else why not.
+/// Returns why a process of this program that was started now would not become a worker, if it would not.
 fn can_start_workers() -> Result<(), String> {
     if before_main::is_privileged() {
         return Err("the kernel has given this program rights that whoever started it may not have (set-user-ID, \

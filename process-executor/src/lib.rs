@@ -1,5 +1,32 @@
 //! [`ProcessPoolExecutor`]: a pool of worker processes behind the [`Executor`](executor_core::Executor) trait. Linux.
 //!
+//! ```
+//! use executor_core::{ExecutorExt, TaskError, TaskOptions};
+//! use process_executor::ProcessPoolExecutor;
+//! use std::time::Duration;
+//!
+//! fn count(text: String) -> usize {
+//!     match text.as_str() {
+//!         "crash" => std::process::abort(), // a bug in a C library, say
+//!         "hang" => std::thread::sleep(Duration::MAX),
+//!         _ => {}
+//!     }
+//!     text.len()
+//! }
+//!
+//! let pool = ProcessPoolExecutor::builder().workers(2).build()?;
+//! let limit = TaskOptions::new().run_timeout(Duration::from_secs(1));
+//! let hang = pool.submit_with(limit, count, "hang".to_owned())?;
+//! let crash = pool.submit(count, "crash".to_owned())?;
+//! let fine = pool.submit(count, "fine".to_owned())?;
+//! assert!(matches!(hang.result(), Err(TaskError::TimedOut(_)))); // its worker was ended
+//! assert!(matches!(crash.result(), Err(TaskError::WorkerDied(_)))); // which worker, and that SIGABRT ended it
+//! assert_eq!(fine.result()?, 4);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! How it works:
+//!
 //! ```text
 //!  submit ─► pack ─► queue ─deal─► ring ═══ shared memory ═══► worker: decode, run, encode
 //!                      ▲            │                                    │
@@ -7,23 +34,23 @@
 //!  future ◄─ finish ◄─ batch ◄──────┴──── collect ◄══════════════════════┘
 //! ```
 //! Each worker is a process of the same executable, taken over before its `main` (`before_main.rs`), with a ring of shared memory
-//! (`protocol/layout.rs`, `dispatch/ring.rs`) and a socket (`link.rs`, `message.rs`) of its own. Nothing is shared between two workers, so that
-//! whatever one of them does, the others do not notice.
+//! (`protocol/layout.rs`, `dispatch/ring.rs`) and a socket (`link.rs`, `message.rs`) of its own. Two workers share nothing, so the
+//! others do not notice what becomes of one.
 //!
-//! **A task has one holder at a time**: the queue, a ring, a batch, a courier. Whoever holds it ends its future.
+//! **A task has one holder at a time**: the queue, a ring, a relay, a batch. The holder ends its future.
 //!
-//! **Who runs user code**: submitting threads (encoding arguments), waiting threads (decoding results), couriers (decoding,
-//! callbacks, wakers), workers (everything else). The supervisor never does, and no lock is held meanwhile.
+//! **User code runs** on submitting threads (encoding arguments), waiting threads (decoding results), callback threads (decoding,
+//! callbacks, wakers), and in workers (everything else). It never runs on the supervisor, nor under a lock.
 //!
 //! # Exit codes of workers
 //!
-//! A process that has `CONCURRENT_FUTURES_WORKER_PROCESS` in its environment becomes a worker or ends; `main` never runs there. The
-//! codes, each with a line on standard error unless its parent is gone:
+//! A process that has `CONCURRENT_FUTURES_WORKER_PROCESS` in its environment becomes a worker or ends; `main` never runs there. It
+//! ends with one of these codes, and a line on standard error unless its parent has ended:
 //!
 //! | code | the process |
 //! | --- | --- |
-//! | 70 | could not begin: what it was told makes no sense, or the system refuses what it needs |
-//! | 77 | has rights that whoever started it may not have (set-user-ID, set-group-ID, capabilities of its file) |
+//! | 70 | could not begin: its settings make no sense, or the system refuses what it needs |
+//! | 77 | has rights that the process which started it may not have (set-user-ID, set-group-ID, capabilities of its file) |
 //! | 78 | was not started by a pool, but by a program that has the variable in its environment |
 
 #[cfg(not(target_os = "linux"))]

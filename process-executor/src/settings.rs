@@ -1,19 +1,11 @@
-//! What the builder has gathered, once it has been checked.
+//! The settings of a pool, checked.
 
 use executor_core::remote::Initializer;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How workers and parent talk.
-///
-/// ```
-/// use process_executor::{ProcessPoolExecutor, TransportKind};
-///
-/// let pool = ProcessPoolExecutor::builder().workers(1).transport(TransportKind::SharedMemory).build()?;
-/// # drop(pool);
-/// # Ok::<(), executor_core::BuildError>(())
-/// ```
+/// How inputs and results travel between the pool and its workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportKind {
@@ -27,8 +19,8 @@ pub enum TransportKind {
     ///   cancelled.
     /// - Channels and memory go with the task: if its worker dies, [`retries`](executor_core::TaskOptions::retries) do not
     ///   help a task that has some.
-    /// - A channel of the program's own is the program's: who sends a large message to a task on its own thread waits until the
-    ///   task has received it, also if its worker dies meanwhile (ipc-channel has no limit for that).
+    /// - The program's own channels are not watched: a thread that sends a large message to a task waits until the task has
+    ///   received it, also if its worker dies meanwhile (ipc-channel has no limit for that).
     /// - The inputs and results of `map` may contain some if each travels alone, by
     ///   [`chunk_size(1)`](executor_core::MapOptions::chunk_size).
     ///
@@ -65,14 +57,6 @@ impl TransportKind {
 }
 
 /// Where a worker's standard output or standard error goes.
-///
-/// ```
-/// use process_executor::{ProcessPoolExecutor, WorkerOutput};
-///
-/// let pool = ProcessPoolExecutor::builder().workers(1).stdout(WorkerOutput::Null).build()?;
-/// # drop(pool);
-/// # Ok::<(), executor_core::BuildError>(())
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkerOutput {

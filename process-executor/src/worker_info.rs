@@ -4,10 +4,6 @@ use crate::dispatch::seat::{Seat, SeatState};
 use crate::system;
 
 /// What a worker is doing.
-///
-/// ```
-/// assert_ne!(process_executor::WorkerState::Idle, process_executor::WorkerState::Busy);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkerState {
@@ -29,7 +25,7 @@ pub enum WorkerState {
 /// let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
 /// pool.submit(|()| (), ())?.result()?;
 /// for worker in pool.worker_infos() {
-///     println!("{} {:?}: {} tasks", worker.pid(), worker.state(), worker.tasks_done());
+///     println!("{} {:?}: {} tasks, {:?} bytes", worker.pid(), worker.state(), worker.tasks_done(), worker.memory());
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -52,43 +48,19 @@ impl WorkerInfo {
         Self { index, pid: seat.pid, state, tasks_done: seat.done }
     }
 
-    /// Its place in the pool, counted from 0; a replacement has the place of the one before.
-    ///
-    /// ```
-    /// # use executor_core::ExecutorExt;
-    /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
-    /// # pool.submit(|()| (), ())?.result()?;
-    /// assert_eq!(pool.worker_infos()[0].index(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Returns its place in the pool, counted from 0; a replacement has the place of the worker before it.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Its process.
-    ///
-    /// ```
-    /// # use executor_core::ExecutorExt;
-    /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
-    /// # pool.submit(|()| (), ())?.result()?;
-    /// assert_ne!(pool.worker_infos()[0].pid(), std::process::id());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Returns its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// What it is doing.
-    ///
-    /// ```
-    /// # use executor_core::ExecutorExt;
-    /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
-    /// # pool.submit(|()| (), ())?.result()?;
-    /// assert_eq!(pool.worker_infos()[0].state(), process_executor::WorkerState::Idle);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Returns what it is doing.
     #[must_use]
     pub fn state(&self) -> WorkerState {
         self.state
@@ -96,28 +68,12 @@ impl WorkerInfo {
 
     /// Returns how many tasks it has finished. Of a chunk of `map` that workers share, what each of them ran is one here, though the
     /// chunk is one task of the pool.
-    ///
-    /// ```
-    /// # use executor_core::ExecutorExt;
-    /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
-    /// # pool.submit(|()| (), ())?.result()?;
-    /// assert_eq!(pool.worker_infos()[0].tasks_done(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use]
     pub fn tasks_done(&self) -> u64 {
         self.tasks_done
     }
 
-    /// Its resident memory in bytes, read now; `None` once the process is gone.
-    ///
-    /// ```
-    /// # use executor_core::ExecutorExt;
-    /// # let pool = process_executor::ProcessPoolExecutor::with_workers(1)?;
-    /// # pool.submit(|()| (), ())?.result()?;
-    /// assert!(pool.worker_infos()[0].memory().is_some_and(|bytes| bytes > 0));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Returns its resident memory in bytes, read now, or `None` once the process has ended.
     #[must_use]
     pub fn memory(&self) -> Option<u64> {
         system::resident_memory(self.pid)
