@@ -1,6 +1,5 @@
 //! Where a process that was taken over becomes a worker, with the transport of its parent.
 
-use crate::ipc_channel::worker::IpcChannel;
 use crate::worker::shared_memory::SharedMemory;
 use crate::worker::{self, Welcome};
 
@@ -8,6 +7,10 @@ use crate::worker::{self, Welcome};
 pub(crate) fn become_worker() -> ! {
     worker::become_worker(|welcome: Welcome| {
         // A transport is known by what it hands over.
-        if welcome.has_ends() { worker::work::<IpcChannel>(welcome) } else { worker::work::<SharedMemory>(welcome) }
+        #[cfg(feature = "ipc-channel")]
+        if welcome.has_ends() {
+            return worker::work::<crate::ipc_channel::worker::IpcChannel>(welcome);
+        }
+        worker::work::<SharedMemory>(welcome)
     })
 }

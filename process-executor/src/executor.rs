@@ -3,7 +3,6 @@
 use crate::before_main;
 use crate::builder::ProcessPoolBuilder;
 use crate::image::Image;
-use crate::ipc_channel::transport::IpcChannel;
 use crate::loader;
 use crate::pool::results::Fetcher;
 use crate::pool::{Pool, Registration};
@@ -122,7 +121,8 @@ impl ProcessPoolExecutor {
         let environment = environment::environment(settings.workers, budget, &settings.environment)?;
         let transport: &'static dyn Transport = match settings.transport {
             TransportKind::SharedMemory => &SharedMemory,
-            TransportKind::IpcChannel => &IpcChannel,
+            #[cfg(feature = "ipc-channel")]
+            TransportKind::IpcChannel => &crate::ipc_channel::transport::IpcChannel,
         };
         let pool = Pool::new(settings, image)
             .calling("eventfd2, epoll_create1 or epoll_ctl")

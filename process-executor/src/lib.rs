@@ -73,7 +73,7 @@ mod entry;
 mod executor;
 #[cfg(target_os = "linux")]
 mod function;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "ipc-channel"))]
 mod ipc_channel;
 #[cfg(target_os = "linux")]
 mod link;

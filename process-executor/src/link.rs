@@ -7,7 +7,6 @@ use crate::system;
 use crate::untrusted_file::{UntrustedFile, close_with_contents};
 use crate::violation::Violation;
 use parking_lot::Mutex;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{Shutdown, shutdown};
 use std::collections::HashMap;
@@ -71,12 +70,6 @@ impl Link {
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
-    }
-
-    /// Whether the worker has closed its end, most likely by its death.
-    pub(crate) fn has_ended(&self) -> bool {
-        let mut socket = [PollFd::new(&self.socket, PollFlags::empty())];
-        poll(&mut socket, Some(&Timespec::default())).is_ok_and(|events| events > 0)
     }
 
     /// Whether somebody else has read what concerns the worker as a whole, and not just bells.

@@ -12,7 +12,7 @@ pub enum TransportKind {
     /// Memory shared between the parent and each worker.
     #[default]
     SharedMemory,
-    /// Messages of the crate ipc-channel: arguments and results may contain its `IpcSender`, `IpcReceiver` and
+    /// Messages of the crate ipc-channel, with the feature of that name: arguments and results may contain its `IpcSender`, `IpcReceiver` and
     /// `IpcSharedMemory`. Slower than shared memory, and a worker is given a task only when it has none.
     ///
     /// - Arguments are encoded when their task is given to a worker, not when it is submitted; from then on it cannot be
@@ -42,6 +42,7 @@ pub enum TransportKind {
     /// future.result()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[cfg(feature = "ipc-channel")]
     IpcChannel,
 }
 
@@ -51,6 +52,7 @@ impl TransportKind {
     pub(crate) fn is_relayed(self) -> bool {
         match self {
             Self::SharedMemory => false,
+            #[cfg(feature = "ipc-channel")]
             Self::IpcChannel => true,
         }
     }

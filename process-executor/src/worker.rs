@@ -80,6 +80,7 @@ pub(crate) struct Welcome {
 
 impl Welcome {
     /// Returns whether its transport needs more than the memory and the socket.
+    #[cfg(feature = "ipc-channel")]
     pub(crate) fn has_ends(&self) -> bool {
         !self.ends.is_empty()
     }

@@ -21,7 +21,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 const TEST_ARROWS: &[(&str, &[&str])] = &[
     ("concurrent-futures", &["executor-conformance"]),
     ("thread-executor", &["executor-conformance"]),
-    ("process-executor", &["executor-conformance"]),
+    // Itself, with all features.
+    ("process-executor", &["executor-conformance", "process-executor"]),
 ];
 
 #[test]

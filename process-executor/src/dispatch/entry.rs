@@ -153,6 +153,7 @@ impl Entry {
     }
 
     /// Notes memory that its worker must have.
+    #[cfg(feature = "ipc-channel")]
     pub(crate) fn attach(&mut self, attachments: Vec<Arc<Buffer>>) {
         if !attachments.is_empty() {
             self.extra.get_or_insert_default().attachments = attachments;

@@ -156,6 +156,7 @@ impl Ring {
     }
 
     /// Notes that the relay will not put a task in after all.
+    #[cfg(feature = "ipc-channel")]
     pub(crate) fn expect_nothing(&mut self) {
         self.expected = 0;
     }
@@ -181,6 +182,7 @@ impl Ring {
     }
 
     /// Puts in a task whose input the relay has sent.
+    #[cfg(feature = "ipc-channel")]
     pub(crate) fn put_relayed(&mut self, entry: Entry, functions: &FunctionTable, worker: usize) {
         self.expected = 0;
         let length = entry.payload.bytes().len();

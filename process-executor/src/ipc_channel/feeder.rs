@@ -25,6 +25,7 @@ use crate::pool::submission::no_number_text;
 use executor_core::remote::{Cause, Output, serializing_once};
 use executor_core::task::guarded;
 use executor_core::{BrokenExecutor, CodecPhase};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
@@ -74,7 +75,7 @@ impl Feeder {
     /// Sends a task to the worker, then puts it into the ring; or ends it, or puts it back.
     fn carry(&self, mut entry: Entry) {
         self.pool.may_panic_at(FaultPoint::Feeder);
-        if self.link.has_ended() {
+        if has_ended(&self.link) {
             // As long as it is not packed, it has its channels.
             return self.give_back(entry);
         }
@@ -224,6 +225,13 @@ impl Feeder {
         // If it is not gone yet, it ends with its connection.
         self.link.shut();
     }
+}
+
+/// Returns whether the worker has closed its end of the link, most likely by its death.
+fn has_ended(link: &Link) -> bool {
+    let socket = link.socket();
+    let mut socket = [PollFd::new(&socket, PollFlags::empty())];
+    poll(&mut socket, Some(&Timespec::default())).is_ok_and(|events| events > 0)
 }
 
 /// Keeps an input, in shared memory if it is too long for a message.

@@ -8,10 +8,11 @@ use crate::protocol::layout::{LastWord, QUEUED, RELAYED, Slot, shortened};
 use crate::worker::ending::end_group;
 use crate::worker::passage::Passage;
 use crate::worker::reply::{Replies, write_no_memory};
-use crate::worker::running::drop_kept;
+use crate::worker::running::leave_if_forked;
 use crate::worker::tasks::{TaskLoop, Transport, missing};
 use executor_core::CodecPhase;
 use executor_core::remote::{Output, Phase, is_value, serializing_once, write_codec_error};
+use executor_core::task::contain;
 use ipc_channel::ipc::IpcReceiver;
 use rustix::fd::OwnedFd;
 use std::cell::Cell;
@@ -39,14 +40,13 @@ impl Transport for IpcChannel {
 
     /// Decodes the input while it is received, and encodes the reply while that is sent, since only then can channels be in
     /// them.
-    fn run_task(tasks: &mut TaskLoop<'_, Self>, slot: &Slot) {
-        let transport = tasks.transport;
-        let failed = transport.reply(tasks, &mut |tasks| {
+    fn run_task(&self, tasks: &mut TaskLoop<'_, Self>, slot: &Slot) {
+        let failed = self.reply(tasks, &mut |tasks| {
             let mut opened = false;
             let mut sends = true;
-            let received = receive(&transport.inputs, &mut |contents| {
+            let received = receive(&self.inputs, &mut |contents| {
                 opened = true;
-                sends = run_contents(tasks, slot, contents);
+                sends = self.run_contents(tasks, slot, contents);
             });
             match received {
                 Err(NotReceived::Gone) => {
@@ -62,8 +62,8 @@ impl Transport for IpcChannel {
                 _ => {}
             }
             sends.then(|| {
-                transport.sent.set(transport.sent.get() + 1);
-                transport.announce(slot, &tasks.replies)
+                self.sent.set(self.sent.get() + 1);
+                self.announce(slot, &tasks.replies)
             })
         });
         if failed {
@@ -136,28 +136,28 @@ impl IpcChannel {
     fn forget_channels(&self) {
         self.replies.throw_away();
     }
-}
 
-/// Runs the task with the contents of a message. Returns whether its reply is to be sent as a message; else its outcomes are in
-/// the reply block.
-fn run_contents(tasks: &mut TaskLoop<'_, IpcChannel>, slot: &Slot, contents: &Contents<'_>) -> bool {
-    slot.phase.store(Phase::Decoding as u32, Ordering::Relaxed);
-    let buffer = contents.buffer.map(|id| tasks.connection.buffer(id).map_err(|reason| missing(&reason)));
-    let input = match &buffer {
-        Some(Ok(buffer)) => Ok(buffer.bytes()),
-        Some(Err(text)) => Err(text.as_str()),
-        None => Ok(contents.bytes),
-    };
-    let passage = InMessage { replies: &tasks.transport.replies, contents, counted: Cell::new(0) };
-    let sends = serializing_once(|| tasks.run_input(slot, input, &passage));
-    if slot.phase.load(Ordering::Relaxed) == Phase::Decoding as u32 {
-        contents.close_rest();
-        if contents.again {
-            let text = "what it has of ipc-channel went with the worker that died; such a task cannot run again";
-            refuse_argument(&tasks.replies, text);
+    /// Runs the task with the contents of a message. Returns whether its reply is to be sent as a message; else its outcomes are in
+    /// the reply block.
+    fn run_contents(&self, tasks: &mut TaskLoop<'_, Self>, slot: &Slot, contents: &Contents<'_>) -> bool {
+        slot.phase.store(Phase::Decoding as u32, Ordering::Relaxed);
+        let buffer = contents.buffer.map(|id| tasks.connection.buffer(id).map_err(|reason| missing(&reason)));
+        let input = match &buffer {
+            Some(Ok(buffer)) => Ok(buffer.bytes()),
+            Some(Err(text)) => Err(text.as_str()),
+            None => Ok(contents.bytes),
+        };
+        let passage = InMessage { replies: &self.replies, contents, counted: Cell::new(0) };
+        let sends = serializing_once(|| tasks.run_input(slot, input, &passage));
+        if slot.phase.load(Ordering::Relaxed) == Phase::Decoding as u32 {
+            contents.close_rest();
+            if contents.again {
+                let text = "what it has of ipc-channel went with the worker that died; such a task cannot run again";
+                refuse_argument(&tasks.replies, text);
+            }
         }
+        sends
     }
-    sends
 }
 
 /// Replaces the reply in scratch: the argument of the task cannot be used.
@@ -172,6 +172,17 @@ fn announce_failure(slot: &Slot) {
     let mut error = Vec::new();
     write_codec_error(CodecPhase::EncodeResult, "", &mut Output::new(&mut error));
     slot.write(&error[..1]);
+}
+
+/// Drops the result whose reply was sent as a message, if it has a destructor: whatever that does, the reply counts.
+fn drop_kept(replies: &Replies<'_>, slot: &Slot) {
+    let Some(result) = replies.kept.take() else { return };
+    // ORDERING: Release, with the Acquire of the parent, which looks at it when this process is dead: the reply is whole.
+    slot.phase.store(Phase::Dropping as u32, Ordering::Release);
+    // The destructor is user code, whose panic concerns nobody any more.
+    let _ = contain(|| drop(result));
+    leave_if_forked(&replies.worker);
+    slot.phase.store(Phase::Running as u32, Ordering::Relaxed);
 }
 
 /// A task whose input came in a message.

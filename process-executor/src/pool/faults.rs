@@ -9,6 +9,7 @@ pub(crate) enum FaultPoint {
     Preparation,
     /// Under the lock, when a large task is to be prepared.
     Dealing,
+    #[cfg(feature = "ipc-channel")]
     Feeder,
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Replies<'a> {
     shared: &'a Shared,
     connection: &'a Connection,
     /// The process that replies.
-    pub(super) worker: Origin,
+    pub(crate) worker: Origin,
     /// Blocks used so far, ever.
     used: Cell<u32>,
     /// The number of the slot that the reply under way is for.
@@ -39,7 +39,7 @@ pub(crate) struct Replies<'a> {
     /// The buffers sent for it.
     sent: RefCell<Vec<u64>>,
     /// The result whose reply is sent next, to be dropped after that.
-    pub(super) kept: RefCell<Option<Box<dyn Any>>>,
+    pub(crate) kept: RefCell<Option<Box<dyn Any>>>,
     /// Where replies are written that may be small, or large: kept for the next.
     pub(crate) scratch: RefCell<Vec<u8>>,
 }

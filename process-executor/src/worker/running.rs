@@ -12,7 +12,6 @@ use crate::system;
 use executor_core::CodecPhase;
 use executor_core::fork::Origin;
 use executor_core::remote::{Memory, Output, Pace, Phase, Progress, Window, refuse_item};
-use executor_core::task::contain;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
@@ -20,22 +19,11 @@ use std::time::Instant;
 
 /// Ends a process that a task forked and that came out of the task like its parent, the worker: only that one may touch what it
 /// shares with the pool. Its output is the worker's, too, which has yet to write it.
-pub(super) fn leave_if_forked(worker: &Origin) {
+pub(crate) fn leave_if_forked(worker: &Origin) {
     if !worker.is_here() {
         // SAFETY: what is registered for the end of a process is the worker's.
         unsafe { libc::_exit(0) }
     }
-}
-
-/// Drops the result whose reply was sent as a message, if it has a destructor: whatever that does, the reply counts.
-pub(crate) fn drop_kept(replies: &Replies<'_>, slot: &Slot) {
-    let Some(result) = replies.kept.take() else { return };
-    // ORDERING: Release, with the Acquire of the parent, which looks at it when this process is dead: the reply is whole.
-    slot.phase.store(Phase::Dropping as u32, Ordering::Release);
-    // The destructor is user code, whose panic concerns nobody any more.
-    let _ = contain(|| drop(result));
-    leave_if_forked(&replies.worker);
-    slot.phase.store(Phase::Running as u32, Ordering::Relaxed);
 }
 
 /// Tells nobody: for the initializer.

@@ -14,7 +14,7 @@ impl Transport for SharedMemory {
         Ok(Self)
     }
 
-    fn run_task(tasks: &mut TaskLoop<'_, Self>, slot: &Slot) {
+    fn run_task(&self, tasks: &mut TaskLoop<'_, Self>, slot: &Slot) {
         let buffer;
         let inline;
         let length = slot.input_length.load(Ordering::Relaxed) as usize;

@@ -65,13 +65,13 @@ pub(crate) trait Transport: Sized {
     fn open(ends: Vec<OwnedFd>) -> io::Result<Self>;
 
     /// Runs the task of a slot by [`TaskLoop::run_input`], and sees to its reply.
-    fn run_task(tasks: &mut TaskLoop<'_, Self>, slot: &Slot);
+    fn run_task(&self, tasks: &mut TaskLoop<'_, Self>, slot: &Slot);
 }
 
 pub(crate) struct TaskLoop<'a, T> {
     pub(crate) shared: &'a Shared,
     pub(crate) connection: &'a Arc<Connection>,
-    pub(crate) transport: &'a T,
+    transport: &'a T,
     name: &'a str,
     pub(crate) replies: Replies<'a>,
     functions: Vec<Option<Function>>,
@@ -103,7 +103,7 @@ impl<T: Transport> TaskLoop<'_, T> {
                 continue;
             }
             self.replies.begin(own);
-            T::run_task(self, slot);
+            self.transport.run_task(self, slot);
             self.printed.note_task();
             let end = Instant::now();
             let elapsed = end.saturating_duration_since(last_end).as_nanos();
