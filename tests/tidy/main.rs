@@ -9,6 +9,7 @@ mod forbidden;
 mod modules;
 mod paths;
 mod report;
+mod rules;
 mod sizes;
 mod sources;
 mod unsafe_code;
