@@ -8,33 +8,33 @@
 //! ```
 
 mod deaths;
+pub(crate) mod ending;
 pub(crate) mod environment;
+mod epoll_data;
+mod failed_starts;
 mod last_rites;
 mod limits;
-mod reaping;
+mod listening;
+mod starting;
 mod starts;
 pub(crate) mod transport;
+mod unreaped;
+mod wait;
 mod worker;
 
 use crate::dispatch::batch::Batch;
-use crate::dispatch::ring::Ring;
-use crate::dispatch::seat::{Seat, SeatState};
-use crate::exit_words::out_of_memory_kills;
+use crate::dispatch::seat::SeatState;
 use crate::link::Event;
 use crate::pool::events::CALL;
 use crate::pool::faults::FaultPoint;
 use crate::pool::{Pool, thread_role};
-use crate::process::{self, NotStarted, Started, Welcome};
-use crate::start_error::{Calling, StartError};
-use crate::untrusted_file;
-use crate::waking::{ARMED, DoorbellWord};
 #[cfg(any(test, fuzzing))]
 pub(crate) use deaths::Loss;
+use ending::Ending;
+use epoll_data::{END, UNREAPED};
 use executor_core::BrokenExecutor;
 use executor_core::remote::Initializer;
 use executor_core::task::guarded;
-pub(crate) use limits::Ending;
-use reaping::Unreaped;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -43,11 +43,10 @@ use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use transport::{Opened, Transport};
-use worker::{Due, End, Reason, Worker};
-
-/// How soon it is looked again whether what a worker has sent is closed.
-const LOOK_AT_CLOSING: Duration = Duration::from_millis(1);
+use transport::Transport;
+use unreaped::Unreaped;
+use wait::sooner;
+use worker::{Reason, Worker};
 
 pub(crate) struct Supervisor {
     pool: Arc<Pool>,
@@ -68,11 +67,6 @@ pub(crate) struct Supervisor {
 const LOOK_AT_FILES: Duration = Duration::from_secs(2);
 /// If it has, how often it is looked what is left to be done.
 const LOOK_WITHOUT_FILES: Duration = Duration::from_millis(10);
-
-/// What an epoll event is about.
-/// A process of which nothing else is left has ended.
-const UNREAPED: u64 = u64::MAX - 1;
-const END: u64 = 1 << 32;
 
 impl Supervisor {
     pub(crate) fn new(
@@ -240,118 +234,6 @@ impl Supervisor {
         }
         any
     }
-
-    // Workers come.
-
-    /// Starts the workers that are wanted; gives the time until the next try, if one is due.
-    fn start_workers(&mut self) -> Option<Duration> {
-        if let Some(broken) = self.pool.halted() {
-            // What was on its way in when that began.
-            self.pool.end_queue(Some(&broken));
-            return None;
-        }
-        let wanted = self.pool.with_dispatch(|dispatch, _| {
-            let wanted = dispatch.still_wanted();
-            // Until they have seats, nobody else can tell that there are processes.
-            dispatch.starting = wanted > 0;
-            wanted
-        });
-        if wanted == 0 {
-            self.starts.forget_pause();
-            return None;
-        }
-        let next = self.start_as_many(wanted);
-        self.pool.with_dispatch(|dispatch, _| dispatch.starting = false);
-        next
-    }
-
-    fn start_as_many(&mut self, mut wanted: usize) -> Option<Duration> {
-        if let Some(left) = self.starts.left() {
-            return Some(left);
-        }
-        while wanted > 0 {
-            if untrusted_file::is_closing() {
-                return Some(LOOK_AT_CLOSING);
-            }
-            let free = self.workers.iter().position(Option::is_none)?;
-            if let Err(error) = self.start_worker(free) {
-                return self.put_off_start(error);
-            }
-            wanted -= 1;
-        }
-        None
-    }
-
-    fn start_worker(&mut self, index: usize) -> Result<(), StartError> {
-        let Opened { worker_ends, start_relay } = self.transport.open().calling("socketpair")?;
-        let started = process::start(self.pool.settings(), self.pool.image(), index, &self.environment, worker_ends);
-        let Started { process, shared, link, welcome, credentials } =
-            started.map_err(|NotStarted { error, process }| {
-                process.into_iter().for_each(|process| self.unreaped.add(&self.epoll, process));
-                error
-            })?;
-        DoorbellWord::set_all([shared.bell()].into_iter(), ARMED);
-        let seated = self
-            .listen_to(index, &process, link.socket())
-            .calling("epoll_ctl")
-            .and_then(|()| {
-                start_relay.map(|start| start(&self.pool, index, &link).calling("pthread_create")).transpose()
-            })
-            .and_then(|relay| {
-                let ring = Ring::new(Arc::new(shared));
-                self.seat(index, Seat::new(ring, link.clone(), relay, process.pid(), credentials), &welcome)
-            });
-        let now = Instant::now();
-        let mut worker = Worker {
-            process,
-            link,
-            started: now,
-            is_ready: false,
-            ending: None,
-            is_retiring: false,
-            end: End::Nothing,
-            position: None,
-            dealt: 0,
-            memory_looked_at: now,
-            out_of_memory_kills: out_of_memory_kills(),
-        };
-        if let Err(error) = seated {
-            self.listen_no_more(&worker.process, worker.link.socket());
-            worker.kill(None);
-            self.unreaped.add(&self.epoll, worker.process);
-            return Err(error);
-        }
-        self.workers[index] = Some(worker);
-        Ok(())
-    }
-
-    /// Welcomes a worker and gives it its seat, under one lock: whatever its initializer does, the pool lists it by then.
-    fn seat(&mut self, index: usize, seat: Seat, welcome: &Welcome) -> Result<(), StartError> {
-        let restart = self.used[index];
-        let link = seat.link.clone();
-        let mut seat = Some(seat);
-        let welcomed = self.pool.with_dispatch(|dispatch, _| {
-            welcome.send(&link).calling("sendmsg")?;
-            dispatch.seats[index] = seat.take();
-            dispatch.wanted = dispatch.wanted.saturating_sub(1);
-            dispatch.stats.restarts += u64::from(restart);
-            Ok(())
-        });
-        self.used[index] |= welcomed.is_ok();
-        if let Some(relay) = seat.and_then(|seat| seat.relay) {
-            // The worker was not welcomed: the relay has no task.
-            let _ = relay.close();
-        }
-        welcomed
-    }
-}
-
-/// The sooner of two times; `None` is never.
-fn sooner(wait: &mut Option<Duration>, other: Option<Duration>) {
-    *wait = match (*wait, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    };
 }
 
 #[cfg(test)]

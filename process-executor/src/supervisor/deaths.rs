@@ -1,7 +1,7 @@
 //! What becomes of a worker's tasks when it has ended.
 
 use super::Supervisor;
-use super::limits::Ending;
+use super::ending::Ending;
 use super::worker::{Kill, Reason, Worker};
 use crate::before_main::Refusal;
 use crate::dispatch::Dispatch;

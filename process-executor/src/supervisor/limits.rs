@@ -1,6 +1,9 @@
 //! What the supervisor looks at from time to time: limits of tasks and of workers, and workers that are to end.
 
-use super::{Due, Supervisor, sooner};
+use super::Supervisor;
+use super::ending::Ending;
+use super::wait::sooner;
+use super::worker::Due;
 use crate::dispatch::TRY_AGAIN;
 use crate::dispatch::next_wakeup::{HEARTBEAT, MEMORY_TICK, STUCK_TICK};
 use crate::dispatch::ring::Running;
@@ -11,29 +14,7 @@ use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
 /// A worker that does not begin a task for so long, and for longer than the task may run, is given up: it was stopped.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Why a worker is being ended.
-pub(crate) enum Ending {
-    /// Its task, or the item after so many of it, ran longer than this.
-    TimedOut(Duration, u32),
-    /// It did not begin its next task, which has a limit; another worker does.
-    Unresponsive,
-    /// Its task's holder stopped it.
-    Stopped,
-    /// It used more memory than this many bytes.
-    Memory(u64),
-    /// The pool's owner ended all workers.
-    Ordered,
-    /// It overwrote the memory it shares with its parent.
-    Corrupted,
-    /// It was not ready in time.
-    NotReady(Duration),
-    /// It could not begin, as it said itself.
-    Failed(String),
-    /// Nobody needs it.
-    Unwanted,
-}
+const BEGIN_LIMIT: Duration = Duration::from_secs(1);
 
 /// What one look at a seat found.
 #[derive(Default)]
@@ -246,7 +227,7 @@ fn look_at_task(seat: &mut Seat, settings: &Settings, waited: Duration, finding:
     let Some(limit) = running.limit(settings.run_limit) else { return };
     let (limit, passed, ending) = match running.ran() {
         Some(ran) => (limit, ran, Ending::TimedOut(limit, running.items)),
-        None => (limit.max(PATIENCE), waited, Ending::Unresponsive),
+        None => (limit.max(BEGIN_LIMIT), waited, Ending::Unresponsive),
     };
     match limit.checked_sub(passed) {
         Some(left) if !left.is_zero() => sooner(&mut finding.wait, Some(left)),

@@ -4,7 +4,7 @@
 //!  told to end ──deadline──► killed ──REAPING──► given up: its seat is free, the process is reaped when it can be
 //! ```
 
-use super::limits::Ending;
+use super::ending::Ending;
 use crate::exit_words::By;
 use crate::link::Link;
 use crate::message::Message;

@@ -1,56 +1,14 @@
-//! Processes that were killed and that the system does not let end yet: their tasks are over and their seats free. They
-//! are reaped when they can be, if need be after the pool's end.
+//! What the supervisor listens to, and what is left when a worker, the pool, or the pool's descriptors are gone.
 
+use super::Supervisor;
+use super::epoll_data::END;
+use super::wait::sooner;
 use super::worker::Reason;
-use super::{END, Supervisor, UNREAPED, sooner};
-use crate::dispatch::next_wakeup::HEARTBEAT;
 use crate::process::Process;
 use crate::system::leave;
 use executor_core::BrokenExecutor;
 use rustix::event::epoll;
-use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::process::Signal;
-use std::time::Duration;
-
-/// What is left of workers.
-#[derive(Debug, Default)]
-pub(super) struct Unreaped(Vec<Process>);
-
-impl Unreaped {
-    /// Takes a process that was killed, or is to be.
-    pub(super) fn add(&mut self, epoll: &OwnedFd, mut process: Process) {
-        if process.try_reap().is_some() {
-            return;
-        }
-        if let Some(end) = process.end() {
-            // Once is enough: one whose end is seen but that cannot be reaped, since a debugger has it, would ring for ever.
-            let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
-            let data = epoll::EventData::new_u64(UNREAPED);
-            let _ = epoll::delete(epoll, end);
-            // Where that fails, it is looked at from time to time all the same.
-            let _ = epoll::add(epoll, end, data, flags);
-        }
-        self.0.push(process);
-    }
-
-    /// From now on they are looked at from time to time.
-    fn leave_files(&mut self) {
-        self.0.iter_mut().for_each(Process::leave_end);
-    }
-
-    /// Reaps those that have ended; gives the time until the next look, if one is due.
-    pub(super) fn reap(&mut self) -> Option<Duration> {
-        self.0.retain_mut(|process| {
-            let is_left = process.try_reap().is_none();
-            if is_left {
-                // The right to kill it may have come back.
-                let _ = process.signal(Signal::KILL);
-            }
-            is_left
-        });
-        (!self.0.is_empty()).then_some(HEARTBEAT)
-    }
-}
+use rustix::fd::BorrowedFd;
 
 impl Supervisor {
     /// From now on, what a worker says and its end are events.
