@@ -130,8 +130,7 @@ impl fmt::Display for Expired {
 /// let timed_out = future.exception_timeout(Duration::ZERO).unwrap_err();
 /// assert_eq!(timed_out.to_string(), "not finished after 0ns");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not finished after {limit:?}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimedOut {
     limit: Duration,
 }
@@ -149,3 +148,11 @@ impl TimedOut {
         self.limit
     }
 }
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not finished after {:?}", self.limit)
+    }
+}
+
+impl std::error::Error for TimedOut {}

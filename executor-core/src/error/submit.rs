@@ -1,6 +1,7 @@
 //! [`SubmitError`], [`TrySubmitError`], [`BuildError`]: why an executor would not take a task, or could not be built.
 
 use crate::error::BrokenExecutor;
+use std::error::Error;
 use std::fmt;
 use std::io;
 
@@ -13,28 +14,51 @@ use std::io;
 /// executor.shutdown(Shutdown::wait());
 /// assert!(matches!(executor.submit(|x: u8| x, 1), Err(SubmitError::ShutDown)));
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum SubmitError {
     /// `shutdown` was called.
-    #[error("the executor was shut down and takes no more tasks; submit before shutdown, or build a new executor")]
     ShutDown,
     /// The executor broke, for instance by a failing initializer.
-    #[error(transparent)]
     Broken(BrokenExecutor),
     /// No worker exists and the operating system would not start one.
-    #[error("no worker could be started: {0}; raise the limit on threads or ask for fewer workers")]
-    NoWorkers(#[source] io::Error),
+    NoWorkers(io::Error),
     /// The task is a closure, which only this process can run.
-    #[error(
-        "the task is a closure, which another process cannot run; submit a function and its argument, or use a thread pool"
-    )]
     NotPortable,
     /// The task's run has a limit, and this machine has no clock.
-    #[error(
-        "the task's run has a limit, which nobody can measure: there is no clock here; submit it without the limit"
-    )]
     NoClock,
+}
+
+impl fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Broken(broken) => return broken.fmt(f),
+            Self::NoWorkers(error) => {
+                let advice = "raise the limit on threads or ask for fewer workers";
+                return write!(f, "no worker could be started: {error}; {advice}");
+            }
+            Self::ShutDown => {
+                "the executor was shut down and takes no more tasks; submit before shutdown, or build a new executor"
+            }
+            Self::NotPortable => {
+                "the task is a closure, which another process cannot run; submit a function and its argument, or use a \
+                 thread pool"
+            }
+            Self::NoClock => {
+                "the task's run has a limit, which nobody can measure: there is no clock here; submit it without the limit"
+            }
+        })
+    }
+}
+
+impl Error for SubmitError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Broken(broken) => broken.source(),
+            Self::NoWorkers(error) => Some(error),
+            Self::ShutDown | Self::NotPortable | Self::NoClock => None,
+        }
+    }
 }
 
 /// The reason why [`try_submit`](crate::ExecutorExt::try_submit) returned no future; it has the arguments.
@@ -107,11 +131,10 @@ impl<A> std::error::Error for TrySubmitError<A> {
 /// let error: BuildError = "many".parse::<WorkerCount>().unwrap_err();
 /// assert!(error.to_string().contains("\"many\""));
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A count, given in code or as text, makes no sense.
-    #[error("{what}: {found:?} is not valid; use {expected}")]
     #[non_exhaustive]
     Invalid {
         /// Which setting or environment variable it is.
@@ -122,7 +145,6 @@ pub enum BuildError {
         expected: &'static str,
     },
     /// The executor cannot work on this system, or in this program.
-    #[error("{what}: {reason}")]
     #[non_exhaustive]
     Unavailable {
         /// What cannot be had.
@@ -131,6 +153,17 @@ pub enum BuildError {
         reason: String,
     },
 }
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid { what, found, expected } => write!(f, "{what}: {found:?} is not valid; use {expected}"),
+            Self::Unavailable { what, reason } => write!(f, "{what}: {reason}"),
+        }
+    }
+}
+
+impl Error for BuildError {}
 
 impl BuildError {
     /// Says that `found` is not a valid `what`. For executors.
