@@ -4,9 +4,12 @@
 //! In every other process nothing happens but a look at the environment. A process that has the marker never goes on to
 //! `main`: one that would, and builds a pool there, would start workers that do the same, without end.
 
+#[cfg(feature = "before-main")]
 use crate::constructors::{self, Constructor};
 use crate::{entry, system};
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::CStr;
+#[cfg(feature = "before-main")]
+use std::ffi::{c_char, c_int};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// In the environment of a worker, until it has been taken over.
