@@ -28,6 +28,7 @@
 //! | `threads` | the pool of threads | yes |
 //! | `processes` | the pool of worker processes, on Linux | yes |
 //! | `before-main` | worker processes are taken over before `main` | yes |
+//! | `ipc-channel` | values of the pool of processes may contain channels of the crate ipc-channel | no |
 //!
 //! A program that needs threads alone says `default-features = false, features = ["threads"]`: it then compiles half as many
 //! crates, and nothing of ours runs before its `main`.

@@ -99,10 +99,12 @@ mod worker_info;
 #[cfg(all(target_os = "linux", any(test, fuzzing)))]
 pub mod fuzzing;
 
+#[cfg(all(target_os = "linux", feature = "before-main"))]
+use process_core::constructors;
 #[cfg(target_os = "linux")]
 use process_core::{
-    constructors, exit_status as exit_words, image, loader, memory as buffer, memory as mapping, start_error, sync,
-    system, untrusted_file, waking,
+    exit_status as exit_words, image, loader, memory as buffer, memory as mapping, start_error, sync, system,
+    untrusted_file, waking,
 };
 
 #[cfg(target_os = "linux")]
