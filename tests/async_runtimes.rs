@@ -69,12 +69,12 @@ async fn awaits_a_value_an_error_and_a_panic() {
 }
 
 #[test]
-fn tokio_with_one_thread() {
+fn futures_work_on_tokio_with_one_thread() {
     on_tokio("awaits on tokio's one thread", awaits_a_value_an_error_and_a_panic());
 }
 
 #[test]
-fn tokio_with_several_threads() {
+fn futures_work_on_tokio_with_several_threads() {
     let _watchdog = watch("awaits on tokio's threads");
     let tokio = runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let task = tokio.spawn(awaits_a_value_an_error_and_a_panic());
@@ -82,14 +82,14 @@ fn tokio_with_several_threads() {
 }
 
 #[test]
-fn smol_runtime() {
+fn futures_work_on_smol() {
     let _watchdog = watch("awaits on smol");
     smol::block_on(awaits_a_value_an_error_and_a_panic());
     smol::block_on(smol::spawn(awaits_a_value_an_error_and_a_panic()));
 }
 
 #[test]
-fn plain_block_on() {
+fn futures_work_with_a_plain_block_on() {
     let _watchdog = watch("awaits on block_on");
     futures::executor::block_on(awaits_a_value_an_error_and_a_panic());
 }
@@ -155,7 +155,7 @@ fn a_replaced_waker_is_released() {
 }
 
 #[test]
-fn dropped_inside_poll() {
+fn a_future_may_be_dropped_inside_a_poll() {
     on_tokio("a future dropped inside the poll of another", async {
         let (pool, gate, holding) = held_pool();
         let mut queued = Some(pool.submit(square, 3).unwrap());
@@ -245,7 +245,7 @@ fn polls_and_drops_race_with_completion() {
 // --- combinators ----------------------------------------------------------------------------------------------------
 
 #[test]
-fn select_with_a_timer() {
+fn a_future_may_be_selected_with_a_timer() {
     on_tokio("tokio::select! between a task and a timer", async {
         let (_pool, gate, mut future) = held_pool();
         tokio::select! {
@@ -261,7 +261,7 @@ fn select_with_a_timer() {
 }
 
 #[test]
-fn join_set() {
+fn futures_work_in_a_join_set() {
     let _watchdog = watch("a JoinSet of futures");
     let pool = pool(2);
     let tokio = runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
@@ -279,7 +279,7 @@ fn join_set() {
 }
 
 #[test]
-fn futures_unordered() {
+fn futures_work_in_futures_unordered() {
     on_tokio("FuturesUnordered", async {
         let pool = pool(2);
         let set: FuturesUnordered<Future<u64>> = (0..1_000).map(|x| pool.submit(square, x).unwrap()).collect();
@@ -336,7 +336,7 @@ fn full_pool() -> (ThreadPoolExecutor, Gate, Future<u64>) {
 }
 
 #[test]
-fn a_dyn_async_executor_waits_for_room_without_blocking() {
+fn a_dyn_async_executor_waits_for_capacity_without_blocking() {
     on_tokio("submit_async to a full pool", async {
         let (bounded, gate, queued) = full_pool();
         let executor: Box<dyn AsyncExecutor> = Box::new(bounded);
@@ -357,7 +357,7 @@ fn a_dyn_async_executor_waits_for_room_without_blocking() {
 }
 
 #[test]
-fn a_dropped_wait_for_room_submits_nothing() {
+fn a_dropped_wait_for_capacity_submits_nothing() {
     on_tokio("submit_async dropped while it waits", async {
         let (bounded, gate, _queued) = full_pool();
         assert!(timeout(Duration::from_millis(5), bounded.submit_async(square, 3)).await.is_err());
@@ -368,7 +368,7 @@ fn a_dropped_wait_for_room_submits_nothing() {
 }
 
 #[test]
-fn a_dropped_wait_for_room_leaves_it_to_the_next() {
+fn a_dropped_wait_for_capacity_leaves_it_to_the_next() {
     let _watchdog = watch("submit_async behind one that was woken and then dropped");
     let (bounded, gate, _queued) = full_pool();
     let (first_woken, first_waker) = Count::new();
@@ -390,7 +390,7 @@ fn a_dropped_wait_for_room_leaves_it_to_the_next() {
 }
 
 #[test]
-fn a_shutdown_ends_the_wait_for_room() {
+fn a_shutdown_ends_the_wait_for_capacity() {
     on_tokio("submit_async to a pool that is shut down meanwhile", async {
         let (bounded, gate, queued) = full_pool();
         let mut waiting = Box::pin(bounded.submit_async(square, 3));
@@ -403,7 +403,7 @@ fn a_shutdown_ends_the_wait_for_room() {
 }
 
 #[test]
-fn several_waits_for_room_all_get_it() {
+fn several_waits_for_capacity_all_get_it() {
     on_tokio("many submit_async to a full pool", async {
         let bounded = Arc::new(ThreadPoolExecutor::builder().workers(1).queue_capacity(1).build().unwrap());
         let mut set = JoinSet::new();
@@ -453,7 +453,7 @@ fn a_shared_future_wakes_every_task() {
 }
 
 #[test]
-fn cancel_on_drop_in_select() {
+fn cancel_on_drop_cancels_the_loser_of_a_select() {
     on_tokio("cancel_on_drop in select!", async {
         let (pool, gate, holding) = held_pool();
         let ran = Arc::new(AtomicUsize::new(0));

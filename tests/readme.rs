@@ -58,7 +58,7 @@ fn over_ipc_channel() -> ProcessPoolExecutor {
 }
 
 #[test]
-fn the_first_example() {
+fn the_first_example_runs_on_every_executor() {
     every_executor(|pool, word| {
         let future = pool.submit(count_primes, 10_000).unwrap();
         let counts: Vec<_> = pool.map(count_primes, [10, 100, 1_000]).map(Result::unwrap).collect();
@@ -68,7 +68,7 @@ fn the_first_example() {
 }
 
 #[test]
-fn the_second_example_without_crashes() {
+fn the_second_example_without_crashes_runs_on_every_executor() {
     every_executor(|pool, word| {
         let futures = ["1", "2", "three", "4"].map(|text| pool.submit(parse, text.to_owned()).unwrap());
         let [one, two, three, four] = futures.map(concurrent_futures::Future::result);
@@ -78,7 +78,7 @@ fn the_second_example_without_crashes() {
 }
 
 #[test]
-fn the_second_example_in_worker_processes() {
+fn the_second_example_survives_in_worker_processes() {
     let through = |pool: &dyn Executor| {
         // The other tasks have time enough, however busy the machine is.
         let limit = |text| Duration::from_secs(if text == "hang" { 1 } else { 3600 });

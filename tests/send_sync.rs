@@ -65,7 +65,7 @@ fn check(table: &[(&str, (String, String))]) {
 }
 
 #[test]
-fn executors() {
+fn executors_have_their_auto_traits() {
     check(table! {
         ThreadPoolExecutor => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug;
         SerialExecutor => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug;
@@ -77,7 +77,7 @@ fn executors() {
 }
 
 #[test]
-fn futures() {
+fn futures_have_their_auto_traits() {
     check(table! {
         Future<String> => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug;
         Future<Movable> => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug;
@@ -99,7 +99,7 @@ fn a_shared_result_must_be_shareable() {
 }
 
 #[test]
-fn sets_of_futures() {
+fn sets_of_futures_have_their_auto_traits() {
     type Inputs = std::vec::IntoIter<u8>;
     check(table! {
         AsCompleted<Future<String>> => Send | Sync | Unpin | Debug;
@@ -114,7 +114,7 @@ fn sets_of_futures() {
 }
 
 #[test]
-fn options_and_figures() {
+fn options_and_figures_have_their_auto_traits() {
     check(table! {
         TaskOptions => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
         MapOptions => Send | Sync | Unpin | UnwindSafe | RefUnwindSafe | Debug | Clone;
@@ -131,7 +131,7 @@ fn options_and_figures() {
 }
 
 #[test]
-fn errors() {
+fn errors_have_their_auto_traits() {
     check(table! {
         TaskError => Send | Sync | Unpin | Debug;
         Panic => Send | Sync | Unpin | Debug;
@@ -146,7 +146,7 @@ fn errors() {
 
 /// Asserts what `?` needs in a function that returns `Box<dyn Error + Send + Sync>`.
 #[test]
-fn errors_travel() {
+fn errors_fit_the_question_mark() {
     fn travels<E: Error + Send + Sync + Display + 'static>() {}
     travels::<TaskError>();
     travels::<BrokenExecutor>();

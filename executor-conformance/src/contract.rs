@@ -90,7 +90,9 @@ mod tests {
         assert!(gaps("| F1 | New. | |").iter().any(|gap| gap.contains("neither")));
         assert!(gaps("| F1 | New. | none: why |").iter().any(|gap| gap.contains("names none")));
         assert!(gaps("| F1 | New. | `future.unknown` |").iter().any(|gap| gap.contains("does not exist")));
-        assert!(gaps("| F1 | New. | `cancel.pending` |").iter().any(|gap| gap.contains("does not cite")));
+        assert!(
+            gaps("| F1 | New. | `cancel.pending_is_done_at_once` |").iter().any(|gap| gap.contains("does not cite"))
+        );
         assert!(contract_gaps("").iter().any(|gap| gap.contains("lists no behaviour")));
     }
 }

@@ -14,9 +14,9 @@ use crate::tasks::{self, Bomb, Tracked, alive};
 const ROUNDS: usize = 300;
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new("cancel.pending", &["F2", "F17", "H1"], Needs::ANY, pending),
-    Case::new("cancel.running_or_finished", &["F3"], Needs::ANY, running_or_finished),
-    Case::new("cancel.again", &["F4"], Needs::ANY, again),
+    Case::new("cancel.pending_is_done_at_once", &["F2", "F17", "H1"], Needs::ANY, pending),
+    Case::new("cancel.running_or_finished_is_refused", &["F3"], Needs::ANY, running_or_finished),
+    Case::new("cancel.again_returns_true", &["F4"], Needs::ANY, again),
     Case::new("cancel.from_any_shared_handle", &["F2", "F4"], Needs::ANY, from_any_shared_handle),
     Case::new("cancel.or_start_wins_never_both", &["F2", "F16", "H2"], Needs::ANY, or_start_wins_never_both),
     Case::new("cancel.or_result_wins_never_both", &["F14", "H2"], Needs::ANY, or_result_wins_never_both),
@@ -24,11 +24,16 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("cancel.running_task_is_left_alone", &["F3"], Needs::CONCURRENT, running_task_is_left_alone),
     Case::new("cancel.finished_task_is_left_alone", &["F3"], Needs::ANY, finished_task_is_left_alone),
     Case::new("cancel.frees_the_argument", &["E3"], Needs::CONCURRENT.queue(1), frees_the_argument),
-    Case::new("cancel.argument_whose_drop_panics", &["H11"], Needs::CONCURRENT.queue(1).in_process(), argument_bomb),
+    Case::new(
+        "cancel.argument_whose_drop_panics_is_contained",
+        &["H11"],
+        Needs::CONCURRENT.queue(1).in_process(),
+        argument_bomb,
+    ),
     Case::new("cancel.spares_the_neighbours", &["F2"], Needs::CONCURRENT.queue(6), spares_the_neighbours),
     Case::new("cancel.dropping_a_future_does_not", &["E5"], Needs::CONCURRENT.queue(1), dropping_a_future_does_not),
-    Case::new("cancel.on_drop", &[], Needs::CONCURRENT.queue(1), on_drop),
-    Case::new("cancel.on_drop_detached", &["E5"], Needs::CONCURRENT.queue(1), on_drop_detached),
+    Case::new("cancel.on_drop_cancels_the_task", &[], Needs::CONCURRENT.queue(1), on_drop),
+    Case::new("cancel.on_drop_detached_leaves_the_task", &["E5"], Needs::CONCURRENT.queue(1), on_drop_detached),
     Case::new("cancel.on_drop_spares_a_running_task", &["F3"], Needs::CONCURRENT, on_drop_spares_a_running_task),
 ];
 

@@ -17,7 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("completed.in_order_of_completion", &["A1", "A8", "H7"], Needs::ANY, in_order_of_completion),
     Case::new("completed.done_ones_first", &["A1"], Needs::ANY, done_ones_first),
     Case::new("completed.each_once", &["A2"], Needs::ANY, each_once),
-    Case::new("completed.of_nothing", &["A2"], Needs::ANY, of_nothing),
+    Case::new("completed.of_nothing_ends_at_once", &["A2"], Needs::ANY, of_nothing),
     Case::new("completed.limit_is_for_all_together", &["A3"], Needs::ANY, limit_is_for_all_together),
     Case::new("completed.limit_says_how_many", &["A3"], Needs::ANY, limit_says_how_many),
     Case::new("completed.no_time_yields_the_done_ones", &["A4"], Needs::ANY, no_time_yields_the_done_ones),

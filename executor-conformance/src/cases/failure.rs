@@ -18,8 +18,18 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("failure.payload_without_text", &["E7", "F28"], Needs::ANY, payload_without_text),
     Case::new("failure.worker_lives_on", &["E7"], Needs::ANY, worker_lives_on),
     Case::new("failure.spares_the_neighbours", &["E7"], Needs::ANY, spares_the_neighbours),
-    Case::new("failure.payload_whose_drop_panics", &["E7", "H11"], Needs::ANY.in_process(), payload_whose_drop_panics),
-    Case::new("failure.result_whose_drop_panics", &["E7", "H11"], Needs::CONCURRENT.queue(1).in_process(), result_bomb),
+    Case::new(
+        "failure.payload_whose_drop_panics_spares_the_worker",
+        &["E7", "H11"],
+        Needs::ANY.in_process(),
+        payload_whose_drop_panics,
+    ),
+    Case::new(
+        "failure.result_whose_drop_panics_spares_the_worker",
+        &["E7", "H11"],
+        Needs::CONCURRENT.queue(1).in_process(),
+        result_bomb,
+    ),
 ];
 
 fn panic_becomes_the_error(subject: &Subject) {

@@ -16,12 +16,12 @@ use crate::{step, tasks};
 const NESTED: Needs = Needs::ANY.in_process();
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new("nested.result", &["T8", "H32"], NESTED, result),
-    Case::new("nested.deep", &["T8", "H32"], NESTED, deep),
-    Case::new("nested.wait", &["T8", "H32"], NESTED, nested_wait),
-    Case::new("nested.as_completed", &["T8", "H32"], NESTED, nested_as_completed),
-    Case::new("nested.map", &["T8", "H32"], NESTED, nested_map),
-    Case::new("nested.many_at_once", &["T8", "H32"], NESTED, many_at_once),
+    Case::new("nested.task_may_wait_for_a_result", &["T8", "H32"], NESTED, result),
+    Case::new("nested.waits_may_be_deep", &["T8", "H32"], NESTED, deep),
+    Case::new("nested.task_may_wait_for_a_set", &["T8", "H32"], NESTED, nested_wait),
+    Case::new("nested.task_may_use_as_completed", &["T8", "H32"], NESTED, nested_as_completed),
+    Case::new("nested.task_may_map", &["T8", "H32"], NESTED, nested_map),
+    Case::new("nested.many_at_once_do_not_starve", &["T8", "H32"], NESTED, many_at_once),
     Case::new("nested.failure_comes_through", &["T8", "E7"], NESTED, failure_comes_through),
     Case::new("nested.shutdown_from_a_task", &["S18", "H10", "H33"], NESTED, shutdown_from_a_task),
     Case::new("nested.stop_is_for_the_asked_task", &["H4"], Needs::CONCURRENT.in_process(), stop_is_for_the_asked_task),

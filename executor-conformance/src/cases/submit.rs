@@ -18,8 +18,8 @@ use crate::tasks::{self, Tracked, alive};
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("submit.arguments_pass_through", &["E1"], Needs::ANY, arguments_pass_through),
-    Case::new("submit.closures_without_captures", &["E1"], Needs::ANY, closures_without_captures),
-    Case::new("submit.large_values", &["E1"], Needs::ANY, large_values),
+    Case::new("submit.closures_without_captures_are_functions", &["E1"], Needs::ANY, closures_without_captures),
+    Case::new("submit.large_values_pass_through", &["E1"], Needs::ANY, large_values),
     Case::new("submit.one_worker_keeps_the_order", &["E2"], Needs::CONCURRENT.queue(10), one_worker_keeps_the_order),
     Case::new(
         "submit.one_worker_keeps_the_order_of_many",
@@ -52,8 +52,8 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("submit.through_every_pointer", &[], Needs::ANY, through_every_pointer),
     Case::new("submit.states_of_a_task", &["F1", "F5", "F16"], Needs::CONCURRENT.queue(1), states_of_a_task),
     Case::new("submit.says_where_it_was", &[], Needs::ANY, says_where_it_was),
-    Case::new("submit.name", &[], Needs::ANY, name),
-    Case::new("submit.run_limit", &["H4", "H8"], Needs::ANY.time_limits(), run_limit),
+    Case::new("submit.name_is_in_the_error", &[], Needs::ANY, name),
+    Case::new("submit.run_limit_ends_the_future", &["H4", "H8"], Needs::ANY.time_limits(), run_limit),
     Case::new("submit.run_limit_with_time_to_spare", &[], Needs::ANY.time_limits(), run_limit_with_time_to_spare),
     Case::new(
         "submit.run_limit_is_for_running_only",
@@ -61,7 +61,12 @@ pub(crate) const CASES: &[Case] = &[
         Needs::CONCURRENT.queue(1).time_limits(),
         run_limit_starts_late,
     ),
-    Case::new("submit.queue_limit", &["H58"], Needs::CONCURRENT.queue(1).time_limits(), queue_limit),
+    Case::new(
+        "submit.queue_limit_ends_what_has_not_begun",
+        &["H58"],
+        Needs::CONCURRENT.queue(1).time_limits(),
+        queue_limit,
+    ),
     Case::new("submit.queue_limit_with_time_to_spare", &[], Needs::ANY.time_limits(), queue_limit_with_time_to_spare),
 ];
 

@@ -14,8 +14,8 @@ use crate::{step, tasks};
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("waiting.splits_its_input", &["W1"], Needs::ANY, splits_its_input),
-    Case::new("waiting.for_all", &["W2"], Needs::ANY, for_all),
-    Case::new("waiting.for_the_first", &["W3"], Needs::ANY, for_the_first),
+    Case::new("waiting.for_all_ends_with_the_last", &["W2"], Needs::ANY, for_all),
+    Case::new("waiting.for_the_first_ends_with_any", &["W3"], Needs::ANY, for_the_first),
     Case::new("waiting.for_the_first_of_some_done", &["W4"], Needs::ANY, for_the_first_of_some_done),
     Case::new("waiting.for_the_first_failure", &["W5"], Needs::ANY, for_the_first_failure),
     Case::new("waiting.for_a_failure_that_is_there", &["W6"], Needs::ANY, for_a_failure_that_is_there),
@@ -25,12 +25,12 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("waiting.limit_expires", &["W8"], Needs::ANY, limit_expires),
     Case::new("waiting.cancelled_is_done", &["W9", "S17", "H1"], Needs::ANY, cancelled_is_done),
     Case::new("waiting.cancel_ends_the_wait", &["W9", "W7", "H1"], Needs::CONCURRENT.queue(2), cancel_ends_the_wait),
-    Case::new("waiting.for_nothing", &["W11"], Needs::ANY, for_nothing),
+    Case::new("waiting.for_nothing_returns_at_once", &["W11"], Needs::ANY, for_nothing),
     Case::new("waiting.keeps_the_keys", &["W1"], Needs::ANY, keeps_the_keys),
-    Case::new("waiting.for_futures_of_two_executors", &["W10"], Needs::ANY, for_futures_of_two_executors),
-    Case::new("waiting.many_at_the_same_moment", &["W13"], Needs::ANY, many_at_the_same_moment),
-    Case::new("waiting.repeatedly", &["W14"], Needs::ANY, repeatedly),
-    Case::new("waiting.in_opposite_orders", &["W15", "H29"], Needs::ANY, in_opposite_orders),
+    Case::new("waiting.for_futures_of_two_executors_works", &["W10"], Needs::ANY, for_futures_of_two_executors),
+    Case::new("waiting.many_at_the_same_moment_are_counted", &["W13"], Needs::ANY, many_at_the_same_moment),
+    Case::new("waiting.repeatedly_leaves_nothing_behind", &["W14"], Needs::ANY, repeatedly),
+    Case::new("waiting.in_opposite_orders_does_not_block", &["W15", "H29"], Needs::ANY, in_opposite_orders),
     Case::new("waiting.for_tasks", &["W2", "W3"], Needs::CONCURRENT.workers(2), for_tasks),
     Case::new("waiting.for_a_task_that_fails", &["W5"], Needs::CONCURRENT.workers(2), for_a_task_that_fails),
     Case::new(
