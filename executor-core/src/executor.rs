@@ -1,4 +1,4 @@
-//! The traits: [`Executor`], which an executor implements, and [`ExecutorExt`], which its users call.
+//! [`Executor`]: the trait that executors implement.
 
 mod serial;
 mod shutdown;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// What to do with a task when the queue is full.
+/// What `submit_task` does with a task when the queue is full.
 ///
 /// ```
 /// use executor_core::{Admission, Executor, SerialExecutor, task::Task};
@@ -34,7 +34,7 @@ pub enum Admission {
     /// Hand the task back.
     Try,
     /// Hand the task back, for a submitter that then awaits [`poll_ready`](Executor::poll_ready). A worker of the executor
-    /// itself is let in over the limit, as for `Block`: it may block on what awaits the room.
+    /// itself is let in over the limit, as for `Block`: it may block on the code that awaits the room.
     Async,
 }
 
@@ -66,7 +66,7 @@ pub struct Rejected {
 /// ```
 #[derive(Debug)]
 pub enum Rejection {
-    /// No room; only for [`Admission::Try`].
+    /// No room; not for [`Admission::Block`].
     Full,
     /// No task at all is taken.
     Refused(SubmitError),
@@ -78,15 +78,15 @@ pub enum Rejection {
 /// The contract, which `executor-conformance` checks case by case:
 ///
 /// - Each accepted task is run once, or its future is ended without running it; never both, never neither.
-/// - Tasks are handed to workers in the order in which they were submitted. With one worker they begin in that order, but
-///   for a task that another task of the same executor waits for: it may begin at once. What several workers promise,
-///   each executor says.
+/// - Tasks are handed to workers in the order in which they were submitted. With one worker they begin in that order, except
+///   for a task that another task of the same executor waits for: it may begin at once. For several workers, each executor
+///   says what it promises.
 /// - After `shutdown` no task is accepted; accepted ones run, or are cancelled if asked; `shutdown` may be called any
 ///   number of times from any thread.
 /// - Dropping the executor is `shutdown(Shutdown::wait())`, unless a shutdown before did not wait for the end: one with
 ///   [`Shutdown::no_wait`], a [`shutdown_timeout`](Self::shutdown_timeout) that timed out, an awaited one that was dropped.
-///   What was given up is given up: the drop does not wait then. Threads are detached, and run what was accepted as long as
-///   the program lasts; worker processes with unfinished tasks are ended.
+///   After these the drop does not wait. Threads are detached, and run what was accepted as long as the program lasts; worker
+///   processes with unfinished tasks are ended.
 ///
 /// ```
 /// use executor_core::{Executor, ExecutorExt, SerialExecutor};
@@ -112,21 +112,21 @@ pub trait Executor: Send + Sync {
     /// ```
     fn submit_task(&self, task: Task, admission: Admission) -> Result<(), Rejected>;
 
-    /// Ready when there may be room in the queue, so that a try is worth it; else `cx`'s waker is told when there is.
+    /// Returns ready when there may be room in the queue, so that a try is worth it. Else wakes the waker of `cx` when there is.
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Returns how many tasks it runs at once.
     fn workers(&self) -> usize;
 
-    /// Returns whether it can end a task that runs, and not only ask it to stop. Then a limit on each input of `map`
+    /// Returns whether the executor can end a task that runs, and not only ask it to stop. Then a limit on each input of `map`
     /// ([`MapOptions::run_timeout`](crate::MapOptions::run_timeout)) holds within a chunk, too, which the executor sees to; else each such input is a task of
     /// its own.
     fn can_end_tasks(&self) -> bool {
         false
     }
 
-    /// Ends the executor. Called from one of its own workers it never waits, since it would wait for itself. Without
-    /// waiting, dropping the executor will not wait either.
+    /// Ends the executor. On one of its own workers it does not wait, since it would wait for itself. After a shutdown that does
+    /// not wait, dropping the executor does not wait either.
     ///
     /// ```
     /// # use executor_core::{Executor, ExecutorExt, SerialExecutor, Shutdown};
@@ -136,7 +136,7 @@ pub trait Executor: Send + Sync {
     /// ```
     fn shutdown(&self, how: Shutdown);
 
-    /// Like `shutdown(Shutdown::wait())`, waiting no longer than `limit`.
+    /// Like `shutdown(Shutdown::wait())`, but waits no longer than `limit`.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ pub trait Executor: Send + Sync {
     /// processes ends them then.
     fn shutdown_timeout(&self, limit: Duration) -> Result<(), TimedOut>;
 
-    /// Begins `how`; ready when the executor has ended (at once if `how` does not wait).
+    /// Begins the shutdown. Returns ready when the executor has ended, or at once if `how` does not wait.
     fn poll_shutdown(&self, how: Shutdown, cx: &mut Context<'_>) -> Poll<()>;
 }
 

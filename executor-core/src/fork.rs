@@ -1,8 +1,8 @@
-//! Forks of the program: a process that is not the one which made an executor has a copy of its memory, but neither its threads
-//! nor its workers, and must not touch what the two share.
+//! Forks of the program. A fork has a copy of the memory of the process that made an executor, but neither its threads nor its
+//! workers, and must not touch what the two processes share.
 //!
-//! A word says which process this is, and a fork finds it empty: by the kernel's doing where that can wipe a page in every
-//! child, else by a handler of the C library. So the question costs two loads and no system call.
+//! A word says which process this is. In a fork it is empty: the kernel wipes its page in every child, or, where it cannot, a
+//! handler of the C library does. So the question costs two loads and no system call.
 //!
 //! What was made before the fork is left as it is, for ever: other threads may have held its locks.
 
@@ -13,12 +13,12 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// The process that made something.
+/// The process in which something was made.
 ///
 /// ```
 /// use executor_core::fork::Origin;
 ///
-/// // Where it was made it may be used; a fork of that process finds that it is not there.
+/// // A fork of this process would find that it is not here.
 /// let origin = Origin::here();
 /// assert!(origin.is_here());
 /// ```
@@ -30,13 +30,13 @@ pub struct Origin {
 
 /// The number of this process among those that have forked from each other; 0 in one that has not asked yet.
 static WORD: OnceLock<&'static AtomicU32> = OnceLock::new();
-/// The last number that this process knows of.
+/// The last number that was given, as far as this process knows.
 static LAST: AtomicU32 = AtomicU32::new(0);
 /// Held while a fork takes its number.
 static NUMBERING: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
 
 impl Origin {
-    /// Names this process.
+    /// Returns this process.
     #[must_use]
     pub fn here() -> Self {
         let word = *WORD.get_or_init(word);
@@ -58,7 +58,7 @@ impl Origin {
     }
 }
 
-/// Returns whether a task of an executor was submitted by the process that this one is a fork of: nobody here ends it.
+/// Returns whether a task was submitted by the process that this one is a fork of: nobody here ends it.
 #[inline]
 pub(crate) fn is_left_behind(task: TaskId) -> bool {
     let Some(word) = WORD.get() else { return false };
@@ -94,7 +94,7 @@ fn new_number(word: &AtomicU32) -> u32 {
     new
 }
 
-/// Finds a place for the word that a fork finds empty.
+/// Finds a place for the word that is empty in forks.
 fn word() -> &'static AtomicU32 {
     static PLAIN: AtomicU32 = AtomicU32::new(0);
     #[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
@@ -105,7 +105,7 @@ fn word() -> &'static AtomicU32 {
     wipe_by_handler();
     return &PLAIN;
 
-    /// Has the C library empty the word in each child that it forks.
+    /// Has the C library empty the word in each child that it makes.
     #[cfg(all(unix, not(any(loom, shuttle))))]
     fn wipe_by_handler() {
         type Handler = Option<extern "C" fn()>;
@@ -121,8 +121,8 @@ fn word() -> &'static AtomicU32 {
     }
 }
 
-/// Returns a word in a page that the kernel wipes in every child that has memory of its own, also one that was made without the C
-/// library's knowledge. Linux 4.14; never given back.
+/// Returns a word in a page that the kernel wipes in every child with memory of its own, also in one that the C library does not
+/// know of. Needs Linux 4.14. The page is never given back.
 #[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 fn wiped_word() -> Option<&'static AtomicU32> {
     const ACCESS: libc::c_int = libc::PROT_READ | libc::PROT_WRITE;
@@ -142,7 +142,7 @@ fn wiped_word() -> Option<&'static AtomicU32> {
     }
 }
 
-/// A static that a fork has anew: its locks may be held, and its threads be awaited, by nobody who is left.
+/// A static that each fork makes anew: the locks of the old one may be held by threads that the fork does not have.
 ///
 /// ```
 /// use executor_core::fork::PerProcess;
@@ -150,7 +150,7 @@ fn wiped_word() -> Option<&'static AtomicU32> {
 ///
 /// static NAMES: PerProcess<Mutex<Vec<&str>>> = PerProcess::new(Mutex::default);
 ///
-/// // A fork of this process starts with an empty list, also if another thread holds the lock right now.
+/// // A fork of this process starts with an empty list, even if another thread holds the lock at that moment.
 /// NAMES.get().lock().unwrap().push("first");
 /// assert_eq!(*NAMES.get().lock().unwrap(), ["first"]);
 /// ```
@@ -166,7 +166,7 @@ impl<T: Send + Sync> PerProcess<T> {
         Self { current: AtomicPtr::new(ptr::null_mut()), make }
     }
 
-    /// Returns this process's own.
+    /// Returns the value of this process.
     #[inline]
     pub fn get(&self) -> &'static T {
         // ORDERING: Acquire, with the exchange of `renew`: the value is seen whole.
@@ -178,7 +178,7 @@ impl<T: Send + Sync> PerProcess<T> {
         }
     }
 
-    /// Returns this process's own if anybody has asked for it.
+    /// Returns the value of this process if it was asked for before.
     #[inline]
     pub(crate) fn get_if_made(&self) -> Option<&'static T> {
         // ORDERING: as in `get`.
@@ -189,7 +189,8 @@ impl<T: Send + Sync> PerProcess<T> {
     fn renew(&self, mut old: *mut (Origin, T)) -> &'static T {
         let new = Box::into_raw(Box::new((Origin::here(), (self.make)())));
         loop {
-            // ORDERING: Release publishes the new value to `get`; Acquire shows the one that another thread was faster with.
+            // ORDERING: Release, with the Acquire of `get`: publishes the new value. Acquire, with the Release of this exchange in
+            // a thread that was faster.
             match self.current.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire) {
                 // SAFETY: leaked, so that it lives as long as the program.
                 Ok(_) => return unsafe { &(*new).1 },

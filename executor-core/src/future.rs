@@ -26,14 +26,14 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The handle of one submitted task: it cancels, waits, calls back, and gives the outcome, once.
+/// The handle of one submitted task: it cancels, waits, calls back, and returns the outcome, once.
 ///
 /// The handle is unique; [`share`](Self::share) makes one that can be cloned. Dropping it detaches the task: it still
 /// runs, its outcome is dropped. See [`cancel_on_drop`](Self::cancel_on_drop) for the opposite.
 ///
 /// It is also a [`std::future::Future`], to be awaited on any runtime: no runtime is needed, none is assumed.
 ///
-/// What is guaranteed:
+/// Guarantees:
 ///
 /// - A future always becomes done, whatever happens to its task or its executor.
 /// - `cancel` is exact: true if and only if the task never ran and never will.
@@ -65,7 +65,7 @@ impl<T> Unpin for Future<T> {}
 impl<T> UnwindSafe for Future<T> {}
 impl<T> RefUnwindSafe for Future<T> {}
 
-/// What [`Future::stop`] could do.
+/// What [`Future::stop`] has done.
 ///
 /// ```
 /// let (_promise, future) = executor_core::Promise::<u8>::new();
@@ -98,7 +98,7 @@ impl<T> Future<T> {
         self.core().header()
     }
 
-    /// Ends it with an error if its task is another process's, which this one is a fork of: it would never become done here.
+    /// Ends the future with an error if its task belongs to the process that this one is a fork of: it would never be done here.
     #[inline]
     pub(crate) fn end_if_left_behind(&self) {
         if self.header().is_left_behind() {
@@ -116,18 +116,17 @@ impl<T> Future<T> {
         self.header().id()
     }
 
-    /// The task's number, name and place of submission.
+    /// Returns the task's number, name and place of submission.
     #[must_use]
     pub fn info(&self) -> TaskInfo {
         self.header().info()
     }
 
-    /// Cancels the task if it has not begun. True: it never ran and never will, and the future is done with
-    /// [`TaskError::Cancelled`] for everybody, at once. False: it is running or over, and nothing has changed.
+    /// Cancels the task if it has not begun. Returns true if it never ran and never will: the future is then done with
+    /// [`TaskError::Cancelled`], for all threads, at once. Returns false if it is running or over; nothing has changed then.
     ///
-    /// The cancelling thread drops the task's arguments and runs the future's callbacks. Cancelling twice gives true
-    /// twice; to a second thread that cancels while the first is still running callbacks, true says that the task never
-    /// runs, and the future is done once those callbacks are.
+    /// The cancelling thread drops the task's arguments and runs the future's callbacks. A second cancel returns true as well.
+    /// If it comes while the first is still running callbacks, the future is done once those callbacks are.
     ///
     /// ```
     /// let (promise, future) = executor_core::Promise::<u8>::new();
@@ -142,8 +141,8 @@ impl<T> Future<T> {
         unsafe { Header::cancel(self.pointer()) }
     }
 
-    /// Stops the task by the strongest means its executor has: cancels it if it has not begun, else raises the flag
-    /// that the task sees through [`is_stop_requested`](crate::is_stop_requested).
+    /// Stops the task by the strongest means of its executor: cancels it if it has not begun, else raises the flag that the
+    /// task reads by [`is_stop_requested`](crate::is_stop_requested).
     ///
     /// A running thread cannot be stopped from outside; the future's outcome is what the task then returns. In a pool of
     /// processes the worker that runs the task is ended, and with it the task; the future resolves with
@@ -165,14 +164,14 @@ impl<T> Future<T> {
         if self.header().request_stop(true).is_done() { Stop::Done } else { Stop::Requested }
     }
 
-    /// Like `stop`, but nothing is ended by force: a running task only hears of it.
+    /// Like `stop`, but ends nothing by force: raises the flag of a running task, and no more.
     pub(crate) fn stop_gently(&self) {
         if !self.cancel() {
             self.header().request_stop(false);
         }
     }
 
-    /// Returns whether the outcome is there, or was: result, error or cancel.
+    /// Returns whether the future has its outcome, or had: a result, an error or a cancel.
     ///
     /// ```
     /// let (promise, future) = executor_core::Promise::new();
@@ -195,18 +194,18 @@ impl<T> Future<T> {
         self.header().is_running()
     }
 
-    /// Returns whether it is done by a cancel.
+    /// Returns whether the future is done because of a cancel.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.header().load().is_cancelled() && self.is_done()
     }
 
-    /// Waits for the outcome and gives it.
+    /// Waits for the outcome, and returns it.
     ///
     /// # Errors
     ///
-    /// The reason why there is no value. Called from inside a callback of this very future, which is being lent the
-    /// outcome, [`TaskError::Taken`].
+    /// The reason why there is no value; [`TaskError::Taken`] inside a callback of this very future, which has the outcome on
+    /// loan.
     ///
     /// ```
     /// let (promise, future) = executor_core::Promise::new();
@@ -219,12 +218,12 @@ impl<T> Future<T> {
         self.take()
     }
 
-    /// Waits for the outcome no longer than `limit`.
+    /// Waits for the outcome, no longer than `limit`, and returns it.
     ///
     /// # Errors
     ///
-    /// The future itself, if it is not done by then. A limit of zero looks without waiting; one beyond the clock's end
-    /// waits for ever.
+    /// The future itself, if it is not done by then. A limit of zero does not wait; one beyond the end of the clock waits for
+    /// ever.
     ///
     /// ```
     /// use std::time::Duration;
@@ -253,7 +252,7 @@ impl<T> Future<T> {
         unsafe { waiting::wait(self.pointer(), None) };
     }
 
-    /// Waits until the future is done, no longer than `limit`; whether it is.
+    /// Waits until the future is done, no longer than `limit`. Returns whether it is done.
     #[must_use = "the future may not be done"]
     pub fn wait_timeout(&self, limit: Duration) -> bool {
         if is_over_at_once(limit) { self.is_done() } else { self.wait_until(deadline_after(limit)) }
@@ -265,7 +264,7 @@ impl<T> Future<T> {
         unsafe { waiting::wait(self.pointer(), deadline) }
     }
 
-    /// Waits, and gives the error if there is one: `None` for a task that returned.
+    /// Waits, and returns the error; `None` if the task returned.
     ///
     /// ```
     /// let (promise, future) = executor_core::Promise::new();
@@ -278,7 +277,7 @@ impl<T> Future<T> {
         self.error()
     }
 
-    /// Like [`exception`](Self::exception), waiting no longer than `limit`.
+    /// Like [`exception`](Self::exception), but waits no longer than `limit`.
     ///
     /// # Errors
     ///
@@ -300,17 +299,15 @@ impl<T> Future<T> {
     /// Calls `callback` with the outcome once the future is done; at once, in this thread, if it is.
     ///
     /// Otherwise it runs in the thread that completes the future: the worker, the thread that cancels, or, when a limit
-    /// passes, a thread of ours. Callbacks run in the order they were added, each exactly once, under no lock, and
-    /// before the future is done for anybody else. A callback may call anything, `shutdown` of the executor included;
-    /// inside it this future counts as done. One that panics is reported by the panic hook and stops none of the
-    /// others.
+    /// passes, a thread of this library. Callbacks run in the order they were added, each exactly once, under no lock, and
+    /// before the future is done for other threads. A callback may call anything, `shutdown` of the executor included;
+    /// inside it this future counts as done. The panic hook reports a callback that panics; the others run all the same.
     ///
-    /// Where callbacks complete futures whose callbacks complete futures, and so on a hundred deep, the completion of
-    /// the next is put off until the outermost callback has returned or this thread waits for a future, so that chains
-    /// of any length need little stack.
+    /// Where callbacks complete futures whose callbacks complete futures, a hundred deep, the next completion is put off until
+    /// the outermost callback has returned or this thread waits for a future. So chains of any length need little stack.
     ///
-    /// One that is added to a done future while another thread is running a callback of the same future runs right
-    /// after that one, in that thread: two never share a `&T`.
+    /// A callback that is added to a done future while another thread runs one of the same future runs right after that one,
+    /// in that thread: two never share a `&T`.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -324,7 +321,7 @@ impl<T> Future<T> {
     /// ```
     pub fn add_done_callback(&self, callback: impl FnOnce(&Result<T, TaskError>) + Send + 'static) {
         if self.taken {
-            // The outcome left through `.await`, and with it what a callback could be shown.
+            // `.await` has taken the outcome that the callback would be shown.
             executor_wire::panic::contain(|| callback(self.outcome()));
             return;
         }
@@ -336,9 +333,9 @@ impl<T> Future<T> {
         self.outcome().as_ref().err()
     }
 
-    /// Returns the outcome, lent; `Taken` if it was given away.
+    /// Lends the outcome; `Taken` if it was moved out.
     ///
-    /// Callers have seen the future done, or are inside a callback of it.
+    /// The caller has seen the future done, or is inside a callback of it.
     pub(crate) fn outcome(&self) -> &Outcome<T> {
         debug_assert!(self.is_done());
         if self.taken {
@@ -357,7 +354,7 @@ impl<T> Future<T> {
         unsafe { self.core().take_outcome() }.unwrap_or(Err(TaskError::Taken))
     }
 
-    /// Runs the task here if it waits in the queue of this very thread's pool.
+    /// Runs the task here if it waits in the queue of this thread's own pool. Returns whether it did.
     pub(crate) fn help(&self) -> bool {
         // SAFETY: the handle keeps the cell alive.
         unsafe { help(self.pointer()) }
@@ -389,7 +386,7 @@ impl<T> Future<T> {
         }
     }
 
-    /// Leaves `cx`'s waker in the slot; false if the future became done.
+    /// Leaves the waker of `cx` in the slot. Returns false if the future became done.
     fn watch(&mut self, cx: &Context<'_>) -> bool {
         // SAFETY: `&mut self`: nobody else uses the slot. A successful disarm makes its content ours.
         unsafe {

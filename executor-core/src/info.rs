@@ -1,4 +1,4 @@
-//! Who a task is: its number, its name and where it was submitted.
+//! [`TaskId`] and [`TaskInfo`]: the number of a task, its name, and where it was submitted.
 
 mod remains;
 
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The number of a task: unique in this process and never used again.
 ///
-/// Numbers grow with each submission of one thread; between threads they tell no order.
+/// Numbers grow with each submission of one thread. Between threads they say nothing about the order.
 ///
 /// ```
 /// use executor_core::{ExecutorExt, SerialExecutor};
@@ -32,9 +32,9 @@ pub struct TaskId(u64);
 /// How many numbers a thread takes at a time, so that submitting threads do not share a counter's cache line.
 const BLOCK: u64 = 1024;
 
-/// The first number of the next block. Not the shim's atomic: it is a plain counter that no model needs to explore.
+/// The first number of the next block. A plain counter, which no model needs to explore.
 static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
-/// The first number that this process has given; smaller ones are of the process that it is a fork of (`fork.rs`).
+/// The first number of this process; smaller ones are of the process that it is a fork of (`fork.rs`).
 static FIRST: AtomicU64 = AtomicU64::new(0);
 
 crate::local! {
@@ -53,7 +53,7 @@ impl TaskId {
         Self(next)
     }
 
-    /// From now on this process is another than the one that gave the numbers so far.
+    /// Starts the numbers of this process, a fork of the one that gave those so far.
     pub(crate) fn begin_anew() {
         FIRST.store(NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed), Ordering::Relaxed);
     }
@@ -64,7 +64,7 @@ impl TaskId {
         self.0 < FIRST.load(Ordering::Relaxed)
     }
 
-    /// Returns the bare number, for logs.
+    /// Returns the number itself, for logs.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0
@@ -77,7 +77,7 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// What an error or a future can say of its task. Cheap to clone.
+/// What an error or a future says of its task. Cheap to clone.
 ///
 /// Its text reads `task 17 "resize", submitted at src/main.rs:42:9`.
 ///
@@ -98,7 +98,7 @@ struct Inner {
     name: Option<Arc<str>>,
     location: &'static Location<'static>,
     input: Option<u64>,
-    /// It was ended while it ran, and that is left of its worker.
+    /// Set if it was ended while it ran: what is left of its worker.
     stopped: Option<Remains>,
 }
 
@@ -136,7 +136,7 @@ impl TaskInfo {
         self.0.name.as_deref()
     }
 
-    /// Where the task was submitted: the caller's source line.
+    /// Returns where the task was submitted: the caller's source line.
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.0.location
@@ -144,7 +144,7 @@ impl TaskInfo {
 }
 
 impl TaskInfo {
-    /// For an outcome of [`map`](crate::ExecutorExt::map): which input it belongs to, counted from 0.
+    /// Returns, for an outcome of [`map`](crate::ExecutorExt::map), which input it belongs to, counted from 0.
     ///
     /// ```
     /// # use executor_core::{ExecutorExt, SerialExecutor};

@@ -1,4 +1,4 @@
-//! What a caller may ask for one task beyond "run it": a name, two limits, another try.
+//! [`TaskOptions`]: what a caller may ask for one task: a name, two limits, another try.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,22 +24,22 @@ pub struct TaskOptions {
 }
 
 impl TaskOptions {
-    /// No name, no limits: what plain `submit` uses.
+    /// Returns options without a name and without limits, which plain `submit` uses.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns a name for error texts and `Debug` output.
+    /// Sets the name, for error texts and `Debug` output.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Returns how long the task may run, counted from its start. When the limit passes, the future resolves with
+    /// Limits how long the task may run, counted from its start. When the limit passes, the future resolves with
     /// [`TaskError::TimedOut`](crate::TaskError::TimedOut) and the task's cooperative stop flag is raised.
     ///
     /// On threads the closure itself goes on until it looks at
-    /// [`is_stop_requested`](crate::is_stop_requested) or ends; whatever it then returns is dropped. In a pool of
+    /// [`is_stop_requested`](crate::is_stop_requested) or ends; what it returns then is dropped. In a pool of
     /// processes the worker is ended, and with it the task. A limit too large for the clock means no limit. Time goes on while the
     /// program is stopped by SIGSTOP or a debugger; on Linux it stands still while the machine sleeps.
     pub fn run_timeout(mut self, limit: Duration) -> Self {
@@ -47,7 +47,7 @@ impl TaskOptions {
         self
     }
 
-    /// Returns how long the task may wait in the queue, counted from its submission. When the limit passes before the task has
+    /// Limits how long the task may wait in the queue, counted from its submission. When the limit passes before the task has
     /// begun, it never runs and the future resolves with [`TaskError::TimedOut`](crate::TaskError::TimedOut).
     ///
     /// Then its argument is dropped and its callbacks run on a thread named `task-expired`. A process has at most 64 of these.
@@ -58,8 +58,8 @@ impl TaskOptions {
         self
     }
 
-    /// Returns how often the task is run again if the worker process that runs it dies; by default never, since a task may have
-    /// done half of its work by then. When the last attempt dies, too, the error tells of all the deaths.
+    /// Sets how often the task is run again if the worker process that runs it dies. By default it is not, since it may have done
+    /// half of its work by then. If the last attempt dies, too, the error tells of all the deaths.
     ///
     /// Only a worker's death counts, not a panic, and not a limit that passed. On threads nothing is ever retried.
     pub fn retries(mut self, retries: u32) -> Self {

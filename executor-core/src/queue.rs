@@ -1,7 +1,7 @@
 //! [`TaskQueue`]: the first-in, first-out queue of a pool. Many threads push, and many pop.
 //!
 //! Intrusive: tasks are linked through their own cells, so that queueing allocates nothing. After Dmitry Vyukov's
-//! intrusive multi-producer queue, with the two questions of a pool put into the one word that producers change anyway:
+//! intrusive multi-producer queue, with both flags of a pool in the one word that producers change anyway:
 //!
 //! ```text
 //!  tail word: pointer to the newest task, or to the stub when empty │ SLEEPERS │ CLOSED
@@ -16,7 +16,7 @@
 //! - The ring holds tasks only while the list holds one, too: a refill leaves the newest. So the tail word alone says
 //!   whether there are tasks.
 //! - SLEEPERS: set on an empty queue by a worker about to sleep. The push that replaces it learns, in the same atomic
-//!   step, that somebody is to be woken. No fence, no second word to look at; and a push that finds no sleeper makes no
+//!   step, that a worker is to be woken. This needs no fence and no second word; and a push that finds no sleeper makes no
 //!   system call.
 //! - CLOSED: set once. A push on a closed queue fails, in the same atomic step; so no task enters after it.
 
@@ -61,7 +61,7 @@ struct Head(*mut Link);
 // SAFETY: the head is reached under its lock alone; links are cells that the queue holds a reference to, or the stub.
 unsafe impl Send for Head {}
 
-/// What to do with a task behind which no other stands.
+/// What to do with the newest task.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
     Take,
@@ -79,9 +79,9 @@ enum Last {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a sleeper has to be woken, or nobody runs the task"]
 pub enum Pushed {
-    /// Nobody announced a sleep since the last push.
+    /// No worker has announced a sleep since the last push.
     Quiet,
-    /// Workers sleep, and this push is the one to wake one.
+    /// Workers sleep, and the caller has to wake one.
     WakeOne,
 }
 
@@ -153,7 +153,7 @@ impl TaskQueue {
         Ok(if tail.addr() & SLEEPERS == 0 { Pushed::Quiet } else { Pushed::WakeOne })
     }
 
-    /// Takes the oldest task. `None` does not mean empty: a push may be half done, in which case
+    /// Takes the oldest task. `None` does not mean that the queue is empty: a push may be half done, in which case
     /// [`announce_sleep`](Self::announce_sleep) says that there are tasks.
     #[must_use = "a task that is dropped ends its future with an error"]
     pub fn pop(&self) -> Option<Task> {
@@ -162,7 +162,7 @@ impl TaskQueue {
         Some(unsafe { Task::from_link(link) })
     }
 
-    /// The ring is empty: takes the oldest task of the list, and moves the next ones to the ring.
+    /// Takes the oldest task of the list, and moves the next ones to the ring, which is empty.
     fn pop_and_refill(&self) -> Option<NonNull<Link>> {
         if self.is_empty() {
             return None;
@@ -206,7 +206,8 @@ impl TaskQueue {
         NonNull::new(oldest)
     }
 
-    /// Makes the stub the newest node, if `last` still is; so the tail is the stub only while nothing is queued.
+    /// Makes the stub the newest node, if `last` still is; returns whether it was. So the tail is the stub only while nothing is
+    /// queued.
     fn put_stub_behind(&self, last: *mut Link) -> bool {
         let stub = self.stub();
         // SAFETY: the stub is not linked while `last` is the newest node, and only the holder of the head's lock links it.
@@ -227,13 +228,13 @@ impl TaskQueue {
         false
     }
 
-    /// Returns whether there is nothing to pop. A task that is just being popped counts as gone.
+    /// Returns whether there is nothing to pop. A task that is being popped counts as gone.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tail.0.load(Ordering::Relaxed).map_addr(|addr| addr & !FLAGS) == self.stub()
     }
 
-    /// Says that a worker is about to sleep, having made itself known to those who wake. `Ok`: the next push gives
+    /// Announces a worker that is about to sleep, and that those who wake already know. After `Ok`, the next push returns
     /// [`Pushed::WakeOne`].
     ///
     /// # Errors
@@ -269,7 +270,7 @@ impl TaskQueue {
         }
     }
 
-    /// Closes the queue: from now on every push fails. The tasks in it stay. True for the call that closed it.
+    /// Closes the queue: from now on every push fails. The tasks in it stay. Returns true to the call that closed it.
     ///
     /// ```
     /// let queue = executor_core::queue::TaskQueue::new();
@@ -289,7 +290,7 @@ impl TaskQueue {
         false
     }
 
-    /// Returns whether it was closed.
+    /// Returns whether the queue was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         // ORDERING: Acquire, with the Release of `close`: what the closer did before is seen.

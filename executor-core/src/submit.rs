@@ -15,10 +15,10 @@ use call::Call;
 use executor_wire::Portable;
 use std::panic::Location;
 
-/// What users call on every [`Executor`]: `submit` and `map`, in their variants.
+/// `submit` and `map` in their variants, for every [`Executor`].
 ///
-/// `f` is a plain function, or a closure that captures nothing, which is the same: what it needs comes as its argument.
-/// Several arguments are a tuple.
+/// `f` is a plain function, or a closure that captures nothing, which is the same. All that it needs is its argument; several
+/// arguments are a tuple.
 ///
 /// ```
 /// use executor_core::{ExecutorExt, SerialExecutor};
@@ -29,8 +29,7 @@ use std::panic::Location;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ExecutorExt: Executor {
-    /// Hands `f(args)` to the executor and gives the future of its result. Waits for room if the queue is bounded and
-    /// full.
+    /// Submits `f(args)`, and returns the future of its result. Waits for room if the queue is bounded and full.
     ///
     /// # Errors
     ///
@@ -74,7 +73,7 @@ pub trait ExecutorExt: Executor {
         Ok(future)
     }
 
-    /// Like [`submit`](Self::submit), but never waits.
+    /// Like [`submit`](Self::submit), but does not wait.
     ///
     /// # Errors
     ///
@@ -106,10 +105,10 @@ pub trait ExecutorExt: Executor {
         }
     }
 
-    /// Calls `f` on each input, in parallel, and gives the outcomes in input order. See [`Map`].
+    /// Calls `f` on each input, in parallel, and returns an iterator over the outcomes, in input order. See [`Map`].
     ///
-    /// The call itself submits a first window of inputs; each `next` pulls more, so that endless inputs work and memory
-    /// stays flat. Small tasks travel in chunks whose size follows from how long they take.
+    /// The call itself submits the first inputs; each `next` pulls more, so that endless inputs work and memory stays flat. Small
+    /// tasks travel in chunks, whose size follows from how long they take.
     ///
     /// ```
     /// # use executor_core::{ExecutorExt, SerialExecutor};
@@ -157,7 +156,7 @@ fn refusal(rejected: Rejected) -> SubmitError {
 }
 
 impl Task {
-    /// Submits a closure to an executor of this process; what `spawn` of a pool is made of.
+    /// Submits a closure to an executor of this process. Pools make their `spawn` of it.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
-//! The one door to atomics, cells, locks and sleeping, so that a model checker can stand in for all of them.
+//! The door to the atomics, cells, locks and sleeping that model checkers explore.
 //!
 //! A normal build uses std's atomics and `parking_lot`; `--cfg loom` and `--cfg shuttle` swap in the checkers' types.
-//! Nothing else in this crate names `std::sync::atomic`.
+//! What no model explores uses `std::sync::atomic` itself: counters, flags that are read for a hint, words that other
+//! processes share, and what is made once in a process.
 
 pub(crate) mod futex_waitv;
 pub(crate) mod spin;
@@ -59,7 +60,7 @@ mod native {
         use parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN, ParkResult};
         use std::time::Instant;
 
-        /// Sleeps until `unpark_all(key)`, unless `validate` says no; false when `deadline` came first.
+        /// Sleeps until `unpark_all(key)`, unless `validate` says no. Returns false if `deadline` came first.
         pub(crate) fn park(key: usize, validate: impl FnOnce() -> bool, deadline: Option<Instant>) -> bool {
             // SAFETY: `validate` reads one atomic and neither panics nor parks; the two other hooks do nothing.
             // The key is the address of an object of ours, so no foreign user of the lot shares it.
@@ -68,7 +69,7 @@ mod native {
             result != ParkResult::TimedOut
         }
 
-        /// Wakes who sleeps there.
+        /// Wakes all threads that sleep there.
         pub(crate) fn unpark_all(key: usize) {
             // SAFETY: the key is the address of an object of ours (see `park`).
             unsafe { parking_lot_core::unpark_all(key, DEFAULT_UNPARK_TOKEN) };

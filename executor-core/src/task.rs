@@ -1,6 +1,6 @@
-//! The executor side of a future: [`Task`], which must be run or dropped, and what an executor tells and is told.
+//! The executor side of a future: [`Task`], which must be run or dropped, and the other types that an executor needs.
 //!
-//! Only those who write an executor need this module; [`ExecutorExt`](crate::ExecutorExt) is what users call.
+//! For authors of executors. Users call [`ExecutorExt`](crate::ExecutorExt).
 
 pub use crate::cell::owner::{Dequeued, Ended, Owner, TaskOwner};
 pub use crate::cell::task::{QueueClock, Task};
@@ -65,8 +65,8 @@ impl Task {
         (Self::from_cell(cell), unsafe { Future::from_core(core) })
     }
 
-    /// Returns the work of a task that an executor has handed back. An executor is anybody's code: that it is the task it was
-    /// given is checked.
+    /// Takes the work out of a task that an executor has handed back. An executor may be user code, so this checks that it is the
+    /// task that the executor was given.
     ///
     /// # Panics
     /// If it is another task, or one that was begun.
@@ -85,8 +85,9 @@ impl Task {
     }
 }
 
-/// To be called before a thread that may be inside a done callback blocks for another reason than a future of this
-/// crate: runs the completions that were put off (see [`Future::add_done_callback`](crate::Future::add_done_callback)).
+/// Runs the completions that were put off on this thread (see
+/// [`Future::add_done_callback`](crate::Future::add_done_callback)). Call it before a thread that may be inside a done callback
+/// blocks for another reason than a future of this crate.
 pub fn before_blocking() {
     current::run_deferred();
 }
@@ -111,13 +112,13 @@ pub fn with_worker<R>(worker: &dyn InlineWorker, f: impl FnOnce() -> R) -> R {
     current::with_worker(worker, f)
 }
 
-/// Looks for `found` for a short while before a sleep, as waiting futures do: each thread learns whether looking pays.
-/// True as soon as it is found.
+/// Spins until `found` says true, for a short while before a sleep, as waiting futures do. Returns whether it did. Each thread
+/// learns whether spinning pays.
 pub fn spin_until(found: impl FnMut() -> bool) -> bool {
     spin::spin_until(found)
 }
 
-/// Runs user code whose panic must not go further: a hook, a waker. The panic hook has reported it by then.
+/// Runs user code, for instance a hook or a waker, and stops its panic here. The panic hook has reported it by then.
 ///
 /// # Errors
 ///

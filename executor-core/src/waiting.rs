@@ -1,4 +1,4 @@
-//! Blocking until one future is done: help, then look, then sleep.
+//! Blocking until one future is done: help, then spin, then sleep.
 
 pub(crate) mod block_until;
 pub mod driver;
@@ -11,8 +11,8 @@ use crate::waiting::driver::Heard;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-/// Waits until the future is done, or `deadline`. True also inside the future's own callbacks, where the outcome is
-/// there although the future is not done for others.
+/// Waits until the future is done, or `deadline`; returns whether it is done. So it is inside the future's own callbacks, too,
+/// where the outcome is there although the future is not done for others.
 ///
 /// # Safety
 /// `cell` is kept alive by the caller's handle, and is a pointer to the whole cell.

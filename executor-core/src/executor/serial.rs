@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Runs each task in the caller, inside `submit`: same contract, no concurrency. For debugging, for tests, and for
-/// machines where threads are not to be had.
+/// Runs each task in the caller, inside `submit`: the same contract without concurrency. For debugging, for tests, and for
+/// machines without threads.
 ///
-/// A future of it is done when `submit` returns, so there is never anything to cancel; a panic of the task is in the
-/// future, not in the caller. A run limit still resolves the future in time, for other threads that wait for it; where there is
+/// A future is done when `submit` returns, so there is nothing to cancel. A panic of the task ends up in the future, not in the
+/// caller. A run limit still resolves the future in time, for other threads that wait for it; where there is
 /// no clock (`wasm32-unknown-unknown`), a task with such a limit is refused.
 ///
 /// ```
@@ -29,7 +29,7 @@ pub struct SerialExecutor {
 }
 
 impl SerialExecutor {
-    /// Returns a new one.
+    /// Returns an executor without threads.
     #[must_use]
     pub const fn new() -> Self {
         Self { shut_down: AtomicBool::new(false) }

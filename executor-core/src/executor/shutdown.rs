@@ -1,6 +1,6 @@
-//! How an executor is to end.
+//! [`Shutdown`]: how an executor is to end.
 
-/// The two questions of a shutdown: wait for the tasks? run or cancel the queued ones?
+/// How to end an executor: whether to wait for the tasks, and whether to cancel the queued ones.
 ///
 /// ```
 /// use executor_core::{Executor, SerialExecutor, Shutdown};
@@ -27,18 +27,18 @@ impl Shutdown {
         Self { wait: false, cancel: false }
     }
 
-    /// Cancel what has not begun.
+    /// Cancel tasks that have not begun.
     pub const fn cancel_futures(self) -> Self {
         Self { cancel: true, ..self }
     }
 
-    /// Returns whether it waits.
+    /// Returns whether the shutdown waits.
     #[must_use]
     pub const fn waits(self) -> bool {
         self.wait
     }
 
-    /// Returns whether it cancels what has not begun.
+    /// Returns whether the shutdown cancels tasks that have not begun.
     #[must_use]
     pub const fn cancels(self) -> bool {
         self.cancel

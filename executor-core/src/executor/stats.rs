@@ -1,4 +1,4 @@
-//! What a pool is doing, in numbers.
+//! [`Stats`]: what a pool is doing, in numbers.
 
 /// A look at a pool's counters.
 ///

@@ -1,4 +1,4 @@
-//! How many workers: given in code, by the environment, or by the machine, in this order.
+//! [`WorkerCount`]: how many workers, as given in code, by the environment, or by the machine, in this order.
 
 use crate::error::BuildError;
 use std::env;
@@ -12,7 +12,7 @@ use std::str::FromStr;
 /// ```
 pub const WORKERS_VARIABLE: &str = "CONCURRENT_FUTURES_WORKERS";
 
-/// The most workers: as many threads as a usual system has numbers for.
+/// The most workers: as many threads as a usual system can number.
 const MOST: usize = 32_768;
 
 const EXPECTED: &str = "a number from 1 to 32768, a share such as \"50%\", or \"physical\"";
@@ -41,12 +41,12 @@ pub enum WorkerCount {
 }
 
 impl WorkerCount {
-    /// Returns the default: the environment variable [`WORKERS_VARIABLE`] if it is set, else as many workers as this process
-    /// may use processors, which follows CPU affinity and the cgroup's quota.
+    /// Returns the default: the value of [`WORKERS_VARIABLE`] if it is set, else one worker for each processor that this process
+    /// may use by CPU affinity and the quota of its cgroup.
     ///
     /// # Errors
     ///
-    /// A value of the variable that makes no sense; the text names the variable.
+    /// The variable has no valid value; the text names it.
     ///
     /// ```
     /// assert!(executor_core::WorkerCount::from_environment()?.resolve()? >= 1);
@@ -61,7 +61,7 @@ impl WorkerCount {
             .ok_or_else(|| BuildError::invalid(format!("environment variable {WORKERS_VARIABLE}"), text, EXPECTED))
     }
 
-    /// Returns the number for this machine.
+    /// Returns the number of workers on this machine.
     ///
     /// # Errors
     ///

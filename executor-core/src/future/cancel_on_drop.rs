@@ -1,4 +1,4 @@
-//! [`CancelOnDrop`]: a future whose task nobody wants once the handle is gone.
+//! [`CancelOnDrop`]: a future that cancels its task when it is dropped.
 
 use crate::error::TaskError;
 use crate::future::Future;
@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A [`Future`] whose drop cancels the task, or asks it to stop if it has begun. From
+/// A [`Future`] that is stopped when it is dropped: its task is cancelled, or asked to stop if it has begun. From
 /// [`Future::cancel_on_drop`]; for handlers that are dropped when their client goes away.
 ///
 /// ```
@@ -40,7 +40,7 @@ impl<T> CancelOnDrop<T> {
         Self { future: Some(future) }
     }
 
-    /// Returns the plain future back.
+    /// Returns the plain future, whose drop detaches the task.
     ///
     /// ```
     /// let (promise, future) = executor_core::Promise::<u8>::new();

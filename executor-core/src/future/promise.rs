@@ -11,10 +11,10 @@ use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr::NonNull;
 
-/// The producer side of a [`Future`], for executors and bridges written by others.
+/// The producer side of a [`Future`], for executors and bridges outside of this crate.
 ///
-/// One promise fulfils one future, once: that it cannot be done twice is checked by the compiler. Dropped
-/// unfulfilled, it ends the future with [`TaskError::Abandoned`], so the future never hangs.
+/// One promise fulfils one future, once; the compiler refuses a second time. A promise that is dropped unfulfilled ends the
+/// future with [`TaskError::Abandoned`], so the future never hangs.
 ///
 /// ```
 /// use executor_core::Promise;
@@ -29,7 +29,7 @@ use std::ptr::NonNull;
 /// # Ok::<(), executor_core::TaskError>(())
 /// ```
 ///
-/// It takes values of exactly its type, also where lifetimes are concerned:
+/// It takes values of exactly its type, lifetimes included:
 ///
 /// ```compile_fail,E0597
 /// use executor_core::Promise;
@@ -44,7 +44,7 @@ use std::ptr::NonNull;
 /// ```
 pub struct Promise<T> {
     cell: ManuallyDrop<CellRef>,
-    /// Invariant: a promise of a longer life must not take a value of a shorter one.
+    /// Invariant: a promise of a longer lifetime must not take a value of a shorter one.
     value: PhantomData<fn(T) -> T>,
 }
 
@@ -60,9 +60,9 @@ impl<T: Send + 'static> Promise<T> {
 }
 
 impl<T> Promise<T> {
-    /// Says that the work begins. False: the future was cancelled, and the work is to be skipped.
+    /// Says that the work begins. Returns false if the future was cancelled: skip the work then.
     ///
-    /// After it, `cancel` gives false. Calling it again changes nothing and gives true.
+    /// From then on `cancel` returns false. A second call changes nothing and returns true.
     ///
     /// ```
     /// let (promise, future) = executor_core::Promise::<u8>::new();
@@ -75,7 +75,7 @@ impl<T> Promise<T> {
         header.state.start() == Start::Won || header.load().is_running()
     }
 
-    /// Ends the future with a value; from pending, too.
+    /// Ends the future with a value, whether or not it was started.
     ///
     /// Runs the future's callbacks and wakers in this thread.
     ///
@@ -96,7 +96,7 @@ impl<T> Promise<T> {
         Ok(())
     }
 
-    /// Ends the future with an error; else as [`set_result`](Self::set_result).
+    /// Ends the future with an error. All else is as for [`set_result`](Self::set_result).
     ///
     /// # Errors
     ///

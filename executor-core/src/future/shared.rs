@@ -1,4 +1,4 @@
-//! [`SharedFuture`]: a future for many readers, which lends the value.
+//! [`SharedFuture`]: a future for many readers, to whom it lends the value.
 
 use crate::cell::observer::Observer;
 use crate::cell::outcome::Outcome;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// A handle that can be cloned and lends the outcome. From [`Future::share`].
 ///
-/// The methods are those of [`Future`], except that results are lent. Awaiting it gives a clone that is done, so that
+/// The methods are those of [`Future`], except that results are lent. Awaiting it returns a clone that is done, so that
 /// `shared.await.result()` does not wait.
 ///
 /// ```
@@ -34,7 +34,7 @@ use std::time::Duration;
 #[must_use = "dropping the last handle detaches the task"]
 pub struct SharedFuture<T> {
     shared: Arc<Shared<T>>,
-    /// This clone's place among the wakers, once it was polled.
+    /// The place of this clone among the wakers, once it was polled.
     place: Option<u64>,
 }
 
@@ -72,7 +72,7 @@ impl<T> UnwindSafe for SharedFuture<T> {}
 impl<T> RefUnwindSafe for SharedFuture<T> {}
 
 impl<T> Future<T> {
-    /// Makes a handle that can be cloned and lends the value instead of giving it.
+    /// Makes a handle that can be cloned, and lends the value instead of moving it out.
     ///
     /// ```
     /// let (promise, future) = executor_core::Promise::new();
@@ -96,7 +96,7 @@ impl<T> SharedFuture<T> {
         }
     }
 
-    /// Waits for the outcome and lends it, as often as asked.
+    /// Waits for the outcome and lends it, any number of times.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl<T> SharedFuture<T> {
         self.outcome().as_ref()
     }
 
-    /// Like [`result`](Self::result), waiting no longer than `limit`.
+    /// Like [`result`](Self::result), but waits no longer than `limit`.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl<T> SharedFuture<T> {
         self.shared.future.info()
     }
 
-    /// See [`Future::cancel`]; it cancels for all clones.
+    /// See [`Future::cancel`]. It cancels for all clones.
     #[expect(clippy::must_use_candidate, reason = "many cancel without caring whether it was in time")]
     pub fn cancel(&self) -> bool {
         self.shared.future.cancel()
@@ -190,7 +190,7 @@ impl<T> SharedFuture<T> {
         self.shared.future.wait_timeout(limit)
     }
 
-    /// Leaves the waker among the others; false if the future is done.
+    /// Leaves the waker among the others. Returns false if the future is done.
     fn watch(&mut self, cx: &Context<'_>) -> bool {
         let waker = cx.waker().clone();
         let mut waiting = self.shared.wakers.0.lock();
@@ -204,7 +204,7 @@ impl<T> SharedFuture<T> {
         let replaced = waiting.wakers.insert(place, waker);
         let armed = std::mem::replace(&mut waiting.armed, true);
         drop(waiting);
-        // A waker's drop is somebody else's code, so it runs outside the lock.
+        // A waker's drop is user code, so it runs outside the lock.
         drop(replaced);
         if armed {
             // The observer takes the wakers under the lock, so it finds ours, unless it ran before we took the lock.

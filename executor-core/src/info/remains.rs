@@ -1,4 +1,4 @@
-//! What is left of a worker that was ended, in the words of the error that tells of it.
+//! [`Remains`]: what is left of a worker that was ended, as the error of its task says it.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub enum Remains {
     /// Nothing.
     #[default]
     Nothing,
-    /// Its process, of this number: it was killed, and the system has not let it end yet.
+    /// Its process, of this number: it was killed, but the system has not let it end yet.
     Unreaped(u32),
 }
 

@@ -8,8 +8,8 @@ use crate::cell::header::Link;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::ptr::{self, NonNull};
 
-/// How many tasks it holds at most. One refill under the queue's lock serves so many tasks; more would only make those
-/// wait longer who find it empty during a refill.
+/// How many tasks it holds at most. One refill under the queue's lock serves so many tasks; with more, workers that find it
+/// empty during a refill would only wait longer.
 #[cfg(not(any(loom, shuttle)))]
 const SLOTS: u64 = 32;
 /// Models reach a full ring, and the second use of a slot, with few tasks.

@@ -1,4 +1,4 @@
-//! [`AsyncExecutor`]: waiting for queue room and for a shutdown without blocking the thread.
+//! [`AsyncExecutor`]: waits for room in a queue and for a shutdown without blocking the thread.
 
 use crate::cell::task::Task;
 use crate::error::SubmitError;
@@ -35,7 +35,7 @@ use std::panic::Location;
 /// ```
 #[async_trait]
 pub trait AsyncExecutor: Send + Sync {
-    /// Like [`Executor::submit_task`], awaiting room in a bounded queue.
+    /// Like [`Executor::submit_task`], but awaits room in a bounded queue.
     ///
     /// # Errors
     ///
@@ -52,8 +52,8 @@ pub trait AsyncExecutor: Send + Sync {
     /// ```
     async fn submit_task_async(&self, task: Task) -> Result<(), Rejected>;
 
-    /// Like [`Executor::shutdown`], awaited. Dropping it midway leaves the executor shut down, and gives up waiting: dropping
-    /// the executor will not wait either.
+    /// Like [`Executor::shutdown`], but awaits the end. Dropping the future midway leaves the executor shut down; dropping the
+    /// executor does not wait then.
     ///
     /// ```
     /// # use executor_core::{AsyncExecutor, Shutdown};

@@ -1,11 +1,11 @@
-//! Sleeping on several words at once: one of this process, and bells in memory that others share. Linux has a call for that
-//! since 5.16; where it is not to be had, threads sleep in the parking lot, and pools see to it that they are woken.
+//! Sleeping on several words at once: one of this process, and doorbells in memory that other processes share. Linux has a call
+//! for that since 5.16. Without it, threads sleep in the parking lot, and pools see to it that they are woken.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-/// What a thread that sleeps for a result listens to: a word, perhaps in memory that another process shares, that is changed
+/// A word that wakes a thread which sleeps for a result. The word may lie in memory that another process shares; it is changed
 /// and then woken (`FUTEX_WAKE`, not private) when there is something to [fetch](crate::driver::Driver::fetch).
 ///
 /// ```
@@ -22,20 +22,20 @@ use std::sync::atomic::AtomicU32;
 /// }
 ///
 /// // It has rung when the word is not 1 any more.
-/// let bell = Doorbell::new(Arc::new(Line(AtomicU32::new(1))), 1);
-/// # drop(bell);
+/// let doorbell = Doorbell::new(Arc::new(Line(AtomicU32::new(1))), 1);
+/// # drop(doorbell);
 /// ```
 pub struct Doorbell {
     #[cfg_attr(
         not(all(target_os = "linux", not(any(loom, shuttle)))),
-        expect(dead_code, reason = "nobody sleeps like that in a model, nor on another system")
+        expect(dead_code, reason = "threads sleep otherwise in a model and on another system")
     )]
     word: Arc<dyn AsRef<AtomicU32> + Send + Sync>,
     silent: u32,
 }
 
 impl Doorbell {
-    /// Returns a bell that has not rung while the word is `silent`. The word is kept alive while a thread listens to it.
+    /// Returns a doorbell that has not rung while the word is `silent`. A thread that listens to it keeps the word alive.
     #[must_use]
     pub fn new(word: Arc<dyn AsRef<AtomicU32> + Send + Sync>, silent: u32) -> Self {
         Self { word, silent }
@@ -52,15 +52,15 @@ impl fmt::Debug for Doorbell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(all(target_os = "linux", not(any(loom, shuttle)))),
-    expect(dead_code, reason = "as for the word of a bell")
+    expect(dead_code, reason = "as for the word of a doorbell")
 )]
 pub(crate) enum Woken {
-    /// The process's own word has changed, and no bell was heard.
+    /// The process's own word has changed, and no doorbell was heard.
     ByWord,
-    /// Perhaps a bell.
-    ByBell,
+    /// Perhaps a doorbell.
+    ByDoorbell,
     TimedOut,
-    /// The system does not let threads sleep like that.
+    /// It did not sleep: the system has no such call, or does not allow it.
     NotAsleep,
 }
 
@@ -76,11 +76,11 @@ mod linux {
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::time::Instant;
 
-    /// The kernel takes so many words, our own included.
+    /// How many words the kernel takes, our own included.
     const MOST: usize = 128;
 
     /// The system does not have the call, or does not allow it.
-    static DEAF: AtomicBool = AtomicBool::new(false);
+    static UNAVAILABLE: AtomicBool = AtomicBool::new(false);
 
     /// A word of which the kernel watches the lower 32 bits.
     pub(crate) trait Word {
@@ -106,15 +106,15 @@ mod linux {
         unsafe { &*word.start().add(offset).cast() }
     }
 
-    /// Sleeps while the lower half of `word` is that of `expected` and no bell rings, until `deadline`. May return early.
-    pub(crate) fn sleep(word: &impl Word, expected: usize, bells: &[Doorbell], deadline: Option<Instant>) -> Woken {
-        // ORDERING: a hint only; the call itself tells.
-        if DEAF.load(Ordering::Relaxed) {
+    /// Sleeps while the lower half of `word` is that of `expected` and no doorbell rings, until `deadline`. May return early.
+    pub(crate) fn sleep(word: &impl Word, expected: usize, doorbells: &[Doorbell], deadline: Option<Instant>) -> Woken {
+        // A hint only: the call itself would tell.
+        if UNAVAILABLE.load(Ordering::Relaxed) {
             return Woken::NotAsleep;
         }
         let own = Waiter::new(lower_half(word), expected as u32, PRIVATE);
-        let bells = bells.iter().map(|bell| Waiter::new((*bell.word).as_ref(), bell.silent, 0));
-        let words: Vec<Waiter> = std::iter::once(own).chain(bells).take(MOST).collect();
+        let doorbells = doorbells.iter().map(|doorbell| Waiter::new((*doorbell.word).as_ref(), doorbell.silent, 0));
+        let words: Vec<Waiter> = std::iter::once(own).chain(doorbells).take(MOST).collect();
         let limit = deadline.map(on_the_clock);
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
         // SAFETY: the words and the limit live as long as the call, which reads them in the layout that they have.
@@ -122,15 +122,15 @@ mod linux {
             libc::syscall(libc::SYS_futex_waitv, words.as_ptr(), words.len(), 0, limit, libc::CLOCK_MONOTONIC)
         };
         if woken >= 0 {
-            // The last of those that were woken is named.
-            return if woken == 0 { Woken::ByWord } else { Woken::ByBell };
+            // The call names the last of the words that were woken.
+            return if woken == 0 { Woken::ByWord } else { Woken::ByDoorbell };
         }
         match io::Error::last_os_error().raw_os_error() {
-            Some(libc::EAGAIN | libc::EINTR) => Woken::ByBell,
+            Some(libc::EAGAIN | libc::EINTR) => Woken::ByDoorbell,
             Some(libc::ETIMEDOUT) => Woken::TimedOut,
             error => {
                 let is_unknown = matches!(error, Some(libc::ENOSYS | libc::EPERM | libc::EINVAL));
-                DEAF.store(is_unknown, Ordering::Relaxed);
+                UNAVAILABLE.store(is_unknown, Ordering::Relaxed);
                 Woken::NotAsleep
             }
         }
@@ -164,7 +164,7 @@ mod linux {
         nanoseconds: i64,
     }
 
-    /// The moment as the kernel's clock has it.
+    /// Returns the deadline as a moment of the kernel's clock.
     fn on_the_clock(deadline: Instant) -> Moment {
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: a place for the answer. The clock is there, and the call cannot fail.
@@ -178,12 +178,12 @@ mod linux {
         }
     }
 
-    /// Not all machines have 64 bits for them.
+    /// Widens what has 64 bits on some machines only.
     fn wide(number: impl Into<i64>) -> i64 {
         number.into()
     }
 
-    /// Wakes all who sleep on the word.
+    /// Wakes all threads that sleep on the word.
     pub(crate) fn wake(word: &impl Word) {
         let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
         // SAFETY: an address that the kernel looks up and does not use.
@@ -194,7 +194,7 @@ mod linux {
 #[cfg(not(all(target_os = "linux", not(any(loom, shuttle)))))]
 pub(crate) use elsewhere::{Word, sleep, wake};
 
-/// Nobody sleeps like that in a model, nor on another system.
+/// Threads sleep otherwise in a model and on another system.
 #[cfg(not(all(target_os = "linux", not(any(loom, shuttle)))))]
 mod elsewhere {
     use super::{Doorbell, Woken};

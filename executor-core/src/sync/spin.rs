@@ -1,47 +1,49 @@
-//! A short look before a sleep: a hand-over between two running threads costs 0.1 µs, a sleep and a wake-up 5 to 50.
+//! Spinning before a sleep: a hand-over between two running threads costs 0.1 µs, a sleep and a wake-up 5 to 50.
 //!
-//! Each thread learns whether looking pays: a look that succeeds lengthens the next, one that fails halves it, and now
-//! and then a full one is tried again, the more rarely the longer it has not paid. On one processor nobody looks: the other side could not run meanwhile.
+//! Each thread learns whether spinning pays. A success lengthens its next spin, a failure halves it; and now and then it tries a
+//! full one again, the more rarely the longer none has paid. On one processor no thread spins: the other side could not run
+//! meanwhile.
 
 use crate::sync::hint;
 use std::cell::Cell;
 use std::sync::LazyLock;
 
-/// The longest look, in spin-loop hints: some 20 µs.
+/// The longest spin, in spin-loop hints: some 20 µs.
 const MOST: u32 = 1024;
-/// The shortest look.
+/// The shortest spin.
 const LEAST: u32 = 8;
-/// After this many failures in a row a full look is tried again; then after twice as many, and so on.
+/// After this many failures in a row a full spin is tried again; then after twice as many, and so on.
 const FIRST_RETRY: u32 = 32;
-/// The longest time without a full look, in failures.
+/// The longest time without a full spin, in failures.
 const LAST_RETRY: u32 = 1024;
 
 static SEVERAL_PROCESSORS: LazyLock<bool> =
     LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1));
 
 crate::local! {
-    static LOOK: Cell<Look> = Cell::new(Look::NEW);
+    static HABIT: Cell<Habit> = Cell::new(Habit::NEW);
 }
 
+/// What a thread has learnt.
 #[derive(Clone, Copy)]
-struct Look {
+struct Habit {
     budget: u32,
     failures: u32,
-    /// A full look is tried again after so many failures.
+    /// A full spin is tried again after so many failures.
     retry: u32,
 }
 
-impl Look {
+impl Habit {
     const NEW: Self = Self { budget: MOST, failures: 0, retry: FIRST_RETRY };
 }
 
-/// Looks for `found` for a while; true as soon as it is.
+/// Spins until `found` says true, for a short while. Returns whether it did.
 pub(crate) fn spin_until(mut found: impl FnMut() -> bool) -> bool {
     if cfg!(any(loom, shuttle)) || !*SEVERAL_PROCESSORS {
         return found();
     }
-    let mut look = LOOK.get();
-    let mut left = look.budget;
+    let habit = HABIT.get();
+    let mut left = habit.budget;
     let success = loop {
         if found() {
             break true;
@@ -52,19 +54,18 @@ pub(crate) fn spin_until(mut found: impl FnMut() -> bool) -> bool {
         left -= 1;
         hint::spin_loop();
     };
-    look = if success { longer(look) } else { shorter(look) };
-    LOOK.set(look);
+    HABIT.set(if success { longer(habit) } else { shorter(habit) });
     success
 }
 
-fn longer(look: Look) -> Look {
-    Look { budget: (look.budget * 2).min(MOST), ..Look::NEW }
+fn longer(habit: Habit) -> Habit {
+    Habit { budget: (habit.budget * 2).min(MOST), ..Habit::NEW }
 }
 
-fn shorter(look: Look) -> Look {
-    if look.failures + 1 == look.retry {
-        Look { budget: MOST, failures: 0, retry: (look.retry * 2).min(LAST_RETRY) }
+fn shorter(habit: Habit) -> Habit {
+    if habit.failures + 1 == habit.retry {
+        Habit { budget: MOST, failures: 0, retry: (habit.retry * 2).min(LAST_RETRY) }
     } else {
-        Look { budget: (look.budget / 2).max(LEAST), failures: look.failures + 1, ..look }
+        Habit { budget: (habit.budget / 2).max(LEAST), failures: habit.failures + 1, ..habit }
     }
 }

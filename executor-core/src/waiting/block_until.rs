@@ -1,4 +1,4 @@
-//! [`block_until`]: a thread that waits for what only tells wakers.
+//! [`block_until`]: blocks a thread until something that only wakes wakers is ready.
 
 use crate::deadline::has_passed;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Blocks until `poll` is ready; returns false if the deadline passes first. `None` is one that never comes.
+/// Blocks until `poll` is ready; returns false if the deadline passes first. `None` is a deadline that never comes.
 pub(crate) fn block_until(deadline: Option<Instant>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) -> bool {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);

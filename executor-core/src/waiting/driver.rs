@@ -1,9 +1,8 @@
-//! Threads that wait for results from other processes fetch them themselves while they look, before they sleep.
+//! [`Driver`]: how waiting threads fetch results of other processes themselves.
 //!
-//! An executor whose results lie in memory shared with its workers enlists an [`Driver`]. A waiting thread then asks it
-//! again and again, for the short while in which looking is cheaper than sleeping; so a result passes from the worker to
-//! the waiter with nobody in between. When it goes to sleep, it listens to the workers' [bells](Doorbell), and fetches whenever
-//! one rings.
+//! An executor whose results lie in memory shared with its workers registers a [`Driver`]. A waiting thread asks it again and
+//! again for as long as spinning is cheaper than sleeping, so a result passes from the worker to the waiter without a third
+//! thread. A thread that goes to sleep listens to the workers' [doorbells](Doorbell), and fetches whenever one rings.
 
 use crate::fork::PerProcess;
 pub use crate::sync::futex_waitv::Doorbell;
@@ -15,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// An executor that can be asked to fetch results.
+/// The part of an executor that fetches results for threads that wait for them.
 ///
 /// ```
 /// use executor_core::driver::{Driver, Doorbell, Registration};
@@ -33,7 +32,7 @@ use std::time::Instant;
 ///         self.0.fetch_add(1, Relaxed);
 ///     }
 ///     fn end(&self, _found: bool) {}
-///     fn listen(&self, _bells: &mut Vec<Doorbell>) {}
+///     fn listen(&self, _doorbells: &mut Vec<Doorbell>) {}
 /// }
 ///
 /// let idle = Arc::new(Idle::default());
@@ -45,34 +44,36 @@ use std::time::Instant;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Driver: Send + Sync {
-    /// A thread begins to ask.
+    /// Called before a waiting thread spins.
     fn begin(&self);
 
-    /// Fetches what is there, without waiting for anything. Runs the results' `Deserialize`, no other user code.
+    /// Fetches the results that are there, without waiting. Runs the results' `Deserialize`, and no other user code.
     fn fetch(&self);
 
-    /// The thread asks no more; unless it has `found` what it was waiting for, it goes to sleep.
+    /// Called after a waiting thread has spun. It goes to sleep unless it has `found` what it waits for.
     fn end(&self, found: bool);
 
-    /// A thread is about to sleep: adds the bells that ring from now on when there is something to fetch, and fetches what
-    /// came before. A bell that rings while nobody listens to it must reach somebody else: the thread may have as many as
-    /// the system allows (some 127), or none, and it comes back only if it is to sleep again. As for `fetch`.
-    fn listen(&self, bells: &mut Vec<Doorbell>);
+    /// Called before a waiting thread sleeps. Adds the doorbells that ring from now on when there is something to fetch, and
+    /// fetches what came before, as `fetch` does.
+    ///
+    /// A doorbell that no thread hears must reach the executor otherwise. The thread may listen to all of them, to as many as
+    /// the system allows (some 127), or to none; and it calls this again only if it has to sleep again.
+    fn listen(&self, doorbells: &mut Vec<Doorbell>);
 }
 
 /// All drivers of this process.
 #[derive(Default)]
 struct Drivers {
     list: RwLock<Vec<Arc<dyn Driver>>>,
-    /// How many there are, for a look without the lock.
+    /// The length of the list, to be read without the lock.
     count: AtomicUsize,
 }
 
-/// Most programs have none.
+/// Most programs have no drivers.
 static DRIVERS: PerProcess<Drivers> = PerProcess::new(Drivers::default);
 
 impl Drivers {
-    /// Those of this process, if there are any.
+    /// Returns the drivers of this process, if there are any.
     #[inline]
     fn any() -> Option<&'static Self> {
         DRIVERS.get_if_made().filter(|drivers| drivers.count.load(Ordering::Relaxed) > 0)
@@ -109,7 +110,7 @@ impl fmt::Debug for Registration {
     }
 }
 
-/// The drivers there are. Most programs have one; it costs no allocation.
+/// The drivers at one moment. A single one, as most programs have, costs no allocation.
 struct All {
     first: Option<Arc<dyn Driver>>,
     others: Vec<Arc<dyn Driver>>,
@@ -126,43 +127,44 @@ impl All {
     }
 }
 
-/// What became of a thread that listened.
+/// How a thread that listened to doorbells went on.
 pub(crate) enum Heard {
-    /// What it waited for is there.
+    /// What it waits for is there.
     Done,
     TimedOut,
-    /// There is nothing to listen to, or no way to: it has to sleep otherwise.
+    /// There is nothing to listen to, or no way to: the thread has to sleep otherwise.
     Nothing,
 }
 
-/// Sleeps until what the calling thread waits for is there, and fetches whenever a bell rings.
+/// Sleeps until what the calling thread waits for is there, and fetches whenever a doorbell rings.
 ///
-/// `announce` says that it sleeps on `word`, and gives the word as it is then; `None`: what it waits for is there.
+/// `announce` says that the thread sleeps on `word`, and returns the word as it is then; `None` if what the thread waits for is
+/// there.
 pub(crate) fn listen(word: &impl Word, announce: impl Fn() -> Option<usize>, deadline: Option<Instant>) -> Heard {
     let Some(all) = Drivers::any() else { return Heard::Nothing };
-    let mut bells = Vec::new();
-    let mut heard = Woken::ByBell;
+    let mut doorbells = Vec::new();
+    let mut heard = Woken::ByDoorbell;
     loop {
-        if heard == Woken::ByBell {
-            bells.clear();
-            // Not kept: an executor that ends meanwhile is not kept alive by who sleeps.
-            All::of(all).each(|driver| driver.listen(&mut bells));
+        if heard == Woken::ByDoorbell {
+            doorbells.clear();
+            // Not kept: a thread that sleeps must not keep alive an executor that ends meanwhile.
+            All::of(all).each(|driver| driver.listen(&mut doorbells));
         }
         let Some(expected) = announce() else { return Heard::Done };
-        // The system may find a bell that has rung before it finds that the time is up, again and again.
+        // The system may find again and again that a doorbell has rung before it finds that the time is up.
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Heard::TimedOut;
         }
-        heard = futex_waitv::sleep(word, expected, &bells, deadline);
+        heard = futex_waitv::sleep(word, expected, &doorbells, deadline);
         match heard {
-            Woken::ByWord | Woken::ByBell => {}
+            Woken::ByWord | Woken::ByDoorbell => {}
             Woken::TimedOut => return Heard::TimedOut,
             Woken::NotAsleep => return Heard::Nothing,
         }
     }
 }
 
-/// Like `spin::spin_until`, fetching results meanwhile.
+/// Like `spin::spin_until`, and fetches results meanwhile.
 pub(crate) fn spin_until(mut found: impl FnMut() -> bool) -> bool {
     let Some(all) = Drivers::any() else { return spin::spin_until(found) };
     if found() {

@@ -6,14 +6,14 @@ use crate::cell::transition::Start;
 use crate::cell::worker::Claimed;
 use std::ptr::NonNull;
 
-/// Runs the awaited task here if it is queued in the very pool this thread works for.
+/// Runs the awaited task here if it is queued in the pool that this thread works for. Returns whether it did.
 ///
 /// # Safety
 /// `cell` is kept alive by the caller's handle, and is a pointer to the whole cell.
 pub(crate) unsafe fn help(cell: NonNull<Header>) -> bool {
     // SAFETY: by contract.
     let header = unsafe { cell.as_ref() };
-    // What this thread has put off may be what is waited for, now or once a task has been run here.
+    // The completion that is waited for may be one that this thread has put off, now or once it has run a task.
     current::run_deferred();
     if !header.is_pending() {
         return false;
