@@ -44,12 +44,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Chunks in flight for each worker, unless a buffer was given: one running, the others ready for it, so that neither
-/// side waits for the other.
+/// Chunks in flight for each worker, unless a buffer was given: one that runs and others that are ready, so that neither worker
+/// nor reader waits for the other.
 const CHUNKS_PER_WORKER: usize = 4;
-/// Buffers that are kept for chunks to come.
+/// How many buffers are kept for chunks to come.
 const MOST_SPARE: usize = 64;
-/// Bytes of outcomes for each worker that may wait for one before them while the workers go on, unless a buffer was given:
+/// How many bytes of outcomes, for each worker, may wait for an earlier one while the workers go on, unless a buffer was given:
 /// some hundred large outcomes, or half a million small ones.
 const HELD_PER_WORKER: usize = 4 * 1024 * 1024;
 
@@ -57,14 +57,14 @@ const HELD_PER_WORKER: usize = 4 * 1024 * 1024;
 /// [`into_stream`](Self::into_stream)): one `Result<R, TaskError>` for each input, in input order unless asked otherwise.
 ///
 /// - It goes on after an error: each input has an outcome of its own, also inside a chunk.
-/// - It pulls its input as it is read, with a bounded number in flight. Pulling happens in `next`, in the reading
-///   thread. While the outcome that comes next in input order takes long, the workers go on with later inputs, whose outcomes
-///   wait: about four mebibytes for each worker, unless a [`buffer`](MapOptions::buffer) was given.
-/// - What is done is delivered, even if its [time](MapOptions::timeout) is up by then; in input order up to the first that is
-///   not done.
+/// - It pulls inputs as outcomes are read, with a bounded number in flight. `next` pulls them, in the reading thread. While the
+///   next outcome in input order takes long, the workers go on with later inputs, whose outcomes wait: about four mebibytes for
+///   each worker, unless a [`buffer`](MapOptions::buffer) was given.
+/// - Outcomes that are there are delivered even if the [time](MapOptions::timeout) is up by then; in input order, those up to
+///   the first that is not done.
 /// - Dropping it cancels the inputs that have not begun, and raises the stop flag of those that run.
-/// - If the executor stops taking tasks midway, the outcomes of what was submitted come first, then one
-///   [`TaskError::Refused`], then the end: never a result that is short and silent about it.
+/// - If the executor stops taking tasks midway, the outcomes of the submitted inputs come first, then one
+///   [`TaskError::Refused`], then the end: a short result always says so.
 /// - If the input iterator panics, the outcomes of the inputs before come first, then the panic goes on, in `next`.
 ///
 /// ```
@@ -85,7 +85,7 @@ pub struct Map<'e, E: ?Sized, A, R, I> {
     workers: usize,
     /// Each input travels alone.
     alone: bool,
-    room: Room,
+    capacity: Capacity,
     /// The chunk that is being handed out.
     current: Option<Buffers<A, R>>,
     /// Inputs that were pulled, and for which the executor's queue had no room.
@@ -101,10 +101,10 @@ pub struct Map<'e, E: ?Sized, A, R, I> {
     location: &'static Location<'static>,
 }
 
-/// What is left to pull, and how it ended.
+/// The inputs that are left to pull, and how they ended.
 enum Source<I> {
     Open(I),
-    /// Nothing left to pull; one last thing may be left to say.
+    /// Nothing is left to pull. How it ended may still have to be told.
     Ended(Option<Ending>),
 }
 
@@ -114,7 +114,7 @@ enum Ending {
 }
 
 /// How much may be in flight.
-enum Room {
+enum Capacity {
     Chunks {
         most: usize,
         /// Bytes of outcomes that may wait for their turn beyond that.
@@ -139,8 +139,8 @@ where
     R: Portable,
     I: Iterator<Item = A>,
 {
-    /// Returns the same as a `Stream` and nothing else: with `StreamExt` imported, `next` and `map` of a type that is an iterator,
-    /// too, would be ambiguous.
+    /// Returns the same as a `Stream` and nothing else. With `StreamExt` imported, `next` and `map` of a type that is also an
+    /// iterator would be ambiguous.
     pub fn into_stream(self) -> IntoStream<Self> {
         IntoStream::new(self)
     }
@@ -153,16 +153,16 @@ where
         location: &'static Location<'static>,
     ) -> Self {
         let workers = executor.workers().max(1);
-        // Where nobody can end it, what runs for too long would hold up its chunk.
+        // An input that runs for too long would hold up its chunk if nobody can end it.
         let alone = options.chunk_size == Some(1) || options.run_timeout.is_some() && !executor.can_end_tasks();
         let chunk_size = if alone { Some(1) } else { options.chunk_size };
         let usual = workers.saturating_mul(CHUNKS_PER_WORKER);
-        let (room, most) = match options.buffer {
+        let (capacity, most) = match options.buffer {
             // So that all workers have a chunk, and one is being handed out.
             Some(inputs) => {
-                (Room::Inputs(inputs), chunk_size.unwrap_or(inputs / workers.saturating_mul(2)).clamp(1, inputs))
+                (Capacity::Inputs(inputs), chunk_size.unwrap_or(inputs / workers.saturating_mul(2)).clamp(1, inputs))
             }
-            None => (Room::Chunks { most: usual, held: workers.saturating_mul(HELD_PER_WORKER) }, usize::MAX),
+            None => (Capacity::Chunks { most: usual, held: workers.saturating_mul(HELD_PER_WORKER) }, usize::MAX),
         };
         let mut map = Self {
             executor,
@@ -171,7 +171,7 @@ where
             window: Window::new(options.unordered, usual, ChunkSize::new(chunk_size, most)),
             workers,
             alone,
-            room,
+            capacity,
             current: None,
             held: None,
             spare: Vec::new(),
@@ -188,12 +188,12 @@ where
     /// Returns how many inputs the next chunk may have; none if the buffer is full.
     fn room_for_chunk(&self) -> usize {
         let (window, size) = (&self.window, self.window.chunk_size.get());
-        match self.room {
-            Room::Chunks { most, held } => {
+        match self.capacity {
+            Capacity::Chunks { most, held } => {
                 let is_free = window.unfinished() < most && (window.len() < most || window.held() < held);
                 if is_free { size } else { 0 }
             }
-            Room::Inputs(most) => {
+            Capacity::Inputs(most) => {
                 let handing_out = self.current.as_ref().map_or(0, |current| current.outcomes.len());
                 let free = most.saturating_sub(window.inputs() + handing_out);
                 // A chunk is not made smaller because a few inputs of the last one are still being handed out.
@@ -202,12 +202,12 @@ where
         }
     }
 
-    /// Returns what a full queue does to a reader that blocks. One that has a limit must be able to wait for room until then.
+    /// Returns what a full queue does to a reader that blocks. A reader with a limit must be able to wait for room until then.
     fn admission(&self) -> Admission {
         if self.limit.is_some() { Admission::Async } else { Admission::Block }
     }
 
-    /// Pulls and submits chunks while the buffer has room. False: the executor's queue has none.
+    /// Pulls and submits chunks while the buffer has room. Returns false if the executor's queue has none.
     fn fill(&mut self, admission: Admission) -> bool {
         loop {
             let size = self.room_for_chunk();
@@ -231,8 +231,8 @@ where
         }
     }
 
-    /// The executor takes no more: the iteration ends with this, also if the input has panicked, since inputs from before
-    /// the panic are concerned. The panic hook has reported that.
+    /// Ends the iteration with a refusal, also if the input has panicked, since the refused inputs came before the panic. The panic
+    /// hook has reported the panic.
     fn refuse(&mut self, error: SubmitError) {
         let before = std::mem::replace(&mut self.source, Source::Ended(Some(Ending::Refused(error))));
         if let Source::Ended(Some(Ending::Panicked(payload))) = before {
@@ -240,7 +240,7 @@ where
         }
     }
 
-    /// Inputs for a chunk; `None` if there are none. Notes how the source ended.
+    /// Returns inputs for a chunk, if there are any. Notes how the source ended.
     fn pull(&mut self, size: usize) -> Option<Buffers<A, R>> {
         let mut buffers = self.spare.pop().unwrap_or_else(Buffers::new);
         let Source::Open(source) = &mut self.source else {
@@ -282,8 +282,8 @@ where
         self.held = Some(chunk.buffers);
     }
 
-    /// Returns the next outcome of the chunk that is being handed out. Always inlined: as a call it would cost more than all else
-    /// that is done for a small input, since an outcome is returned through memory.
+    /// Returns the next outcome of the chunk that is being handed out. Always inlined: a call, which returns through memory, would
+    /// cost more than all else that is done for a small input.
     #[inline(always)]
     fn hand_out(&mut self) -> Option<Result<R, TaskError>> {
         let outcome = self.current.as_mut()?.outcomes.pop();
@@ -301,9 +301,9 @@ where
     #[cold]
     fn next_of_another_chunk(&mut self) -> Option<Result<R, TaskError>> {
         loop {
-            // What is done is delivered, whatever the time; and what takes its place is submitted first.
+            // Outcomes that are there are delivered, whatever the time; the inputs that take their place are submitted first.
             let expired = self.has_expired();
-            self.window.look();
+            self.window.take_done();
             let room = expired || self.fill(self.admission());
             self.current = self.window.pop();
             if let Some(outcome) = self.hand_out() {
@@ -318,7 +318,7 @@ where
         }
     }
 
-    /// Waits until another chunk is done or, without `room` in the executor's queue, there may be some; false if the limit
+    /// Waits until another chunk is done or, without `room` in the executor's queue, there may be some. Returns false if the limit
     /// passes first, or there is nothing to wait for.
     fn wait(&mut self, room: bool) -> bool {
         let limit = self.limit.as_ref().map(|limit| limit.deadline);
@@ -329,7 +329,8 @@ where
         block_until(limit.flatten(), |cx| self.poll_change(cx, room))
     }
 
-    /// Ready as soon as another look is worth it: a chunk is done, nothing is in flight or, without `room`, there may be some.
+    /// Returns ready as soon as there is something to do: a chunk is done, nothing is in flight or, without `room`, there may be
+    /// some.
     fn poll_change(&mut self, cx: &mut Context<'_>, room: bool) -> Poll<()> {
         match self.window.poll_wait(cx) {
             Poll::Ready(true) => Poll::Ready(()),
@@ -339,7 +340,7 @@ where
         }
     }
 
-    /// After the last outcome: what is left to say, once.
+    /// Returns, after the last outcome, how the inputs ended, once.
     fn end(&mut self) -> Option<Result<R, TaskError>> {
         let Source::Ended(ending) = &mut self.source else {
             return None;
@@ -350,7 +351,7 @@ where
         }
     }
 
-    /// Nothing is in flight and nothing is left to pull.
+    /// Returns whether nothing is in flight and nothing is left to pull.
     fn is_exhausted(&self) -> bool {
         self.window.len() == 0 && self.held.is_none() && matches!(self.source, Source::Ended(_))
     }
@@ -359,7 +360,7 @@ where
         self.limit.as_ref().is_some_and(|limit| has_passed(limit.deadline))
     }
 
-    /// The time is up, and what is done was delivered: says so, once, and ends.
+    /// Ends the iteration when the time is up and the outcomes that were there are delivered. Returns the expiry, once.
     fn expire(&mut self) -> Option<Result<R, TaskError>> {
         let limit = self.limit.take()?;
         let pulled = self.window.inputs() + self.held.as_ref().map_or(0, |held| held.inputs.len());
@@ -372,14 +373,14 @@ where
         Some(Err(TaskError::TimedOut(Expired::during_map(limit.length, self.delivered, pulled as u64))))
     }
 
-    /// Returns whether the limit has passed, for a stream: else `cx`'s waker is told when it does.
+    /// Returns whether the limit has passed, for a stream. If not, it wakes the waker of `cx` when it does.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> bool {
         if self.has_expired() {
             return true;
         }
         let Some(limit) = &mut self.limit else { return false };
         let Some(deadline) = limit.deadline else { return false };
-        // A task that nobody runs: its queue limit is the alarm.
+        // A task that is never run: its queue limit is the alarm.
         let (_, alarm) = limit.alarm.get_or_insert_with(|| {
             let left = deadline.saturating_duration_since(Instant::now());
             let (task, future) = Task::from_closure_with(TaskOptions::new().queue_timeout(left), || ());
@@ -392,7 +393,8 @@ where
     }
 }
 
-/// Returns whether an input that was not pulled to its end is known to be there. Its code may panic; the panic hook reports that.
+/// Returns whether an input is known to be at its end although it was not pulled to it. Its code may panic; the panic hook
+/// reports that.
 fn is_at_its_end<I: Iterator>(source: Source<I>) -> bool {
     let Source::Open(inputs) = source else { return true };
     contain_with_text(|| inputs.size_hint().1 == Some(0)).unwrap_or(false)
@@ -409,7 +411,7 @@ where
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        // The one thing that happens for each input is small enough to be part of the caller's loop.
+        // What happens for each input is small enough to be part of the caller's loop.
         self.hand_out().or_else(|| self.next_of_another_chunk())
     }
 }
@@ -430,7 +432,7 @@ where
                 return Poll::Ready(Some(outcome));
             }
             let expired = map.poll_expired(cx);
-            map.window.look();
+            map.window.take_done();
             let room = expired || map.fill(Admission::Async);
             map.current = map.window.pop();
             if map.current.is_some() {

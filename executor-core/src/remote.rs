@@ -1,5 +1,5 @@
-//! What an executor whose workers are other processes needs of this crate: how the work of a task crosses, and how its
-//! outcome comes back.
+//! Tasks that run in other processes, on the side of the parent: how the work of a task crosses, and how its outcome comes back.
+//! For authors of executors.
 //!
 //! ```text
 //!  parent                                        ║ worker
@@ -84,8 +84,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The bytes themselves, and the worker's side, are those of `executor_wire`. `call.rs` has the parent's side of a single call,
-//! `chunk.rs` that of a chunk of `map`, `single.rs` that of an input of `map` that travels alone.
+//! The bytes themselves, and the worker's side, are those of `executor_wire`.
 
 use crate::cell::owner::Owner;
 pub use crate::cell::owner::Token;
@@ -104,7 +103,7 @@ pub use executor_wire::{
 };
 use std::time::Duration;
 
-/// What is left of a chunk of which some items are over.
+/// The rest of a chunk of which some items are over.
 #[derive(Debug)]
 pub struct Rest {
     /// The task, still to be ended.
@@ -113,7 +112,7 @@ pub struct Rest {
     pub over: usize,
 }
 
-/// A part of a chunk that was cut off: a task of its own, which is away as the chunk is, where the chunk is.
+/// A part that was cut off a chunk: a remote task of its own, of the same executor.
 #[derive(Debug)]
 pub struct Part {
     /// The task. It has not begun.
@@ -123,10 +122,11 @@ pub struct Part {
 }
 
 impl Rest {
-    /// Cuts what is left into parts, of which the chunk keeps the first: each of about a chunk's worth, and at least so many
-    /// that `idle` more workers have one. `input` is that of the rest, `elapsed` how long those items took that are over.
+    /// Cuts the rest into parts, of which the chunk keeps the first, and returns the others: each about a chunk's worth, and at
+    /// least so many that `idle` more workers have one. `input` is the input of the rest, `elapsed` how long the items took that are
+    /// over.
     ///
-    /// To be called before the rest is given to a worker.
+    /// Call it before a worker has the rest.
     pub fn share(&self, input: &mut Vec<u8>, elapsed: Duration, idle: usize) -> Vec<Part> {
         let cell = self.task.cell();
         let split = cell.header().vtable.remote.and_then(|remote| remote.split);
@@ -143,22 +143,22 @@ impl Rest {
     }
 }
 
-/// The parent's side of tasks that run in another process.
+/// The parent's side of a task that runs in another process.
 impl Task {
-    /// Returns whether its work can cross: that of `submit` and `map` can, a closure cannot.
+    /// Returns whether the work of the task can cross: that of `submit` and `map` can, a closure cannot.
     #[must_use]
     pub fn is_portable(&self) -> bool {
         self.cell().header().vtable.remote.is_some()
     }
 
-    /// Returns whether it is a chunk of `map`, whose items have outcomes of their own.
+    /// Returns whether the task is a chunk of `map`, whose items have outcomes of their own.
     #[must_use]
     pub fn has_items(&self) -> bool {
         self.cell().header().vtable.remote.is_some_and(|remote| remote.has_items)
     }
 
-    /// Like [`set_owner`](Self::set_owner), for an executor that runs the task elsewhere: from now on the task is away, and
-    /// its owner is asked before it is cancelled.
+    /// Like [`set_owner`](Self::set_owner), for an executor that runs the task in another process: from now on the task
+    /// is remote, and the owner is asked before it is cancelled.
     ///
     /// # Safety
     /// `owner` stays alive and at its address until the task was ended by [`finish`](Self::finish),
@@ -168,18 +168,18 @@ impl Task {
         self.cell().header().set_owner(owner, true) == Owned::Waiting
     }
 
-    /// Where the task is.
+    /// Returns the word by which the executor knows a remote task.
     #[must_use]
     pub fn token(&self) -> &Token {
         &self.cell().header().token
     }
 
-    /// Appends the encoding of the input to `bytes` and drops the input; user code, whose panics are caught. To be called
-    /// once, for a portable task that is away.
+    /// Appends the encoding of the input to `bytes`, and drops the input. Both are user code, whose panics are caught. Call it once,
+    /// for a portable task that is remote.
     ///
     /// # Errors
     ///
-    /// What the input's `Serialize` said. The task is to be finished with it.
+    /// What the input's `Serialize` said. Finish the task with it.
     ///
     /// # Panics
     ///
@@ -191,42 +191,43 @@ impl Task {
         unsafe { (remote.pack)(cell.pointer(), bytes) }.map_err(|(phase, text)| Cause::Codec(phase, text))
     }
 
-    /// Returns whether it is still to be run: not cancelled, not expired.
+    /// Returns whether the task is still to be run: it was not cancelled and has not expired.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.cell().header().is_pending()
     }
 
-    /// Returns whether its holder asked it to stop.
+    /// Returns whether the holder of its future has asked the task to stop.
     #[must_use]
     pub fn is_stop_requested(&self) -> bool {
         self.cell().header().is_stop_requested()
     }
 
-    /// Returns whether ending it runs user code of those who wait: callbacks, or an async task's waker.
+    /// Returns whether ending the task runs user code of those who wait: callbacks, or an async task's waker.
     #[must_use]
     pub fn has_listeners(&self) -> bool {
         self.cell().header().load().has_user_listeners()
     }
 
-    /// Returns the limit on its run, if it has one.
+    /// Returns the limit on the task's run, if it has one.
     #[must_use]
     pub fn run_limit(&self) -> Option<Duration> {
         self.cell().header().options()?.run_limit()
     }
 
-    /// Returns how many deaths of its worker it survives.
+    /// Returns how many deaths of its worker the task survives.
     #[must_use]
     pub fn retries(&self) -> u32 {
         self.cell().header().options().map_or(0, crate::options::TaskOptions::retry_limit)
     }
 
-    /// Ends the task with what came back and why; for a chunk of which items are left, takes in those that are over.
+    /// Ends the task with the reply and the cause of its end. Of a chunk, takes in the items that are over, and returns the rest, if
+    /// items are left.
     ///
     /// The result's `Deserialize`, and callbacks and wakers of the future, run on this thread; panics are caught.
     pub fn finish(self, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
         let header = self.cell().header();
-        // A task of which a part has run is not pending any more for its owner, but REMOTE until it is over.
+        // A task of which a part has run has begun for its owner, but is pending and REMOTE here until it is over.
         if !header.is_pending() || header.vtable.remote.is_none() {
             return None;
         }

@@ -10,55 +10,55 @@ use executor_wire::{Output, Packed, Portable};
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// Makes a task of the items that come after so many more.
+/// Makes a task of all items that come after so many more.
 type Split = unsafe fn(NonNull<Header>, usize) -> Option<Task>;
 
 /// How the work of a cell crosses, types erased: part of the cell's vtable.
 pub(crate) struct RemoteWork {
-    /// Appends the input's encoding and drops the input.
+    /// Appends the encoding of the input, and drops the input.
     pub(crate) pack: unsafe fn(NonNull<Header>, &mut Output<'_>) -> Packed,
-    /// Whether it is a chunk of `map`.
+    /// True for a chunk of `map`.
     pub(crate) has_items: bool,
-    /// For a chunk of which items are over: makes a task of those that come after so many more, which stay with it.
+    /// For a chunk of which items are over: keeps so many more, and makes a task of those that come after.
     pub(crate) split: Option<Split>,
-    /// Takes a reply in. `Some`: so many items of the input are over, and the rest is to run again.
+    /// Takes a reply in. Returns the cell if the rest is to run again, with how many items of the input are over.
     pub(crate) finish: unsafe fn(CellRef, Reply<'_>, Cause) -> Option<(CellRef, usize)>,
 }
 
-/// What a worker sent back for a task, whole or as far as it came.
+/// The reply of a worker to a task, whole or as far as it came.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
-    /// The bytes, from wherever: they are checked.
+    /// The bytes, which are not trusted.
     pub bytes: &'a [u8],
     /// For a chunk: how many items have their outcome in them.
     pub items: usize,
     /// For a chunk: how long it ran.
     pub elapsed: Duration,
-    /// It is to be decoded even if nobody is left who wants it: something else came along with it.
+    /// Decode it even if nobody wants it any more, since something else came along with it.
     pub attached: bool,
 }
 
 impl Reply<'_> {
-    /// Nothing came back.
+    /// The reply of a worker that sent nothing.
     pub const NONE: Self = Self { bytes: &[], items: 0, elapsed: Duration::ZERO, attached: false };
 }
 
-/// Why a task is over, or its worker.
+/// Why a task, or its worker, has ended.
 #[derive(Clone, Debug)]
 pub enum Cause {
     /// The worker replied.
     Replied,
-    /// Workers died of it.
+    /// Workers died while they ran it.
     Died(Vec<Death>),
     /// It ran longer than its limit.
     TimedOut(Duration, Remains),
-    /// Its holder stopped it.
+    /// The holder of its future stopped it.
     Stopped(Remains),
-    /// The input could not be carried, as said by the transport.
+    /// The transport could not carry the input, for the reason given.
     Codec(CodecPhase, String),
     /// The executor broke, or has no worker for it.
     Broken(BrokenExecutor),
-    /// Only take in what came back; what was running is to run again.
+    /// Nothing: take in the items that came back; what was running runs again.
     Retry,
 }
 
@@ -80,7 +80,7 @@ impl Cause {
     }
 }
 
-/// Reads the outcome of a call. `None`: nobody is left to be told, and nothing was decoded for nobody.
+/// Reads the outcome of a call. Returns `None` if nobody is left to be told; then nothing was decoded.
 pub(crate) fn read<R: Portable>(
     cell: &CellRef,
     reply: Reply<'_>,

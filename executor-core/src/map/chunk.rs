@@ -1,4 +1,4 @@
-//! A chunk of `map`: several inputs that travel as one task, each with an outcome of its own.
+//! [`Chunk`]: several inputs of `map` that travel as one task, each with an outcome of its own.
 
 use crate::cell::current;
 use crate::cell::header::Header;
@@ -88,12 +88,12 @@ struct Sharing<'a, A, R> {
     worker: &'a dyn InlineWorker,
     pace: Pace,
     begun: Instant,
-    /// Parts that the pool did not take, since it is closed: they are run here.
+    /// Parts that the pool did not take, since it is closed. They run here.
     refused: Vec<Task>,
 }
 
 impl<'a, A: Portable, R: Portable> Sharing<'a, A, R> {
-    /// `None` if nobody else could run them.
+    /// Returns `None` if no other worker could run the inputs.
     fn new(f: fn(A) -> R, parts: &'a Arc<Parts<A, R>>, task: &'a Header, begun: Option<Instant>) -> Option<Self> {
         let (worker, begun) = (current::worker_of(task)?, begun?);
         Some(Self { f, parts, task, worker, pace: Pace::new(begun), begun, refused: Vec::new() })
@@ -104,7 +104,7 @@ impl<'a, A: Portable, R: Portable> Sharing<'a, A, R> {
         self.pace.is_due(|| self.refused.is_empty() && self.worker.idle_workers() > 0)
     }
 
-    /// Keeps what is about a chunk's worth of the inputs left, and makes tasks of the others. `over` inputs are over.
+    /// Keeps about a chunk's worth of the inputs that are left, and makes tasks of the others. `over` inputs are over.
     #[cold]
     fn share(&mut self, left: &mut std::vec::Drain<'_, A>, over: usize, first: u64) {
         let size = part_size(left.len(), over, self.begun.elapsed(), self.worker.idle_workers());

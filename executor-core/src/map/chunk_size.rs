@@ -1,4 +1,4 @@
-//! How many inputs make a chunk: enough that hand-overs cost little, few enough that no worker waits for another.
+//! [`ChunkSize`]: how many inputs make a chunk: enough that hand-overs cost little, few enough that no worker waits for another.
 
 use std::time::Duration;
 

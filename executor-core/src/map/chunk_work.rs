@@ -1,4 +1,4 @@
-//! A chunk of `map`, in the parent. What crosses is told at `executor_wire::items`.
+//! [`Chunk`] as the work of a task, here or in another process; `executor_wire::items` has the bytes.
 
 use crate::cell::CellRef;
 use crate::cell::header::Header;

@@ -1,4 +1,4 @@
-//! What a caller may ask of `map`.
+//! [`MapOptions`]: what a caller may ask of `map`.
 
 use std::time::Duration;
 
@@ -22,15 +22,15 @@ pub struct MapOptions {
 }
 
 impl MapOptions {
-    /// Adaptive chunks, a default buffer, no limits of time, input order: what plain `map` uses.
+    /// Returns the options of plain `map`: adaptive chunks, a default buffer, no limits of time, input order.
     pub const fn new() -> Self {
         Self { chunk_size: None, buffer: None, timeout: None, run_timeout: None, unordered: false }
     }
 
-    /// Returns how many inputs travel as one task, at most. By default this follows from how long they take: about a millisecond's
+    /// Sets how many inputs travel as one task, at most. By default this follows from how long they take: about a millisecond's
     /// worth.
     ///
-    /// A chunk that takes long, given or not, is shared with workers that have nothing to do: the inputs that have not begun
+    /// A chunk that takes long is shared with idle workers, whether or not its size was given: the inputs that have not begun
     /// become tasks of their own. Outcomes and their order are the same.
     ///
     /// # Panics
@@ -41,7 +41,7 @@ impl MapOptions {
         Self { chunk_size: Some(size), ..self }
     }
 
-    /// Returns how many inputs may be in flight: pulled from the input and not yet handed out as an outcome. By default a few
+    /// Sets how many inputs may be in flight: pulled from the input and not yet handed out as an outcome. By default a few
     /// chunks for each worker; while the outcome that comes next takes long, more, until the outcomes that wait for it count
     /// four mebibytes for each worker. A value counts its own size, but at least eight bytes, so that never more than about half
     /// a million of them wait for each worker. What a value holds on the heap counts as it was encoded in another process, and
@@ -56,7 +56,7 @@ impl MapOptions {
         Self { buffer: Some(inputs), ..self }
     }
 
-    /// Returns a limit on the whole iteration, counted from the call of `map_with`, which then does not wait for room in a bounded queue:
+    /// Limits the whole iteration, counted from the call of `map_with`, which then does not wait for room in a bounded queue:
     /// the iteration does, until the limit. When it passes, no more inputs are pulled. Chunks
     /// that are done are still delivered, as [`AsCompleted::timeout`](crate::AsCompleted::timeout) gives done futures; in input
     /// order, up to the first that is not done. Then comes one [`TaskError::TimedOut`](crate::TaskError::TimedOut) unless that was all, which counts
@@ -65,7 +65,7 @@ impl MapOptions {
         Self { timeout: Some(limit), ..self }
     }
 
-    /// Returns how long the function may run for one input, counted from its start; the limit of
+    /// Limits how long the function may run for one input, counted from its start; the limit of
     /// [`TaskOptions::run_timeout`](crate::TaskOptions::run_timeout), for each input. When it passes, the outcome of that input
     /// is [`TaskError::TimedOut`](crate::TaskError::TimedOut), and the others are not concerned.
     ///
@@ -91,7 +91,7 @@ impl MapOptions {
         Self { run_timeout: Some(limit), ..self }
     }
 
-    /// Outcomes in the order of completion instead of the inputs' order.
+    /// Delivers outcomes in the order of completion instead of the inputs' order.
     pub const fn unordered(self) -> Self {
         Self { unordered: true, ..self }
     }

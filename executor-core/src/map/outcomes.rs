@@ -1,4 +1,4 @@
-//! The outcomes of a chunk: values close together, and the few errors with their places.
+//! [`Outcomes`]: those of a chunk, values close together, and the few errors with their places.
 //!
 //! A `Result` for each input would be two to three times as large as a small value, and all of it crosses from one
 //! processor's cache to another's.

@@ -1,20 +1,18 @@
-//! [`Pace`]: when a chunk of `map` that runs gives away what it has not begun, and in parts of which size.
+//! [`Pace`]: when a running chunk of `map` gives away the inputs that it has not begun, and in parts of which size.
 
 use crate::map::chunk_size;
 use std::time::{Duration, Instant};
 
-/// A chunk that has run for so long is shared with workers that have nothing to do: twice what a chunk is to take, so that
-/// those which take about as long as expected are left alone.
+/// How long a chunk runs before it is shared with idle workers: twice what a chunk is to take, so that chunks which take about as
+/// long as expected are left alone.
 const LONG: Duration = Duration::from_millis(2);
-/// The most inputs that begin between two looks at the clock, while other workers have nothing to do. To look costs as much
-/// as a few of the smallest inputs; but each of those that follow may take long.
+/// The most inputs that begin between two looks at the clock, while other workers are idle. A look costs as much as a few of the
+/// smallest inputs; but each of the next inputs may take long.
 const MOST_BETWEEN_LOOKS: u32 = 7;
-/// Inputs that take longer are worth a look each.
+/// Inputs that take longer are worth a look at the clock each.
 const WORTH_A_LOOK: Duration = Duration::from_micros(1);
 
-/// Asked between two inputs of a chunk whether the rest is to be given away.
-///
-/// The clock is looked at only while other workers have nothing to do.
+/// Says between two inputs of a chunk whether the rest is to be given away. Reads the clock only while other workers are idle.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// When the chunk began, or last gave a part away.
@@ -27,14 +25,14 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Of a chunk that begins now.
+    /// Starts the pace of a chunk that begins now.
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self { since: now, looked: now, between: 0, left: 0 }
     }
 
-    /// Returns whether the rest of the chunk is to be shared: `wanted` says that other workers have nothing to do, and the
-    /// chunk has run for long.
+    /// Returns whether the rest of the chunk is to be shared: `wanted` says that other workers are idle, and the chunk has run for
+    /// long.
     #[inline]
     pub fn is_due(&mut self, wanted: impl FnOnce() -> bool) -> bool {
         if self.left > 0 {

@@ -4,7 +4,7 @@
 //!  running chunk ──part──► executor's queue        another worker runs it, as a chunk like any other
 //!                └─future─► Parts ──► window       the reader waits for it, and hands it out in its place
 //! ```
-//! A part is given before the chunk that it was cut from is done; so who finds the chunk done finds its parts.
+//! A part is given before the chunk that it was cut from is done. So a reader that finds the chunk done finds its parts.
 
 use crate::future::Promise;
 use crate::map::buffers::{Buffers, ChunkFuture, Done, Span};
@@ -18,9 +18,9 @@ pub(crate) struct Parts<A, R>(Mutex<State<A, R>>);
 
 struct State<A, R> {
     given: Vec<(Span, ChunkFuture<A, R>)>,
-    /// Kept when a part is given, so that a reader that waits hears of it.
+    /// Fulfilled when a part is given, so that a reader that waits hears of it.
     signal: Option<Promise<Done<A, R>>>,
-    /// The map is gone, or has given up: nobody will want a part.
+    /// The map is gone, or has given up: parts are not wanted any more.
     closed: bool,
 }
 
@@ -37,7 +37,7 @@ impl<A: Send + 'static, R: Send + 'static> Parts<A, R> {
         future
     }
 
-    /// Returns parts away, which the executor has by now.
+    /// Gives parts away, which the executor has by now.
     pub(crate) fn give(&self, mut parts: Vec<(Span, ChunkFuture<A, R>)>) {
         let signal = {
             let mut state = self.0.lock();
@@ -60,7 +60,7 @@ impl<A, R> Parts<A, R> {
         mem::take(&mut self.0.lock().given)
     }
 
-    /// Takes what was given, and has stopped what is given from now on.
+    /// Takes what was given. What is given from now on is stopped.
     pub(crate) fn close(&self) -> Vec<(Span, ChunkFuture<A, R>)> {
         let mut state = self.0.lock();
         state.closed = true;
@@ -68,7 +68,7 @@ impl<A, R> Parts<A, R> {
     }
 }
 
-/// Cancels what has not begun and asks what runs to stop.
+/// Cancels the parts that have not begun, and asks those that run to stop.
 pub(crate) fn stop_all<A, R>(parts: &[(Span, ChunkFuture<A, R>)]) {
     // Last first: a worker that goes on from chunk to chunk must not begin what is about to be cancelled.
     parts.iter().rev().for_each(|(_, future)| future.stop_gently());

@@ -1,4 +1,4 @@
-//! An input of `map` that travels alone, in the parent; in the worker it is a call like any other.
+//! [`Single`]: an input of `map` that travels alone. In a worker process it is a call like any other.
 
 use crate::cell::CellRef;
 use crate::cell::header::Header;

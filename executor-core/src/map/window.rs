@@ -1,11 +1,11 @@
-//! The chunks of a map that are in flight, and those that are done and not handed out yet.
+//! [`Window`]: the chunks of a map that are in flight, and those that are done and not handed out yet.
 //!
 //! ```text
 //!  push ──► chunks: a set ──done──► next in turn ──────────────────────► handed out
 //!                              └──► early: waits for one before it ──┘
 //! ```
-//! Every completion is heard of, also that of a chunk whose turn has not come: so the map can pull more inputs while the
-//! chunk that comes next takes long.
+//! The window hears of every completion, also of a chunk whose turn has not come. So the map can pull more inputs while the
+//! next chunk takes long.
 
 use crate::completion::set::CompletionSet;
 use crate::error::TaskError;
@@ -18,12 +18,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// What an error, or a value with a destructor, is taken to hold on the heap: nobody can know.
+/// What an error, or a value with a destructor, is assumed to hold on the heap, which nobody can know.
 const HELD_ELSEWHERE: usize = 16 * 1024;
 /// The least that a value counts, so that values without a size have a bound, too.
 const LEAST_HELD: usize = 8;
 
-/// In place of that of a chunk: it is done when a part of a chunk was given away.
+/// Stands for a future that is done when a part of a chunk was given away, in place of the inputs of a chunk.
 const SIGNAL: Span = Span { first: u64::MAX, count: 0 };
 
 /// A chunk that is done, or as much of it as its own task has run.
@@ -92,17 +92,17 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
         }
     }
 
-    /// Chunks that are not done, as far as is known.
+    /// Returns how many chunks are not done, as far as is known.
     pub(crate) fn unfinished(&self) -> usize {
         self.chunks.len() - usize::from(self.listens)
     }
 
-    /// Where chunks leave parts that they give away.
+    /// Returns where chunks leave the parts that they give away.
     pub(crate) fn parts(&self) -> &Arc<Parts<A, R>> {
         &self.parts
     }
 
-    /// Chunks that are not handed out.
+    /// Returns how many chunks are not handed out.
     pub(crate) fn len(&self) -> usize {
         self.unfinished() + self.early.len()
     }
@@ -120,7 +120,7 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
         }
     }
 
-    /// Hears of the next part that is given away, and takes in those before.
+    /// Arms the signal for the next part that is given away, and takes in those before.
     fn listen(&mut self) {
         self.listens = true;
         self.chunks.insert((SIGNAL, self.parts.listen()));
@@ -135,13 +135,13 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
     }
 
     /// Takes in all chunks that are done. Does not wait.
-    pub(crate) fn look(&mut self) {
+    pub(crate) fn take_done(&mut self) {
         while let Some(done) = self.chunks.pop() {
             self.note(done);
         }
     }
 
-    /// Waits until another chunk is done; false if there is none, or the limit passes first, which ends then.
+    /// Waits until another chunk is done. Returns false if there is none, or the limit passes first, which ends at this moment.
     pub(crate) fn wait(&mut self, limit: Option<Option<Instant>>) -> bool {
         if self.unfinished() == 0 {
             return false;
@@ -179,7 +179,7 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
         if span.count == 0 {
             return self.listen();
         }
-        // They were given before it was done.
+        // The parts of a chunk were given before it was done.
         self.take_parts();
         self.cuts.remove(&span.first);
         let mut finished = match future.result() {
@@ -213,12 +213,12 @@ impl<A: Send + 'static, R: Send + 'static> Window<A, R> {
 }
 
 impl<A, R> Window<A, R> {
-    /// Inputs that are not handed out.
+    /// Returns how many inputs are not handed out.
     pub(crate) fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Cancels what has not begun and asks what runs to stop.
+    /// Cancels the chunks that have not begun, and asks those that run to stop.
     pub(crate) fn stop(&mut self) {
         let parts = self.parts.close();
         (self.inputs, self.held) = (0, 0);
@@ -230,7 +230,7 @@ impl<A, R> Window<A, R> {
     }
 }
 
-/// The chunk as a whole did not run: each of its inputs says so.
+/// Returns the outcomes of a chunk that did not run as a whole: each of its inputs has the error.
 fn failed<A, R>(inputs: Range<u64>, error: &TaskError) -> Finished<A, R> {
     let mut buffers = Buffers::new();
     inputs.for_each(|input| buffers.outcomes.push_error(error.for_input(input)));
@@ -269,7 +269,7 @@ mod tests {
             let (promise, future) = Promise::new();
             window.push(Span { first, count: 1 }, future);
             assert!(promise.set_result(Done { buffers, elapsed: Duration::ZERO, bytes: None }).is_ok());
-            window.look();
+            window.take_done();
         }
         (window, slow)
     }
@@ -290,7 +290,7 @@ mod tests {
         let mut buffers = Buffers::new();
         buffers.outcomes.push_value(0);
         assert!(slow.set_result(Done { buffers, elapsed: Duration::ZERO, bytes: None }).is_ok());
-        window.look();
+        window.take_done();
         assert_eq!(std::iter::from_fn(|| window.pop()).count(), 101);
         assert_eq!((window.held(), window.inputs()), (0, 0), "what is handed out does not count");
     }
