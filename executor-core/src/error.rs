@@ -54,7 +54,7 @@ pub enum TaskError {
     Refused(SubmitError),
     /// The executor side was dropped without an outcome: a [`Promise`](crate::Promise) that was not fulfilled.
     Abandoned(TaskInfo),
-    /// The future was asked again after it had given its outcome away: it was polled to its end before.
+    /// The outcome was moved out before: the future was polled to its end.
     Taken,
 }
 

@@ -72,7 +72,7 @@ pub enum Rejection {
     Refused(SubmitError),
 }
 
-/// A place where tasks run: the part that an executor implements. [`ExecutorExt`](crate::ExecutorExt) gives `submit` and `map` to all of
+/// A place where tasks run: the part that an executor implements. [`ExecutorExt`](crate::ExecutorExt) has `submit` and `map` for all of
 /// them, `dyn Executor` included.
 ///
 /// The contract, which `executor-conformance` checks case by case:

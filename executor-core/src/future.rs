@@ -360,7 +360,7 @@ impl<T> Future<T> {
         unsafe { help(self.pointer()) }
     }
 
-    /// Arms the observer slot; gives the observer back if the future is done.
+    /// Arms the observer slot. Returns the observer if the future is done.
     ///
     /// # Safety
     /// No other use of the slot is under way: the caller owns the handle or its lock, and the slot is not armed.

@@ -7,10 +7,11 @@
 //!                   Future ◄── cancel, wait, callbacks, .await ◄── state transition
 //! ```
 //!
-//! - [`Executor`] is implemented by executors, [`ExecutorExt`] gives `submit` and `map` to all of them.
+//! - [`Executor`] is the trait that executors implement; [`ExecutorExt`] has `submit` and `map` for all of them.
 //! - [`Future`] is the handle of one task; [`SharedFuture`] can be cloned; [`Promise`] is the producer side.
-//! - [`wait`], [`as_completed`] and [`Map`] deal with many futures at once.
-//! - [`SerialExecutor`] runs everything in the caller; thread and process pools are crates of their own.
+//! - [`wait`], [`as_completed`] and [`Map`] are for many futures at once.
+//! - [`SerialExecutor`] runs everything in the caller. Pools of threads and of processes are crates of their own.
+//! - [`task`], [`queue`], [`remote`] and [`driver`] are for authors of executors.
 //!
 //! The semantics follow Python's `concurrent.futures`, without its known faults: see `README.md` and
 //! `ARCHITECTURE.md` of the repository.

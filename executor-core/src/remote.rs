@@ -134,7 +134,7 @@ impl Rest {
         let Some(split) = split.filter(|_| !cell.header().is_stop_requested()) else { return parts };
         let size = part_size(count_items(input), self.over, elapsed, idle);
         for (items, bytes) in cut_items(input, size).into_iter().rev() {
-            // SAFETY: a live cell of the vtable's types, whose work is ours while the task is away.
+            // SAFETY: a live cell of the vtable's types, whose work is ours while the task is remote.
             let task = unsafe { split(cell.pointer(), items) };
             parts.extend(task.map(|task| Part { task, input: bytes }));
         }
@@ -232,7 +232,7 @@ impl Task {
             return None;
         }
         let finish = header.vtable.remote.map(|remote| remote.finish)?;
-        // SAFETY: the types are the cell's, and the work is ours while the task is away.
+        // SAFETY: the types are the cell's, and the work is ours while the task is remote.
         let (cell, over) = unsafe { finish(self.into_cell(), reply, cause) }?;
         Some(Rest { task: Self::from_cell(cell), over })
     }

@@ -58,10 +58,10 @@ pub trait Progress {
     /// The job is a chunk: next, the output asks its memory for a window for outcomes.
     fn begin_items(&mut self);
 
-    /// Returns an item of a chunk begins. Told only if the job is [timed](Job::timed).
+    /// An item of a chunk begins. Called only if the job is [timed](Job::timed).
     fn begin_item(&mut self);
 
-    /// Returns an item of a chunk is over, and all of its outcome is in the output. Returns false if the rest of the chunk is to be
+    /// An item of a chunk is over, and all of its outcome is in the output. Returns false if the rest of the chunk is to be
     /// left, for instance because there is no room for another outcome.
     fn end_item(&mut self, output: &mut Output<'_>) -> bool;
 
@@ -94,7 +94,7 @@ pub struct Job<'a> {
     pub output: Output<'a>,
     /// Not 0 once the holder of the call's future wants it to stop.
     pub stop: &'a AtomicU32,
-    /// Says whether [`Progress::begin_item`] is told.
+    /// Says whether [`Progress::begin_item`] is called.
     pub timed: bool,
     /// The worker's name, for panics.
     pub worker: &'a str,

@@ -1,13 +1,13 @@
-//! Large pages for large memory that is about to be written: the system gives the first touch of each page a page fault, and a
-//! large page takes the place of 512 small ones.
+//! Large pages for large memory that is about to be written: the first touch of each page costs a page fault, and a large page
+//! takes the place of 512 small ones.
 
 use std::mem::MaybeUninit;
 
-/// Less may be memory that the allocator has kept, with its pages.
+/// Smaller memory may be some that the allocator has kept, with its pages.
 #[cfg(target_os = "linux")]
 const WORTHWHILE: usize = 64 * 1024 * 1024;
 
-/// Asks for large pages where `memory` comes to lie, which nobody has written to yet. A hint: nothing else depends on it.
+/// Asks for large pages behind `memory`, which has not been written to yet. Only a hint.
 #[cfg(target_os = "linux")]
 pub(crate) fn prefer_large_pages(memory: &mut [MaybeUninit<u8>]) {
     if memory.len() < WORTHWHILE {

@@ -1,15 +1,14 @@
-//! Thread-local values that may be asked for at any time: also while their thread ends and destroys them, and in exit handlers,
-//! where the library may be used as anywhere else.
+//! Thread-local values that may be used at any time: also while their thread ends and destroys them, and in exit handlers.
 //!
-//! Those without a destructor ([`local!`](crate::local!)) are never gone. Those with one ([`kept!`](crate::kept!)) can only be
-//! reached through [`Kept`], which says so.
+//! Values without a destructor ([`local!`](crate::local!)) are never gone. Values with one ([`kept!`](crate::kept!)) can only be
+//! reached through [`Kept`], which says if they are gone.
 
 use std::cell::RefCell;
 use std::thread::LocalKey;
 
-/// Declares thread-local values that need no destructor: they are there until their thread is gone.
+/// Declares thread-local values without a destructor, which are there until their thread is gone.
 ///
-/// One that needs a destructor does not compile.
+/// A value that needs a destructor does not compile.
 ///
 /// ```
 /// use std::cell::Cell;
@@ -70,7 +69,7 @@ impl<T> Kept<T> {
         self.0.try_with(|value| value.try_borrow_mut().ok().map(|mut value| f(&mut value))).ok().flatten()
     }
 
-    /// Puts another value in its place. What was there comes back, or, if there is no place any more, nothing.
+    /// Replaces the value, and returns the old one; `None` if it is gone.
     ///
     /// ```
     /// executor_wire::kept! {
@@ -81,11 +80,11 @@ impl<T> Kept<T> {
     /// ```
     #[inline]
     pub fn replace(&self, value: T) -> Option<T> {
-        // Whatever is dropped is dropped outside: it may ask for this very value.
+        // The old value is dropped outside: its destructor may use this very value.
         self.with(|kept| std::mem::replace(kept, value))
     }
 
-    /// Takes the value, and leaves the default; the default, too, if it is gone.
+    /// Takes the value, and leaves the default. Returns the default if the value is gone.
     ///
     /// ```
     /// executor_wire::kept! {

@@ -1,8 +1,8 @@
-//! Where values are encoded: a window of memory at a time, wherever that is.
+//! [`Output`]: where values are encoded, a window of memory at a time.
 //!
 //! Bytes go straight to where they are needed: into memory shared with another process, into a vector, or through a small
-//! window into memory that takes them over bit by bit. What kind it is, [`Memory`] decides; it is asked only when a window
-//! is full.
+//! window into memory that takes them over bit by bit. The kind is up to the [`Memory`], which is asked only when a window is
+//! full.
 
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -19,11 +19,11 @@ pub struct Window {
     pub capacity: usize,
 }
 
-/// Where an [`Output`] has its windows from.
+/// The source of an [`Output`]'s windows.
 ///
 /// # Safety
-/// A window that was given may be written, by whoever has the `Output` and nobody else, until the next call of any of these
-/// methods. Its first `used` bytes are those that the output has already.
+/// The `Output`, and nothing else, may write to a window until the next call of any of these methods. The first `used` bytes of
+/// a window are those that the output has already.
 pub unsafe trait Memory {
     /// Returns the first window.
     fn open(&mut self) -> Window;
@@ -32,17 +32,17 @@ pub unsafe trait Memory {
     /// they `may_go`, without any: then they were taken over, and come before all that follows. `None`: there is no memory.
     fn grow(&mut self, used: usize, least: usize, may_go: bool) -> Option<Window>;
 
-    /// Takes over the `used` bytes of the window, and then `bytes`, and gives a window for what follows, with none used.
-    /// `None`: it does not do that, they are to go through windows.
+    /// Takes over the `used` bytes of the window, and then `bytes`, and returns a window for what follows, with none used. `None`:
+    /// this memory does not do that; the bytes go through windows.
     fn take(&mut self, used: usize, bytes: &[u8]) -> Option<Window> {
         let _ = (used, bytes);
         None
     }
 
-    /// Forgets all that it was given.
+    /// Forgets all bytes, and returns the first window.
     fn restart(&mut self) -> Window;
 
-    /// The last window has `used` bytes, and no more will come.
+    /// Ends the last window, which has `used` bytes.
     fn close(&mut self, used: usize);
 }
 
@@ -74,7 +74,7 @@ unsafe impl Memory for Vec<u8> {
 /// Slices from this length on are offered to the memory as they are.
 const LARGE: usize = 64 * 1024;
 
-/// What is being encoded, as far as it has come.
+/// The bytes of an encoding, as far as it has come.
 ///
 /// ```
 /// use executor_wire::Output;
@@ -90,33 +90,33 @@ pub struct Output<'m> {
     window: Window,
     /// Bytes before the window's, which the memory has taken over.
     taken: usize,
-    /// Something in the window may still change: it is not to be taken over.
+    /// More than 0 while bytes in the window may still change, and must not be taken over.
     held: usize,
-    /// There was no memory for something.
+    /// There was no memory for some of the bytes.
     failed: bool,
     memory: &'m mut dyn Memory,
 }
 
 impl<'m> Output<'m> {
-    /// Appends to what the memory has.
+    /// Returns an output that appends to what the memory has.
     pub fn new(memory: &'m mut dyn Memory) -> Self {
         Self { window: memory.open(), taken: 0, held: 0, failed: false, memory }
     }
 
-    /// Returns how many bytes it has.
+    /// Returns how many bytes the output has.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
         self.taken + self.window.used
     }
 
-    /// Returns whether it has none.
+    /// Returns whether the output has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns whether there was no memory for all that was appended. What it has is worth nothing then, until it is cut back.
+    /// Returns whether there was no memory for all that was appended. The bytes are worth nothing then, until they are cut back.
     #[must_use]
     #[inline]
     pub fn has_failed(&self) -> bool {
@@ -166,7 +166,7 @@ impl<'m> Output<'m> {
         self.window.used += length;
     }
 
-    /// Appends the bytes of an iterator that knows how many it has; gives how many were appended.
+    /// Appends the bytes of an iterator that knows how many it has. Returns how many were appended.
     #[inline]
     pub(crate) fn extend_exactly(&mut self, bytes: impl Iterator<Item = u8>) -> usize {
         let count = bytes.size_hint().0;
@@ -188,7 +188,7 @@ impl<'m> Output<'m> {
         written
     }
 
-    /// Leaves no more than the first `length` bytes. What was taken over is given up as a whole: to nothing, that is.
+    /// Leaves no more than the first `length` bytes. If the memory has taken over more than that, nothing is left.
     pub fn truncate(&mut self, length: usize) {
         self.failed = false;
         if let Some(used) = length.checked_sub(self.taken) {
@@ -199,7 +199,7 @@ impl<'m> Output<'m> {
         }
     }
 
-    /// From now on all stays where it can be changed, until that is [put back](Self::set_held).
+    /// Keeps all bytes where they can be changed, until the returned value is [put back](Self::set_held).
     pub(crate) fn hold(&mut self) -> usize {
         self.held += 1;
         self.held - 1
@@ -224,7 +224,7 @@ impl<'m> Output<'m> {
         unsafe { self.window.start.add(place).cast::<[u8; N]>().write_unaligned(bytes) };
     }
 
-    /// Takes the held bytes from `place` on away.
+    /// Takes away the held bytes from `place` on, and returns them.
     #[cold]
     pub(crate) fn split_off(&mut self, place: usize) -> Vec<u8> {
         let Some(place) = place.checked_sub(self.taken).filter(|place| *place <= self.window.used) else {
@@ -266,7 +266,7 @@ impl<'m> Output<'m> {
         true
     }
 
-    /// Begins anew in a window that the memory gives now.
+    /// Begins anew in another window of the memory.
     pub(crate) fn restart(&mut self) {
         self.window = self.memory.restart();
         self.taken = 0;
@@ -275,7 +275,7 @@ impl<'m> Output<'m> {
 }
 
 impl Output<'_> {
-    /// Leaves what was written so far with the memory, as at the end.
+    /// Leaves the bytes written so far with the memory, as at the end.
     pub fn settle(&mut self) {
         self.memory.close(self.window.used);
     }

@@ -72,7 +72,7 @@ pub(crate) fn limit_queueing(cell: CellRef, limit: Duration) {
     let watch = cell.another();
     set(Kind::Queue, Alarm { cell, limit });
     if !watch.header().is_pending() {
-        // It began before the alarm was set, and so did not find it to take it away.
+        // It began before the alarm was set, and so could not remove it.
         remove(key);
     }
 }

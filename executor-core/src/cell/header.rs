@@ -1,7 +1,7 @@
 //! The part of a cell that does not depend on the types of its work and its result: the state word, the task's identity, its
 //! executor, and the observer slot.
 //!
-//! The transitions of the word are in `state.rs`; here is what goes with them in the other fields, and who is told.
+//! The transitions of the word are in `state.rs`; here is what they change in the other fields.
 
 use crate::cell::clock;
 use crate::cell::observer::Observer;
@@ -205,7 +205,7 @@ impl Header {
         self.claim_queued(false, Dequeued::Expired)
     }
 
-    /// Claims a task that its executor gives up. For a REMOTE one that needs nobody's consent.
+    /// Claims a task that its executor gives up; a REMOTE one, too, since the executor itself is the owner.
     #[must_use = "a claimed task must be completed"]
     pub(crate) fn claim_by_executor(&self) -> bool {
         if !self.load().is_remote() {
@@ -288,7 +288,7 @@ impl Header {
         self.load().is_parked()
     }
 
-    /// Arms the observer slot; gives the observer back if the future is done.
+    /// Arms the observer slot. Returns the observer if the future is done.
     ///
     /// # Safety
     /// The caller is the unique handle, and the slot is not armed.

@@ -38,7 +38,7 @@ impl Header {
         if !asking.owner.revoke(&self.token) {
             return Claim::Lost;
         }
-        // The claim gives LEAVING back, or keeps it for the caller, in the same step.
+        // The claim clears LEAVING, or keeps it for the caller, in the same step.
         let _kept = std::mem::ManuallyDrop::new(asking);
         Claim::Won(self.state.claim_asked(is_cancelled, tells))
     }

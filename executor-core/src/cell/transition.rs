@@ -20,18 +20,19 @@ pub(crate) enum Sleeper {
     MultiWaiter,
 }
 
-/// Whether a task still waited when an executor named itself, or took its name back.
+/// What an executor finds that names itself, or takes its name back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a task that is over is not to be queued, or was counted"]
 pub(crate) enum Owned {
+    /// The task still waits.
     Waiting,
     /// It was cancelled or expired.
     Over,
 }
 
-/// Who runs the work.
+/// Which thread runs the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "who has won must run the work"]
+#[must_use = "the winner must run the work"]
 pub(crate) enum Start {
     /// The caller.
     Won,
@@ -39,9 +40,9 @@ pub(crate) enum Start {
     Lost,
 }
 
-/// Who writes the outcome.
+/// Which thread writes the outcome.
 #[derive(Clone, Copy, Debug)]
-#[must_use = "who has won must write the outcome and complete"]
+#[must_use = "the winner must write the outcome and complete"]
 pub(crate) enum Claim {
     /// The caller; the word was this before.
     Won(Snapshot),
@@ -57,7 +58,7 @@ impl Claim {
     }
 }
 
-/// Whether the owner of a REMOTE task may be used.
+/// The right to use the owner of a REMOTE task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "LEAVING is to be given back"]
 pub(crate) enum Ask {
@@ -69,7 +70,7 @@ pub(crate) enum Ask {
 
 /// What is left of a REMOTE task that has come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "who gets it back must complete it"]
+#[must_use = "the caller must complete what it gets back"]
 pub(crate) enum Reclaim {
     /// RUNNING is the caller's.
     Running,
@@ -77,7 +78,7 @@ pub(crate) enum Reclaim {
     Over,
 }
 
-/// Whether a sleeper is in time.
+/// What a thread finds that is about to sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "nobody wakes a thread that comes too late"]
 pub(crate) enum Announce {
@@ -87,7 +88,7 @@ pub(crate) enum Announce {
     Done,
 }
 
-/// Whether an observer is in time.
+/// What the unique handle finds that arms its observer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "nobody tells an observer that comes too late"]
 pub(crate) enum Arm {
@@ -97,7 +98,7 @@ pub(crate) enum Arm {
     Done,
 }
 
-/// Who has the observer slot.
+/// Which side has the observer slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "what is in the slot is to be dropped, or left alone"]
 pub(crate) enum Disarm {

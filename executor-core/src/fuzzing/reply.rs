@@ -238,7 +238,7 @@ fn same<R>(value: R) -> R {
     value
 }
 
-/// Runs an input that may be none, as a worker does. Gives the reply, or all outcomes.
+/// Runs an input that may be none, as a worker does. Returns the reply, or all outcomes.
 fn run<R: Portable>(trampoline: &Trampoline, input: &[u8], outcomes: &mut Outcomes) -> Vec<u8> {
     assert!(trampoline.is_genuine());
     let mut reply = Vec::new();

@@ -41,7 +41,7 @@ impl Ring {
 
     /// Takes the oldest task. `None` may be out of date unless the caller keeps others from refilling the ring.
     pub(super) fn take(&self) -> Option<NonNull<Link>> {
-        // ORDERING: Acquire, with the Release of the exchange below in the thread that took the task before: whoever sees
+        // ORDERING: Acquire, with the Release of the exchange below in the thread that took the task before: a thread that sees
         // a task taken sees the refill that brought it, so `filled` never reads as less than `taken`.
         let mut taken = self.taken.0.load(Ordering::Acquire);
         loop {

@@ -1,4 +1,4 @@
-//! Sequences whose elements are bytes, which serde gives one by one: a `Vec<u8>` is to cost a copy of memory.
+//! Sequences of bytes. Serde hands over their elements one by one; a `Vec<u8>` should cost no more than a copy of memory.
 //!
 //! No type says that it is a `u8`, but its serde code does when it is asked to serialize itself: what calls
 //! `serialize_u8` is one byte. For types that do so always, the compiler makes the question disappear, and of the loop
@@ -12,7 +12,7 @@ use serde::ser::{Impossible, Serializer};
 use std::fmt;
 
 /// Appends the bytes of the elements, and tells how many there were. For elements that are not bytes, appends a byte
-/// nonetheless and gives them back, with their places.
+/// nonetheless, and returns them with their places.
 #[inline]
 pub(super) fn extend<T: Serialize>(bytes: &mut Output<'_>, items: impl Iterator<Item = T>) -> (usize, Vec<(usize, T)>) {
     let mut others = Vec::new();

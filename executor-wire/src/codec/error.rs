@@ -1,4 +1,4 @@
-//! Why a value has no encoding, or bytes are not a value.
+//! [`Error`]: why a value has no encoding, or bytes are not a value.
 
 use super::limits::{FREE_ELEMENTS, LEVELS};
 use std::borrow::Cow;

@@ -1,6 +1,6 @@
-//! Numbers of varying length as postcard has them: seven bits a byte, the least first, and the eighth where more follow.
+//! Numbers of varying length in postcard's format: seven bits a byte, the least first, and the eighth set where more follow.
 //!
-//! Most numbers are small: those of up to eight bytes are put together in a register.
+//! Most numbers are small. Those of up to eight bytes are put together in a register.
 
 use super::error::Error;
 use crate::output::Output;
@@ -8,14 +8,14 @@ use crate::output::Output;
 /// Set in a byte that others of the same number follow.
 const MORE: u8 = 1 << 7;
 
-/// Small numbers for small magnitudes of either sign.
+/// Returns small numbers for small magnitudes of either sign.
 #[inline]
 pub(super) fn zigzag(value: impl Into<i64>) -> u64 {
     let value = value.into();
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
-/// Back from [`zigzag`].
+/// Undoes [`zigzag`].
 #[inline]
 pub(super) fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
@@ -75,7 +75,7 @@ pub(super) fn push_long(out: &mut Output<'_>, value: impl Into<u128>) {
 /// Bytes of the longest number.
 const LONGEST: usize = u128::BITS.div_ceil(7) as usize;
 
-/// Takes a number of one or two bytes off the front. `None`: it is another, if any, and nothing was taken.
+/// Takes a number of one or two bytes off the front. `None`: it is longer or missing, and nothing was taken.
 #[inline]
 pub(super) fn take_short(bytes: &mut &[u8]) -> Option<u64> {
     match **bytes {

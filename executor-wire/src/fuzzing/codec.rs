@@ -54,7 +54,7 @@ fn read<T: Portable>(bytes: &[u8]) -> Option<T> {
     decoded.ok()
 }
 
-/// Decodes; what is a value must cross again. Gives its encoding.
+/// Decodes; a value must cross again. Returns its encoding.
 fn probe<T: Portable>(bytes: &[u8]) -> Option<Vec<u8>> {
     let value: T = read(bytes)?;
     let mut written = Vec::new();
