@@ -12,6 +12,7 @@ pub(crate) mod reply_buffers;
 pub(crate) mod results;
 pub(crate) mod submission;
 pub(crate) mod thread_role;
+mod waiting_batch;
 
 use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Collected};

@@ -6,7 +6,6 @@ use crate::link::Link;
 use executor_core::Stats;
 use executor_core::remote::Cause;
 use executor_core::task::Task;
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
@@ -179,63 +178,5 @@ impl Batch {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.collected.is_empty() && self.tombstones.is_empty() && self.wakers.is_empty() && self.prepare.is_none()
-    }
-}
-
-/// A batch that threads take part by part, from the front.
-#[derive(Debug)]
-pub(crate) struct WaitingBatch {
-    bytes: Vec<u8>,
-    collected: VecDeque<Collected>,
-    tombstones: VecDeque<Entry>,
-    wakers: Vec<Waker>,
-    prepare: Option<Entry>,
-}
-
-impl WaitingBatch {
-    pub(crate) fn new(batch: Batch) -> Self {
-        let Batch { bytes, collected, tombstones, wakers, prepare } = batch;
-        Self { bytes, collected: collected.into(), tombstones: tombstones.into(), wakers, prepare }
-    }
-
-    /// Takes what one thread does next: what wakes others, or tasks up to the first whose end runs code of users; the rest as a
-    /// whole if it runs none.
-    pub(crate) fn take_part(&mut self) -> Batch {
-        let mut part = Batch::default();
-        let collected = self.collected.iter().position(|collected| collected.entry.task.has_listeners());
-        let tombstone = self.tombstones.iter().position(|tombstone| tombstone.task.has_listeners());
-        if collected.is_none() && tombstone.is_none() {
-            return self.take_rest();
-        }
-        if !self.wakers.is_empty() || self.prepare.is_some() {
-            part.wakers = std::mem::take(&mut self.wakers);
-            part.prepare = self.prepare.take();
-        } else if let Some(last) = collected {
-            for collected in self.collected.drain(..=last) {
-                part.adopt(collected, &self.bytes);
-            }
-        } else if !self.collected.is_empty() {
-            part.bytes = std::mem::take(&mut self.bytes);
-            part.collected = std::mem::take(&mut self.collected).into();
-        } else if let Some(last) = tombstone {
-            part.tombstones.extend(self.tombstones.drain(..=last));
-        }
-        part
-    }
-
-    /// Takes all that is left.
-    pub(crate) fn take_rest(&mut self) -> Batch {
-        Batch {
-            bytes: std::mem::take(&mut self.bytes),
-            collected: std::mem::take(&mut self.collected).into(),
-            tombstones: std::mem::take(&mut self.tombstones).into(),
-            wakers: std::mem::take(&mut self.wakers),
-            prepare: self.prepare.take(),
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        let no_tasks = self.collected.is_empty() && self.tombstones.is_empty();
-        no_tasks && self.wakers.is_empty() && self.prepare.is_none()
     }
 }

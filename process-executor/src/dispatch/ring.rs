@@ -212,7 +212,7 @@ impl Ring {
         self.next += 1;
         self.load += u64::from(cost);
         self.bytes_sent += length as u64;
-        // ORDERING: Release: the worker sees what was written above.
+        // ORDERING: Release, with the Acquire in `TaskLoop::run`: the worker sees what was written above.
         slot.state.store(QUEUED, Ordering::Release);
         self.may_sleep = true;
     }
@@ -249,7 +249,7 @@ impl Ring {
         let shared = self.shared.clone();
         while self.oldest != self.next {
             let slot = shared.slot(self.oldest);
-            // ORDERING: Acquire: the reply is seen whole.
+            // ORDERING: Acquire, with the Release in `Slot::leave`: the reply is whole.
             let state = slot.state.load(Ordering::Acquire);
             if !is_over(state) {
                 break;
@@ -335,6 +335,7 @@ impl Ring {
         Collected {
             entry,
             bytes: start..bytes.len(),
+            // ORDERING: Acquire, with the Release in `Running::end_item`, if the worker died at work: those outcomes are whole.
             items: slot.items.load(Ordering::Acquire),
             elapsed: slot.elapsed.load(Ordering::Relaxed),
             cause: None,
@@ -357,7 +358,7 @@ impl Ring {
 
     fn give_reply_block_back(&mut self) {
         self.replies_taken = self.replies_taken.wrapping_add(1);
-        // ORDERING: Release: the copy is over before the worker writes there again.
+        // ORDERING: Release, with the Acquire in `Replies::block`: the copy is over before the worker writes there again.
         self.shared.replies_taken().store(self.replies_taken, Ordering::Release);
         self.may_sleep = true;
     }
@@ -383,6 +384,7 @@ impl Ring {
     /// Revokes a slot that the worker has not begun. The slot stays taken until the worker has passed it by.
     fn revoke(&self, number: u64) -> bool {
         let slot = self.shared.slot(number);
+        // ORDERING: AcqRel, with the swap in `TaskLoop::run`: one of the two has the slot, and sees it as the other left it.
         slot.state.compare_exchange(QUEUED, REVOKED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
@@ -458,6 +460,7 @@ impl Ring {
     /// Whether a task has begun.
     pub(crate) fn has_begun(&self, number: u64) -> bool {
         let began = self.in_flight[index(number)].as_ref().is_some_and(|task| task.began);
+        // ORDERING: Acquire, with the swap in `TaskLoop::run`: a canceller sees what its task did before that is visible.
         began || matches!(self.shared.slot(number).state.load(Ordering::Acquire), RUNNING | DONE)
     }
 
@@ -466,7 +469,7 @@ impl Ring {
         let Some(task) = self.in_flight[index(number)].as_mut() else { return };
         task.entry.stopping |= end_worker;
         task.asked_to_stop = true;
-        // ORDERING: Release, with the task's Acquire: it sees what was done before it was asked to stop.
+        // ORDERING: Release, with the Acquire in `is_stop_requested` in the worker: the task sees what was done before.
         self.shared.slot(number).stop.store(1, Ordering::Release);
     }
 
@@ -475,6 +478,8 @@ impl Ring {
         for number in self.oldest..self.next {
             let slot = self.shared.slot(number);
             let task = self.in_flight[index(number)].as_ref();
+            // ORDERING: Acquire, with the Release in `Running::end_item`, `TaskLoop::run` and `Running::note_time`. The count is read
+            // first, so the time is that of this item or of a later one.
             let items = slot.items.load(Ordering::Acquire);
             let begun = match slot.state.load(Ordering::Acquire) {
                 RUNNING => slot.begun.load(Ordering::Acquire),
@@ -540,7 +545,7 @@ impl Ring {
                 Some(Taken::Task(task)) if self.revoke(number) => unfinished.unbegun.push((task.entry, task.began)),
                 // Or its state is one that cannot be: the memory was overwritten, and nobody knows what has run.
                 Some(Taken::Task(InFlight { entry, began, .. })) => {
-                    // ORDERING: Acquire, with the Release of a worker that has left its reply.
+                    // ORDERING: Acquire, with the Release in `Running::begin_drop`: the reply is whole.
                     let phase = Phase::from_number(slot.phase.load(Ordering::Acquire));
                     let collected = self.read_reply((number, slot), entry, link, relay, bytes);
                     unfinished.running.push(Interrupted { collected, phase, began });

@@ -90,10 +90,10 @@ impl Worker {
     /// Begins the next task, if there is one.
     pub(super) fn begin(&mut self) {
         let slot = self.shared.slot(self.next);
-        if self.runs || !matches!(slot.state.load(Ordering::Acquire), QUEUED | REVOKED) {
+        if self.runs || !matches!(slot.state.load(Ordering::Relaxed), QUEUED | REVOKED) {
             return;
         }
-        if slot.state.compare_exchange(QUEUED, RUNNING, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+        if slot.state.compare_exchange(QUEUED, RUNNING, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             if slot.flags.load(Ordering::Relaxed) & TIMED != 0 {
                 slot.begun.store(system::monotonic_nanoseconds(), Ordering::Relaxed);
             }
@@ -210,7 +210,7 @@ impl Worker {
     pub(super) fn spoil_state(&mut self, oldest: u64, script: &mut Unstructured<'_>) {
         self.is_good = false;
         let slot = self.shared.slot(oldest + below(script, 8) as u64);
-        slot.state.store(below(script, 7) as u32, Ordering::SeqCst);
+        slot.state.store(below(script, 7) as u32, Ordering::Relaxed);
     }
 
     /// Writes anything into a slot near the oldest in use.
@@ -225,18 +225,18 @@ impl Worker {
             telling => TELLING[usize::from(telling) % TELLING.len()],
         };
         match field {
-            0 => slot.reply_length.store(value as u32, Ordering::SeqCst),
-            1 => slot.input_length.store(value as u32, Ordering::SeqCst),
-            2 => slot.begun.store(value, Ordering::SeqCst),
+            0 => slot.reply_length.store(value as u32, Ordering::Relaxed),
+            1 => slot.input_length.store(value as u32, Ordering::Relaxed),
+            2 => slot.begun.store(value, Ordering::Relaxed),
             3 => slot.write(&value.to_ne_bytes()),
-            4 => slot.stop.store(value as u32, Ordering::SeqCst),
-            5 => slot.flags.store(value as u32, Ordering::SeqCst),
-            6 => slot.phase.store(value as u32, Ordering::SeqCst),
-            7 => slot.elapsed.store(value as u32, Ordering::SeqCst),
-            8 => slot.function.store(value as u32, Ordering::SeqCst),
-            9 => slot.input_place.store(value as u32, Ordering::SeqCst),
-            10 => slot.items.store(value as u32, Ordering::SeqCst),
-            _ => slot.reply_place.store(value as u32, Ordering::SeqCst),
+            4 => slot.stop.store(value as u32, Ordering::Relaxed),
+            5 => slot.flags.store(value as u32, Ordering::Relaxed),
+            6 => slot.phase.store(value as u32, Ordering::Relaxed),
+            7 => slot.elapsed.store(value as u32, Ordering::Relaxed),
+            8 => slot.function.store(value as u32, Ordering::Relaxed),
+            9 => slot.input_place.store(value as u32, Ordering::Relaxed),
+            10 => slot.items.store(value as u32, Ordering::Relaxed),
+            _ => slot.reply_place.store(value as u32, Ordering::Relaxed),
         }
     }
 

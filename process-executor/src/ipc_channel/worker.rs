@@ -51,7 +51,7 @@ impl Transport for IpcChannel {
             match received {
                 Err(NotReceived::Gone) => {
                     // A task has closed this process's descriptors: this task has not begun, and runs elsewhere.
-                    // ORDERING: SeqCst, with the compare-and-swap by which the parent takes it back when this process is dead.
+                    // ORDERING: SeqCst, with the swap of `Ring::revoke`, by which the parent takes it back when this process is dead.
                     slot.state.store(QUEUED, Ordering::SeqCst);
                     end_group(tasks.shared, LastWord::Disconnected)
                 }
@@ -177,7 +177,7 @@ fn announce_failure(slot: &Slot) {
 /// Drops the result whose reply was sent as a message, if it has a destructor: whatever that does, the reply counts.
 fn drop_kept(replies: &Replies<'_>, slot: &Slot) {
     let Some(result) = replies.kept.take() else { return };
-    // ORDERING: Release, with the Acquire of the parent, which looks at it when this process is dead: the reply is whole.
+    // ORDERING: Release, with the Acquire in `Ring::drain_dead`, when this process is dead: the reply is whole.
     slot.phase.store(Phase::Dropping as u32, Ordering::Release);
     // The destructor is user code, whose panic concerns nobody any more.
     let _ = contain(|| drop(result));

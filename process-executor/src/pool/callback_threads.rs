@@ -8,7 +8,8 @@
 //! A thread that only waits for a processor is not blocked, and another would not help. A few blocked threads are replaced at
 //! once; more only when all of them stand still, because code that blocks for a while and then goes on needs no more threads.
 
-use crate::dispatch::batch::{Batch, WaitingBatch};
+use super::waiting_batch::WaitingBatch;
+use crate::dispatch::batch::Batch;
 use crate::pool::events::Events;
 use crate::system::is_blocked;
 use parking_lot::{Condvar, Mutex, MutexGuard};

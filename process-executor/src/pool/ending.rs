@@ -84,7 +84,7 @@ impl Pool {
     /// From now on no task is taken; whoever waits for room is told.
     fn close(&self, dispatch: &mut Dispatch, wakes: &mut Wakes) {
         dispatch.closed = true;
-        // ORDERING: SeqCst: see `let_go`.
+        // ORDERING: SeqCst, with the look in `let_go`, which would else miss that it must call the supervisor.
         self.closed.store(true, Ordering::SeqCst);
         wakes.supervisor = true;
         wakes.closed = true;

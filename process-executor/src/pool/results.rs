@@ -38,8 +38,8 @@ impl Pool {
 
     /// So many tasks are not under way any more.
     pub(super) fn let_go(&self, tasks: usize) {
-        // ORDERING: Release: see `in_hand`. SeqCst with what follows, as the closing and the supervisor's reading of the count
-        // are: either it is seen here that the pool was closed, or the supervisor sees that these are gone.
+        // ORDERING: SeqCst, with `Pool::close` and `Pool::in_hand`: either the closing of the pool is seen here, or the supervisor
+        // sees that these tasks are gone.
         let before = self.in_hand.fetch_sub(tasks, Ordering::SeqCst);
         if before == tasks && tasks > 0 && self.closed.load(Ordering::SeqCst) {
             // They may have been the last that the end waited for.
@@ -48,7 +48,7 @@ impl Pool {
     }
 
     pub(crate) fn in_hand(&self) -> usize {
-        // ORDERING: Acquire: what finishing the tasks has put back into the queue is seen. SeqCst: see `let_go`.
+        // ORDERING: SeqCst, with `let_go`: what finishing the tasks has put back into the queue is seen.
         self.in_hand.load(Ordering::SeqCst)
     }
 

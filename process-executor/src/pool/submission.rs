@@ -105,7 +105,7 @@ impl Pool {
     fn leave(&self) {
         self.with_dispatch(|dispatch, wakes| {
             dispatch.entering -= 1;
-            dispatch.leave_room(wakes);
+            dispatch.free_capacity(wakes);
             wakes.supervisor |= dispatch.closed;
         });
     }
@@ -202,7 +202,7 @@ impl Pool {
         self.with_dispatch(|dispatch, wakes| {
             before(dispatch);
             if Whereabouts::Entering.has(task.token()) {
-                dispatch.leave_room(wakes);
+                dispatch.free_capacity(wakes);
                 Whereabouts::InHand.write(task.token());
                 dispatch.stats.failed += 1;
             }

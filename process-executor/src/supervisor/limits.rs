@@ -4,7 +4,7 @@ use super::Supervisor;
 use super::ending::Ending;
 use super::wait::sooner;
 use super::worker::Due;
-use crate::dispatch::TRY_AGAIN;
+use crate::dispatch::lending::TRY_AGAIN;
 use crate::dispatch::next_wakeup::{HEARTBEAT, MEMORY_TICK, STUCK_TICK};
 use crate::dispatch::ring::Running;
 use crate::dispatch::seat::{Seat, SeatState};

@@ -66,6 +66,7 @@ impl Connection {
     }
 
     pub(super) fn is_retiring(&self) -> bool {
+        // ORDERING: Acquire, with the Release in `Connection::listen`: all tasks were handed over before.
         self.retiring.load(Ordering::Acquire)
     }
 
@@ -78,6 +79,7 @@ impl Connection {
                     drop(forgotten);
                 }
                 Received::Message(Message::Retire, _) => {
+                    // ORDERING: Release, with the Acquire in `is_retiring`.
                     self.retiring.store(true, Ordering::Release);
                     self.shared.asleep().call();
                 }

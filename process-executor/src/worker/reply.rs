@@ -74,6 +74,7 @@ impl<'a> Replies<'a> {
     /// The next block, once it is free.
     pub(super) fn block(&self) -> usize {
         let taken = self.shared.replies_taken();
+        // ORDERING: Acquire, with the Release in `Ring::give_reply_block_back`: the parent has copied the block.
         let is_free = || self.used.get().wrapping_sub(taken.load(Ordering::Acquire)) < BLOCKS as u32;
         if !is_free() {
             self.shared.asleep().sleep_until(Some(LOOK_AGAIN), || {

@@ -141,6 +141,7 @@ impl<'a, P: Passage> Running<'a, P> {
 
     fn note_time(&self) {
         if self.is_timed() {
+            // ORDERING: Release, with the Acquire in `Ring::running`: the item before it is counted.
             self.slot.begun.store(system::monotonic_nanoseconds(), Ordering::Release);
         }
     }
@@ -242,7 +243,7 @@ impl<P: Passage> Progress for &Running<'_, P> {
         self.visible.set(output.len());
         self.items.set(self.items.get() + 1);
         self.slot.reply_length.store(shortened(output.len()), Ordering::Relaxed);
-        // ORDERING: Release: who sees the number sees so many outcomes, whatever becomes of this process.
+        // ORDERING: Release, with the Acquire in `Ring::read_reply`: whatever becomes of this process, that many outcomes are whole.
         self.slot.items.store(self.items.get(), Ordering::Release);
         !self.gives_rest_back()
     }
@@ -267,7 +268,7 @@ impl<P: Passage> Progress for &Running<'_, P> {
             // It is moved to memory of its own when the task is over.
             Place::Overflow => return,
         }
-        // ORDERING: Release, with the Acquire of the parent, which looks at it when this process is dead: the reply is whole.
+        // ORDERING: Release, with the Acquire in `Ring::drain_dead`, when this process is dead: the reply is whole.
         self.slot.phase.store(Phase::Dropping as u32, Ordering::Release);
     }
 

@@ -96,7 +96,7 @@ impl<T: Transport> TaskLoop<'_, T> {
             }
             let own = number;
             number += 1;
-            // ORDERING: Acquire: the input is seen whole.
+            // ORDERING: Acquire, with the Release in `Ring::publish`: the input is whole.
             if slot.state.compare_exchange(QUEUED, RUNNING, Ordering::Acquire, Ordering::Relaxed).is_err() {
                 slot.leave(SKIPPED);
                 ring(self.shared, self.connection);
@@ -174,6 +174,7 @@ impl<T: Transport> TaskLoop<'_, T> {
 
     /// Looks whether something has come, or nothing will any more: then false.
     fn look_at(&self, slot: &Slot, number: u64) -> Option<bool> {
+        // ORDERING: Acquire, with the Release in `Ring::publish`, for `is_overtaken`.
         let state = slot.state.load(Ordering::Acquire);
         if matches!(state, QUEUED | REVOKED) {
             return Some(true);
@@ -190,7 +191,7 @@ impl<T: Transport> TaskLoop<'_, T> {
 
     /// Whether the parent has gone beyond the slot that comes next.
     fn is_overtaken(&self, number: u64) -> bool {
-        // Acquire: whoever sees a task sees the one before it, which was handed over before.
+        // The Acquire in `is_next`: a task that is seen was handed over after the one before it.
         is_next(self.shared.slot(number + 1)) && !is_next(self.shared.slot(number))
     }
 
@@ -214,6 +215,7 @@ impl<T: Transport> TaskLoop<'_, T> {
 }
 
 fn is_next(slot: &Slot) -> bool {
+    // ORDERING: Acquire, with the Release in `Ring::publish`, for `is_overtaken`.
     matches!(slot.state.load(Ordering::Acquire), QUEUED | REVOKED)
 }
 
