@@ -1,6 +1,7 @@
 //! Times our executors and their peers on the same work in the same run, and counts what cannot be timed.
 
 mod allocator;
+mod chart;
 mod counts;
 mod helper;
 mod peers;
@@ -10,8 +11,13 @@ mod rounds;
 mod rows;
 mod table;
 
+use std::path::PathBuf;
+use std::process::ExitCode;
+
 use clap::{Args, Parser, Subcommand};
 
+use chart::Bar;
+use rounds::Figure;
 use table::Style;
 
 #[global_allocator]
@@ -62,28 +68,43 @@ struct Options {
     /// Tab-separated lines: row, ours, peer, its figure, ratio.
     #[arg(long)]
     tsv: bool,
+    /// Also draws the ratios of the timed rows, as SVG, into this file.
+    #[arg(long)]
+    svg: Option<PathBuf>,
 }
 
 impl Options {
     fn style(&self) -> Style {
         if self.tsv { Style::Tsv } else { Style::Table }
     }
+
+    /// Draws what was measured, if that was asked for.
+    fn draw(&self, heading: &str, bars: &[Bar]) -> ExitCode {
+        match self.svg.as_ref().map(|file| chart::write(file, heading, bars)) {
+            Some(Err(error)) => table::failure(&format!("the chart cannot be written: {error}")),
+            Some(Ok(())) | None => ExitCode::SUCCESS,
+        }
+    }
 }
 
-fn main() {
+fn main() -> ExitCode {
     if helper::took_over() {
-        return;
+        return ExitCode::SUCCESS;
     }
     // A worker of this peer goes no further; ours did not come as far.
     procspawn::init();
     match CommandLine::parse().command {
         Command::Threads { rows, options } => threads(&rows, &options),
         Command::Processes { rows, options } => processes(&rows, &options),
-        Command::Count { what, scale } => table::bare(counts::in_child(what, scale)),
+        Command::Count { what, scale } => {
+            table::bare(counts::in_child(what, scale));
+            ExitCode::SUCCESS
+        }
     }
 }
 
-fn threads(names: &[String], options: &Options) {
+fn threads(names: &[String], options: &Options) -> ExitCode {
+    let mut bars = Vec::new();
     let mut timed = rows::ROWS.iter().filter(|spec| is_wanted(names, spec.name)).peekable();
     if timed.peek().is_some() {
         table::timed_head(options.style(), options.rounds);
@@ -92,11 +113,15 @@ fn threads(names: &[String], options: &Options) {
         let mut row = (spec.build)(options.scale);
         let figures = rounds::measure(&mut row.contenders, options.rounds, row.tasks);
         table::timed(options.style(), spec, &figures);
+        let fastest = figures[1..].iter().min_by(|left, right| left.median.total_cmp(&right.median));
+        bars.extend(fastest.map(|peer| bar(spec.name, &figures[0], peer)));
     }
     counted(counts::COUNTS, names, options);
+    options.draw("Time per task on threads, ours to the fastest other's", &bars)
 }
 
-fn processes(names: &[String], options: &Options) {
+fn processes(names: &[String], options: &Options) -> ExitCode {
+    let mut bars = Vec::new();
     let mut timed = process_rows::ROWS.iter().filter(|spec| is_wanted(names, spec.name)).peekable();
     if timed.peek().is_some() {
         table::process_head(options.style(), options.rounds);
@@ -105,8 +130,15 @@ fn processes(names: &[String], options: &Options) {
         let mut row = (spec.build)(options.scale);
         let figures = rounds::measure(&mut row.contenders, options.rounds, row.tasks);
         table::process(options.style(), spec, &row, &figures);
+        let has_target = |peer: &&Figure| spec.targets.iter().any(|target| target.peer == peer.name);
+        bars.extend(figures[1..].iter().filter(has_target).map(|peer| bar(spec.name, &figures[0], peer)));
     }
     counted(process_counts::COUNTS, names, options);
+    options.draw("Time per task in worker processes, ours to others'", &bars)
+}
+
+fn bar(row: &'static str, ours: &Figure, peer: &Figure) -> Bar {
+    Bar { row, peer: peer.name, ratio: ours.median / peer.median }
 }
 
 fn counted(specs: &[counts::Spec], names: &[String], options: &Options) {

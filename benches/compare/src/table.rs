@@ -1,6 +1,8 @@
 //! What is printed: a table to read, or lines of tab-separated values for a program.
 #![expect(clippy::print_stdout, reason = "printing is what this program is for")]
 
+use std::process::ExitCode;
+
 use crate::counts;
 use crate::process_rows::{self, Target};
 use crate::rounds::Figure;
@@ -137,6 +139,13 @@ pub(crate) fn counted(style: Style, spec: &counts::Spec, value: Result<f64, Stri
         // A line without a figure would only look like one.
         (Style::Tsv, Err(_), _) => {}
     }
+}
+
+/// Says what went wrong.
+#[expect(clippy::print_stderr, reason = "printing is what this program is for")]
+pub(crate) fn failure(text: &str) -> ExitCode {
+    eprintln!("compare: {text}");
+    ExitCode::FAILURE
 }
 
 /// The bare count, for the parent process to read.
