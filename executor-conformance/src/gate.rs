@@ -4,7 +4,7 @@
 //! two processes that see the same folder.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -125,16 +125,21 @@ pub struct Log {
 }
 
 impl Log {
-    /// Appends a line; the system makes appends of one write atomic.
+    /// Appends a line. Writers lock the file, since not every system makes an append atomic.
     pub fn write(&self, line: &str) {
         let opened = OpenOptions::new().append(true).create(true).open(&self.file);
-        let written = opened.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+        let written = opened.and_then(|mut file| {
+            file.lock()?;
+            file.write_all(format!("{line}\n").as_bytes())
+        });
         ignore_if_gone(written);
     }
 
     /// Returns everything written so far.
     pub fn lines(&self) -> Vec<String> {
-        let text = fs::read_to_string(&self.file).unwrap_or_default();
+        let Ok(mut file) = File::open(&self.file) else { return Vec::new() };
+        let mut text = String::new();
+        file.lock_shared().and_then(|()| file.read_to_string(&mut text)).expect("a log is readable text");
         text.lines().map(str::to_owned).collect()
     }
 }
