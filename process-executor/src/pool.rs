@@ -36,10 +36,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
+use thread_role::PoolId;
 
 /// All that the pool's threads and its handle share.
 #[derive(Debug)]
 pub(crate) struct Pool {
+    id: PoolId,
     dispatch: Mutex<Dispatch>,
     /// Submitters wait for capacity.
     capacity_freed: Condvar,
@@ -100,6 +102,7 @@ impl Pool {
         dispatch.one_by_one = settings.transport.is_relayed();
         let events = Arc::new(Events::new()?);
         Ok(Arc::new(Self {
+            id: PoolId::new(),
             dispatch: Mutex::new(dispatch),
             capacity_freed: Condvar::new(),
             ended: Condvar::new(),
@@ -146,7 +149,7 @@ impl Pool {
     pub(crate) fn start_callback_thread(self: &Arc<Self>, kind: Kind) -> io::Result<()> {
         let pool = self.clone();
         let run = move || {
-            thread_role::become_callback_thread_of(&*pool);
+            thread_role::become_callback_thread_of(pool.id);
             pool.callback_threads.serve(kind, |mut batch| {
                 pool.finish(&mut batch, true);
                 // A callback may fork, and its copy return: that process has nothing to do here.
@@ -254,7 +257,7 @@ impl Pool {
             return None;
         }
         // A waker cannot wait for the pool's end here, which may wait for this thread.
-        thread_role::running_callbacks_of(self, || wake_all(std::mem::take(&mut wakes.submitters)));
+        thread_role::running_callbacks_of(self.id, || wake_all(std::mem::take(&mut wakes.submitters)));
         unprepared
     }
 

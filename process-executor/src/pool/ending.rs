@@ -99,7 +99,7 @@ impl Pool {
         });
         let count = cancelled.len();
         // A callback that runs here cannot wait for the end, which waits for it.
-        thread_role::running_callbacks_of(self, || {
+        thread_role::running_callbacks_of(self.id, || {
             // Newest first: nothing that ends here may let an older one begin.
             for entry in cancelled.into_iter().rev() {
                 let _ = entry.task.cancel();
@@ -127,7 +127,7 @@ impl Pool {
         self.begin_shutdown(how);
         if !how.waits() {
             self.give_up();
-        } else if !thread_role::runs_callbacks_of(self) {
+        } else if !thread_role::runs_callbacks_of(self.id) {
             self.wait_for_end(None);
         }
     }
@@ -158,7 +158,7 @@ impl Pool {
             return Ok(());
         }
         self.begin_shutdown(Shutdown::wait());
-        let (now, own) = (Instant::now(), thread_role::runs_callbacks_of(self));
+        let (now, own) = (Instant::now(), thread_role::runs_callbacks_of(self.id));
         let deadline = if own { Some(now) } else { now.checked_add(limit) };
         if self.wait_for_end(deadline) {
             return Ok(());
@@ -175,7 +175,7 @@ impl Pool {
             return Poll::Ready(());
         }
         self.begin_shutdown(how);
-        if how.waits() && thread_role::runs_callbacks_of(self) {
+        if how.waits() && thread_role::runs_callbacks_of(self.id) {
             return Poll::Ready(());
         }
         let waker = cx.waker().clone();

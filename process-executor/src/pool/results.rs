@@ -76,7 +76,7 @@ impl Pool {
         let mut complete = 0;
         let mut had_memory = false;
         // A callback that runs here cannot wait for the end, which waits for it.
-        thread_role::running_callbacks_of(self, || {
+        thread_role::running_callbacks_of(self.id, || {
             for tombstone in batch.tombstones.drain(..) {
                 if !courier && tombstone.task.is_pending() && tombstone.task.has_listeners() {
                     left.tombstones.push(tombstone);
