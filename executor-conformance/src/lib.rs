@@ -10,6 +10,32 @@
 //!                         Report ── assert_passed() lists every case that failed
 //! ```
 //!
+//! A test of a new executor says how to build it and what it can do. Cases that need more are listed, and do not fail:
+//!
+//! ```
+//! use executor_conformance::{Config, Subject, Traits, run_all};
+//! use executor_core::{Executor, SerialExecutor};
+//! use std::error::Error;
+//!
+//! fn build(_: &Config) -> Result<Box<dyn Executor>, Box<dyn Error>> {
+//!     Ok(Box::new(SerialExecutor::new()))
+//! }
+//!
+//! let traits = Traits {
+//!     concurrent: false, // a task runs at submit
+//!     max_workers: 1,
+//!     max_queue: usize::MAX,
+//!     bounded: false,
+//!     sized: false,
+//!     initializer: false,
+//!     in_process: true,
+//!     time_limits: true,
+//! };
+//! let report = run_all(&Subject { name: "serial", factory: build, traits });
+//! println!("{report}");
+//! report.assert_passed();
+//! ```
+//!
 //! **A case may not assume that its tasks share memory with it.** Tasks are plain functions with serde arguments, and they
 //! meet the case at [`Gate`]s and [`Log`]s, which are files: the same case then holds for threads and for processes.
 //!
