@@ -9,57 +9,19 @@ use fastrand::Rng;
 use futures::FutureExt;
 use futures::executor::block_on;
 
-use crate::ledger::{Argument, Entry, Value};
+use crate::entry::Entry;
 use crate::load::Load;
 use crate::plan::Plan;
 use crate::pool::Pool;
-use crate::round::Shared;
-use crate::tasks::{Aftermath, Held, Work, call_back, finish, task};
-use crate::watchdog::{Board, STEPS, step};
-use crate::{away, mapping, mischief, sets};
+use crate::shared::{Held, Shared};
+use crate::tasks::{Aftermath, call_back, finish, task};
+use crate::values::{Argument, Value};
+use crate::watchdog::Board;
+use crate::work::{Family, Work};
+use crate::{away, home};
 
 /// One kind of step, and how often it comes up against the others.
 pub(crate) type Operation = (&'static str, u32, fn(&mut Actor));
-
-const OPERATIONS: &[Operation] = &[
-    ("submit", 20, Actor::submit),
-    ("submit_with limits", 4, Actor::submit_with),
-    ("try_submit", 8, Actor::try_submit),
-    ("submit_async", 4, Actor::submit_async),
-    ("submit_async dropped", 2, Actor::submit_async_dropped),
-    ("spawn", 8, Actor::spawn),
-    ("submit nested", 3, Actor::submit_nested),
-    ("result", 6, Actor::result),
-    ("result_timeout", 4, Actor::result_timeout),
-    ("await", 3, Actor::await_result),
-    ("exception", 2, Actor::exception),
-    ("cancel", 6, Actor::cancel),
-    ("stop", 3, Actor::stop),
-    ("add_done_callback", 8, Actor::add_done_callback),
-    ("drop", 5, Actor::drop_future),
-    ("share", 3, Actor::share),
-    ("cancel_on_drop", 2, Actor::cancel_on_drop),
-    ("swap", 4, Actor::swap),
-    ("as_completed", 2, sets::as_completed_all),
-    ("as_completed left midway", 2, sets::as_completed_midway),
-    ("wait", 3, sets::wait_some),
-    ("map", 1, mapping::whole),
-    ("map dropped midway", 1, mapping::midway),
-    ("map with limits", 1, mapping::limited),
-    ("map whose input panics", 1, mapping::panicking_input),
-    ("stats", 1, Actor::stats),
-    ("rest", 1, Actor::rest),
-];
-
-/// The operations of this program: those that only processes have come last.
-fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(away::is_away().then_some(mischief::OPERATIONS).into_iter().flatten())
-}
-
-/// The name of an operation, by its number on the board.
-pub(crate) fn name(number: usize) -> &'static str {
-    operations().nth(number).map_or("?", |(name, ..)| name)
-}
 
 /// A thread of a round.
 pub(crate) struct Actor {
@@ -70,9 +32,9 @@ pub(crate) struct Actor {
     pub(crate) deadly: bool,
     /// Also before they are ready.
     pub(crate) wild: bool,
-    entries: Vec<Arc<Entry>>,
-    board: Arc<Board>,
-    lane: usize,
+    pub(crate) entries: Vec<Arc<Entry>>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) lane: usize,
     nested: bool,
 }
 
@@ -91,34 +53,9 @@ impl Actor {
         }
     }
 
-    /// So many random operations; then takes most of what is left, drops the rest, and hands over the books.
-    pub(crate) fn act(mut self, count: usize) -> Vec<Arc<Entry>> {
-        let weights: u32 = operations().map(|(_, weight, _)| weight).sum();
-        for _ in 0..count {
-            let mut ticket = self.rng.u32(..weights);
-            let drawn = |(_, (_, weight, _)): &(usize, &Operation)| {
-                let drawn = ticket < *weight;
-                ticket = ticket.saturating_sub(*weight);
-                drawn
-            };
-            let (number, operation) =
-                operations().enumerate().find(drawn).expect("the ticket is below the sum of the weights");
-            self.board.note(self.lane, STEPS.len() + number);
-            operation.2(&mut self);
-        }
-        self.board.note(self.lane, step::LEFTOVERS);
-        for (entry, future) in std::mem::take(&mut self.held) {
-            if self.rng.u8(..8) > 0 {
-                finish(&entry, future.result());
-            }
-        }
-        self.board.note(self.lane, step::FINISHED);
-        self.entries
-    }
-
     /// New books for a task of this thread.
     pub(crate) fn entry(&mut self, origin: &'static str) -> Arc<Entry> {
-        let entry = Entry::new(origin);
+        let entry = home::open_books(origin);
         self.entries.push(Arc::clone(&entry));
         entry
     }
@@ -158,13 +95,28 @@ impl Actor {
 
     pub(crate) fn work(&mut self) -> Work {
         if away::is_away() {
-            return mischief::work(self);
+            return self.work_away();
         }
         match self.rng.u8(..20) {
             0..=9 => Work::Nothing,
             10..=14 => Work::Spin(self.rng.u32(1..200)),
             15 => Work::Sleep(self.rng.u64(1..300)),
             16 => Work::UntilStopped(self.rng.u32(1..200)),
+            _ => Work::Panic,
+        }
+    }
+
+    /// The same, with what only a process of its own survives.
+    fn work_away(&mut self) -> Work {
+        match self.rng.u8(..60) {
+            0..=29 => Work::Nothing,
+            30..=39 => Work::Spin(self.rng.u32(1..1_000)),
+            40..=44 => Work::Sleep(self.rng.u64(1..3_000)),
+            45..=47 => Work::UntilStopped(self.rng.u32(1..200)),
+            48 => Work::LeaveChild,
+            49 if self.deadly => Work::Exit(self.rng.i32(0..4)),
+            50 if self.deadly => Work::Abort,
+            51 if self.deadly => Work::Kill,
             _ => Work::Panic,
         }
     }
@@ -183,14 +135,14 @@ impl Actor {
         }
     }
 
-    fn submit(&mut self) {
+    pub(crate) fn submit(&mut self) {
         let entry = self.entry("submit");
         let argument = self.argument(&entry);
         let submitted = self.pool().submit(task, argument);
         self.hold(entry, submitted);
     }
 
-    fn submit_with(&mut self) {
+    pub(crate) fn submit_with(&mut self) {
         let entry = self.entry("submit_with");
         entry.limited();
         let argument = self.argument(&entry);
@@ -205,7 +157,7 @@ impl Actor {
         self.hold(entry, submitted);
     }
 
-    fn try_submit(&mut self) {
+    pub(crate) fn try_submit(&mut self) {
         let entry = self.entry("try_submit");
         let argument = self.argument(&entry);
         match self.pool().try_submit(task, argument) {
@@ -219,7 +171,7 @@ impl Actor {
         }
     }
 
-    fn submit_async(&mut self) {
+    pub(crate) fn submit_async(&mut self) {
         let entry = self.entry("submit_async");
         let argument = self.argument(&entry);
         let submitted = block_on(self.pool().submit_async(task, argument));
@@ -227,7 +179,7 @@ impl Actor {
     }
 
     /// Polled once and dropped: then either the task was submitted or its argument is dropped.
-    fn submit_async_dropped(&mut self) {
+    pub(crate) fn submit_async_dropped(&mut self) {
         let entry = self.entry("submit_async dropped");
         let argument = self.argument(&entry);
         match self.pool().submit_async(task, argument).now_or_never() {
@@ -236,31 +188,31 @@ impl Actor {
         }
     }
 
-    fn spawn(&mut self) {
+    pub(crate) fn spawn(&mut self) {
         let entry = self.entry("spawn");
         let argument = self.argument(&entry);
         let submitted = self.pool().spawn(move || task(argument));
         self.hold(entry, submitted);
     }
 
-    fn submit_nested(&mut self) {
+    pub(crate) fn submit_nested(&mut self) {
         if !self.nested {
             return;
         }
         let entry = self.entry("nested parent");
-        let shared = (!away::is_away()).then(|| Arc::clone(&self.shared));
-        let work = Work::Nested { shared, children: self.rng.u8(1..6), depth: self.rng.u8(0..3) };
+        let family = (!away::is_away()).then(|| -> Arc<dyn Family> { Arc::<Shared>::clone(&self.shared) });
+        let work = Work::Nested { family, children: self.rng.u8(1..6), depth: self.rng.u8(0..3) };
         let submitted = self.pool().submit(task, Argument::new(&entry, work, Load::NONE));
         self.hold(entry, submitted);
     }
 
-    fn result(&mut self) {
+    pub(crate) fn result(&mut self) {
         if let Some((entry, future)) = self.take() {
             finish(&entry, future.result());
         }
     }
 
-    fn result_timeout(&mut self) {
+    pub(crate) fn result_timeout(&mut self) {
         let Some((entry, future)) = self.take() else { return };
         match future.result_timeout(self.moment()) {
             Ok(outcome) => finish(&entry, outcome),
@@ -268,13 +220,13 @@ impl Actor {
         }
     }
 
-    fn await_result(&mut self) {
+    pub(crate) fn await_result(&mut self) {
         if let Some((entry, future)) = self.take() {
             finish(&entry, block_on(future));
         }
     }
 
-    fn exception(&mut self) {
+    pub(crate) fn exception(&mut self) {
         let Some((entry, future)) = self.take() else { return };
         if let Some(error) = future.exception() {
             entry.note_error(error);
@@ -283,7 +235,7 @@ impl Actor {
         self.held.push((entry, future));
     }
 
-    fn cancel(&mut self) {
+    pub(crate) fn cancel(&mut self) {
         let Some((entry, future)) = self.take() else { return };
         entry.may_be_skipped();
         if future.cancel() {
@@ -295,7 +247,7 @@ impl Actor {
         self.held.push((entry, future));
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let Some((entry, future)) = self.take() else { return };
         entry.may_be_skipped();
         if matches!(future.stop(), executor_core::Stop::Cancelled) {
@@ -304,7 +256,7 @@ impl Actor {
         self.held.push((entry, future));
     }
 
-    fn add_done_callback(&mut self) {
+    pub(crate) fn add_done_callback(&mut self) {
         let Some(held) = self.take() else { return };
         let aftermath = match self.rng.u8(..8) {
             0 => Aftermath::Panics,
@@ -316,12 +268,12 @@ impl Actor {
         self.held.push(held);
     }
 
-    fn drop_future(&mut self) {
+    pub(crate) fn drop_future(&mut self) {
         drop(self.take());
     }
 
     /// Two clones, one of them in another thread: both see the one outcome.
-    fn share(&mut self) {
+    pub(crate) fn share(&mut self) {
         let Some((entry, future)) = self.take() else { return };
         let shared = future.share();
         if self.rng.u8(..4) == 0 {
@@ -335,14 +287,14 @@ impl Actor {
             for future in [&shared, &clone] {
                 let entry = &entry;
                 scope.spawn(move || match future.result() {
-                    Ok(value) => entry.note_value(value),
+                    Ok(value) => entry.note_value(value.entry()),
                     Err(error) => entry.note_error(error),
                 });
             }
         });
     }
 
-    fn cancel_on_drop(&mut self) {
+    pub(crate) fn cancel_on_drop(&mut self) {
         let Some((entry, future)) = self.take() else { return };
         entry.may_be_skipped();
         let guard = future.cancel_on_drop();
@@ -353,7 +305,7 @@ impl Actor {
     }
 
     /// Gives one future up and takes one that another thread gave up.
-    fn swap(&mut self) {
+    pub(crate) fn swap(&mut self) {
         let Some(given) = self.take() else { return };
         let mut swapped = self.shared.swapped.lock();
         swapped.push(given);
@@ -364,12 +316,12 @@ impl Actor {
     }
 
     /// Reading the counters must not disturb anybody.
-    fn stats(&mut self) {
+    pub(crate) fn stats(&mut self) {
         let _ = self.pool().stats();
     }
 
     /// Long enough for idle workers of a pool with a short keep-alive to retire.
-    fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         thread::sleep(Duration::from_micros(self.rng.u64(0..3_000)));
     }
 }

@@ -1,37 +1,16 @@
-//! Tasks that run in other processes: what they take along, and how their runs get into the books all the same.
-//!
-//! A task notes that it begins, and that it is about to return, in a file without a name, which it opens by the parent's
-//! number for it. A note is one write to the end of the file, so it is there whole or not at all, whenever its writer dies.
+//! Whether the tasks run in other processes, and what may become of them there.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
-use std::process;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
 
 use executor_core::WorkerDeath;
 use parking_lot::RwLock;
-use rustix::fs::MemfdFlags;
-use serde::de::Error as _;
-use serde::ser::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::ledger::Entry;
-
-/// What a note says, behind the task's number.
-const BEGUN: u64 = 1;
-const ENDED: u64 = 2;
-const NOTE: usize = 16;
 
 /// The tasks of this program run in other processes. A flag of its own, so that threads share nothing else.
 static AWAY: AtomicBool = AtomicBool::new(false);
-/// The round under way, in the parent; none in a worker.
-static ROUND: RwLock<Option<Round>> = RwLock::new(None);
 static LENIENCY: RwLock<Leniency> = RwLock::new(Leniency { deaths: false, breakdowns: false, limits: false });
+/// Which task each dead worker of the round took along.
+static DEATHS: RwLock<Option<HashMap<u32, u64>>> = RwLock::new(None);
 
 /// From now on tasks run in other processes.
 pub(crate) fn set_out() {
@@ -40,14 +19,6 @@ pub(crate) fn set_out() {
 
 pub(crate) fn is_away() -> bool {
     AWAY.load(Relaxed)
-}
-
-/// What the parent keeps of a round.
-struct Round {
-    log: File,
-    entries: HashMap<u64, Weak<Entry>>,
-    /// Which task each dead worker took along.
-    deaths: HashMap<u32, u64>,
 }
 
 /// What a round does to its workers, and what may therefore become of its tasks.
@@ -61,25 +32,10 @@ pub(crate) struct Leniency {
     pub(crate) limits: bool,
 }
 
-/// The round of new tasks begins.
+/// A round begins, whose workers get this done to them.
 pub(crate) fn begin_round(leniency: Leniency) {
-    let log = rustix::fs::memfd_create("stress-log", MemfdFlags::CLOEXEC).expect("memory for the log");
-    let (entries, deaths) = Default::default();
-    *ROUND.write() = Some(Round { log: log.into(), entries, deaths });
     *LENIENCY.write() = leniency;
-}
-
-/// The round is over, and no worker is left: enters into the books what the tasks have noted.
-pub(crate) fn end_round() {
-    let Some(round) = ROUND.write().take() else { return };
-    let mut offset = 0;
-    let mut note = [0; NOTE];
-    while round.log.read_at(&mut note, offset).expect("the log is readable") == NOTE {
-        offset += NOTE as u64;
-        let word = |at: usize| u64::from_ne_bytes(note[at..at + 8].try_into().expect("eight bytes"));
-        let entry = round.entries.get(&word(0)).and_then(Weak::upgrade).expect("a note of a task that nobody knows");
-        if word(8) == BEGUN { entry.note_begin() } else { entry.note_end() }
-    }
+    *DEATHS.write() = Some(HashMap::new());
 }
 
 /// That of the round under way, or of the one that was.
@@ -87,106 +43,9 @@ pub(crate) fn leniency() -> Leniency {
     *LENIENCY.read()
 }
 
-/// A task of the round.
-pub(crate) fn register(entry: &Arc<Entry>) {
-    if is_away()
-        && let Some(round) = ROUND.write().as_mut()
-    {
-        round.entries.insert(entry.number(), Arc::downgrade(entry));
-    }
-}
-
-/// Notes whom a worker took along; gives another task that it took as well, which it must not.
+/// Notes whom a worker took along; returns another task that it took as well, which it must not.
 pub(crate) fn other_victim(number: u64, death: &WorkerDeath) -> Option<u64> {
-    let mut round = ROUND.write();
-    let deaths = &mut round.as_mut()?.deaths;
+    let mut deaths = DEATHS.write();
+    let deaths = deaths.as_mut()?;
     death.deaths().iter().map(|death| *deaths.entry(death.pid()).or_insert(number)).find(|victim| *victim != number)
-}
-
-/// Whose an argument or a value is.
-#[derive(Clone)]
-pub(crate) enum Home {
-    /// In the parent: whose books these are.
-    Here(Arc<Entry>),
-    /// In a worker.
-    Away(Ticket),
-}
-
-/// What a task knows of its books.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Ticket {
-    number: u64,
-    log: String,
-}
-
-thread_local! {
-    /// The log that this worker has open.
-    static LOG: RefCell<Option<(String, File)>> = const { RefCell::new(None) };
-}
-
-impl Ticket {
-    fn note(&self, what: u64) {
-        let mut note = [0; NOTE];
-        note[..8].copy_from_slice(&self.number.to_ne_bytes());
-        note[8..].copy_from_slice(&what.to_ne_bytes());
-        LOG.with_borrow_mut(|open| {
-            if open.as_ref().is_none_or(|(path, _)| *path != self.log) {
-                let file = OpenOptions::new().append(true).open(&self.log).expect("the parent's log");
-                *open = Some((self.log.clone(), file));
-            }
-            let (_, file) = open.as_mut().expect("just opened");
-            file.write_all(&note).expect("room in the log");
-        });
-    }
-}
-
-impl Home {
-    pub(crate) fn number(&self) -> u64 {
-        match self {
-            Self::Here(entry) => entry.number(),
-            Self::Away(ticket) => ticket.number,
-        }
-    }
-
-    /// The task begins.
-    pub(crate) fn begin(&self) {
-        match self {
-            Self::Here(entry) => entry.note_begin(),
-            Self::Away(ticket) => ticket.note(BEGUN),
-        }
-    }
-
-    /// The task is about to return.
-    pub(crate) fn end(&self) {
-        match self {
-            Self::Here(_) => {}
-            Self::Away(ticket) => ticket.note(ENDED),
-        }
-    }
-}
-
-impl Serialize for Home {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Away(ticket) => ticket.serialize(serializer),
-            Self::Here(entry) => {
-                let round = ROUND.read();
-                let Some(round) = round.as_ref() else {
-                    return Err(S::Error::custom("a thread pool must not serialize"));
-                };
-                let log = format!("/proc/{}/fd/{}", process::id(), round.log.as_raw_fd());
-                Ticket { number: entry.number(), log }.serialize(serializer)
-            }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Home {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let ticket = Ticket::deserialize(deserializer)?;
-        let round = ROUND.read();
-        let Some(round) = round.as_ref() else { return Ok(Self::Away(ticket)) };
-        let entry = round.entries.get(&ticket.number).and_then(Weak::upgrade);
-        entry.map(Self::Here).ok_or_else(|| D::Error::custom("the value of a task that nobody knows"))
-    }
 }

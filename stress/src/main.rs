@@ -10,17 +10,23 @@
 
 mod actor;
 mod away;
-mod ledger;
+mod entry;
+mod home;
 mod leftovers;
 mod load;
 mod mapping;
 mod mischief;
+mod operations;
+mod panics;
 mod plan;
 mod pool;
 mod round;
 mod sets;
+mod shared;
 mod tasks;
+mod values;
 mod watchdog;
+mod work;
 
 use std::panic;
 use std::process::ExitCode;
@@ -28,9 +34,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 
-use ledger::{Settled, Value};
 use plan::Plan;
-use tasks::{EXPECTED, StrayPanic};
+use round::Totals;
 use watchdog::Watchdog;
 
 /// Uses pools in random ways and checks that nothing is lost, doubled or stuck.
@@ -62,28 +67,11 @@ enum Executor {
     Processes,
 }
 
-/// What all rounds together did.
-#[derive(Default)]
-struct Totals {
-    rounds: u64,
-    tasks: u64,
-    runs: u64,
-    callbacks: u64,
-}
-
-impl Totals {
-    fn add(&mut self, settled: &Settled) {
-        self.tasks += 1;
-        self.runs += u64::from(settled.runs);
-        self.callbacks += u64::from(settled.callbacks);
-    }
-}
-
 fn main() -> ExitCode {
     let options = CommandLine::parse();
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     println!("stress: seed {seed}");
-    silence_expected_panics();
+    panics::silence_expected();
     if options.executor == Executor::Processes {
         away::set_out();
     }
@@ -108,16 +96,4 @@ fn main() -> ExitCode {
         begin.elapsed().as_secs_f64()
     );
     ExitCode::SUCCESS
-}
-
-/// The panics of tasks, callbacks and inputs are part of the program; only others are news.
-fn silence_expected_panics() {
-    let report = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        let payload = panic.payload();
-        let told = payload.downcast_ref::<String>().is_some_and(|text| text.starts_with(EXPECTED));
-        if !told && !payload.is::<Value>() && !payload.is::<StrayPanic>() {
-            report(panic);
-        }
-    }));
 }

@@ -12,9 +12,13 @@ use fastrand::Rng;
 
 use crate::actor::Actor;
 use crate::away;
-use crate::ledger::{Argument, Entry, Value};
+use crate::entry::Entry;
+use crate::home;
 use crate::load::Load;
-use crate::tasks::{StrayPanic, Work, finish, task};
+use crate::panics::StrayPanic;
+use crate::tasks::{finish, task};
+use crate::values::{Argument, Value};
+use crate::work::Work;
 
 /// The books of the inputs that the map has taken so far, in their order.
 type Taken = Rc<RefCell<Vec<Arc<Entry>>>>;
@@ -30,7 +34,7 @@ fn inputs(
     let mut rng = away::is_away().then(|| actor.rng.fork());
     let deadly = actor.deadly;
     (0..count).map(move |index| {
-        let entry = Entry::new(origin);
+        let entry = home::open_books(origin);
         entry.item();
         taken.borrow_mut().push(Arc::clone(&entry));
         let work = match index {
@@ -94,7 +98,7 @@ pub(crate) fn limited(actor: &mut Actor) {
     for outcome in pool.map_with(options, task, inputs(actor, "map with limits", count, &taken)) {
         assert!(!ended, "a result came after the error that ends a map");
         match outcome {
-            Ok(value) => value.entry().note_value(&value),
+            Ok(value) => value.entry().note_value(value.entry()),
             // The limit of the whole, and not of an item.
             Err(error) => ended = error.info().is_none(),
         }

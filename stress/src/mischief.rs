@@ -1,7 +1,6 @@
 //! What only processes have: tasks that end their worker or never end, workers that are killed or stalled, tasks that run
 //! again, pools within pools.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread;
 
@@ -10,12 +9,14 @@ use process_executor::{ProcessPoolExecutor, WorkerState};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::actor::{Actor, Operation};
-use crate::ledger::Argument;
 use crate::leftovers;
 use crate::load::Load;
 use crate::plan::Plan;
 use crate::pool::Pool;
-use crate::tasks::{Held, Work, finish, task};
+use crate::shared::Held;
+use crate::tasks::{finish, task};
+use crate::values::Argument;
+use crate::work::Work;
 
 pub(crate) const OPERATIONS: &[Operation] = &[
     ("kill a worker", 2, |actor| signal(actor, Signal::KILL)),
@@ -26,21 +27,6 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ("limit one that goes on for ever", 1, limit_one),
     ("a pool of its own", 1, own_pool),
 ];
-
-/// What a task does.
-pub(crate) fn work(actor: &mut Actor) -> Work {
-    match actor.rng.u8(..60) {
-        0..=29 => Work::Nothing,
-        30..=39 => Work::Spin(actor.rng.u32(1..1_000)),
-        40..=44 => Work::Sleep(actor.rng.u64(1..3_000)),
-        45..=47 => Work::UntilStopped(actor.rng.u32(1..200)),
-        48 => Work::LeaveChild,
-        49 if actor.deadly => Work::Exit(actor.rng.i32(0..4)),
-        50 if actor.deadly => Work::Abort,
-        51 if actor.deadly => Work::Kill,
-        _ => Work::Panic,
-    }
-}
 
 /// A worker of any pool, by a handle that cannot become another process's, and its state.
 fn any_worker(actor: &mut Actor) -> Option<(rustix::fd::OwnedFd, WorkerState)> {
@@ -145,10 +131,4 @@ fn own_pool(actor: &mut Actor) {
 fn end_all(held: &[Held], end: impl FnOnce()) {
     held.iter().for_each(|(entry, _)| entry.may_be_skipped());
     end();
-}
-
-/// What a worker does before its first task: keeps silent about panics that are to be.
-pub(crate) fn initialize() -> Result<(), Infallible> {
-    crate::silence_expected_panics();
-    Ok(())
 }

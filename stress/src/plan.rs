@@ -11,7 +11,7 @@ use thread_executor::ThreadPoolExecutor;
 
 use crate::away::{self, Leniency};
 use crate::pool::Pool;
-use crate::{leftovers, mischief};
+use crate::{leftovers, panics};
 
 /// How the pools' lives end.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -193,7 +193,7 @@ impl Plan {
 
     /// A builder whose workers, and what they start, can be told by their environment.
     pub(crate) fn marked(builder: ProcessPoolBuilder, seed: u64) -> ProcessPoolBuilder {
-        builder.env(leftovers::MARK, Self::mark(seed)).initializer(mischief::initialize)
+        builder.env(leftovers::MARK, Self::mark(seed)).initializer(panics::initialize_worker)
     }
 
     /// What marks the processes of the round.

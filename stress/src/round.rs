@@ -2,49 +2,37 @@
 
 use std::future::poll_fn;
 use std::panic::resume_unwind;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use executor_core::{Executor, Shutdown};
 use fastrand::Rng;
 use futures::executor::block_on;
-use parking_lot::Mutex;
 
-use crate::Totals;
 use crate::actor::Actor;
-use crate::away;
-use crate::ledger::Entry;
+use crate::entry::{Entry, Settled};
 use crate::leftovers::Before;
 use crate::plan::{Ending, Plan};
 use crate::pool::Pool;
-use crate::tasks::Held;
+use crate::shared::Shared;
 use crate::watchdog::{Board, Watchdog, step};
+use crate::{away, home, operations};
 
-/// What the threads of a round share.
-pub(crate) struct Shared {
-    pub(crate) seed: u64,
-    /// One of threads, or several of processes.
-    pub(crate) pools: Vec<Arc<Pool>>,
-    /// All pools, for the report of a hang.
-    pub(crate) watched: Arc<Mutex<Vec<Weak<Pool>>>>,
-    /// Futures that one thread gave up for another to take.
-    pub(crate) swapped: Mutex<Vec<Held>>,
-    entries: Mutex<Vec<Arc<Entry>>>,
+/// What all rounds together did.
+#[derive(Default)]
+pub(crate) struct Totals {
+    pub(crate) rounds: u64,
+    pub(crate) tasks: u64,
+    pub(crate) runs: u64,
+    pub(crate) callbacks: u64,
 }
 
-impl Shared {
-    fn new(plan: &Plan) -> Self {
-        let pools = plan.build();
-        let watched = Arc::new(Mutex::new(pools.iter().map(Arc::downgrade).collect()));
-        Self { seed: plan.seed, pools, watched, swapped: Mutex::default(), entries: Mutex::default() }
-    }
-
-    /// The books of a task that no actor made.
-    pub(crate) fn entry(&self, origin: &'static str) -> Arc<Entry> {
-        let entry = Entry::new(origin);
-        self.entries.lock().push(Arc::clone(&entry));
-        entry
+impl Totals {
+    fn add(&mut self, settled: &Settled) {
+        self.tasks += 1;
+        self.runs += u64::from(settled.runs);
+        self.callbacks += u64::from(settled.callbacks);
     }
 }
 
@@ -52,16 +40,16 @@ impl Shared {
 pub(crate) fn run(plan: &Plan, watchdog: &Watchdog, totals: &mut Totals) {
     let before = away::is_away().then(Before::look);
     if before.is_some() {
-        away::begin_round(plan.leniency());
+        home::begin_round(plan.leniency());
     }
-    let board = Board::new(plan.actors + 1);
+    let board = Board::new(plan.actors + 1, operations::names());
     let shared = Arc::new(Shared::new(plan));
     watchdog.watch(plan.to_string(), Arc::clone(&board), Arc::clone(&shared.watched));
     let mut entries = live(plan, &shared, &board);
     entries.append(&mut die(plan, shared, &board));
     if let Some(before) = before {
         board.note(plan.actors, step::LOOKING_FOR_LEFTOVERS);
-        away::end_round();
+        home::end_round();
         before.check(&Plan::mark(plan.seed));
     }
     for entry in &mut entries {
@@ -79,7 +67,7 @@ fn live(plan: &Plan, shared: &Arc<Shared>, board: &Arc<Board>) -> Vec<Arc<Entry>
             .map(|lane| {
                 let seed = plan.seed.wrapping_mul(31).wrapping_add(lane as u64);
                 let actor = Actor::new(plan, shared, board, lane, Rng::with_seed(seed));
-                scope.spawn(move || actor.act(plan.operations))
+                scope.spawn(move || operations::act(actor, plan.operations))
             })
             .collect();
         if let Some(micros) = plan.racing {

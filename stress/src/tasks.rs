@@ -7,53 +7,18 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use executor_core::{ExecutorExt, Future, TaskError};
+use executor_core::{ExecutorExt, TaskError};
 use process_executor::ProcessPoolExecutor;
 use rustix::process::Signal;
-use serde::{Deserialize, Serialize};
 
-use crate::away::{self, Home};
-use crate::ledger::{Argument, Callback, Entry, Value};
+use crate::away;
+use crate::entry::Entry;
+use crate::home::Home;
 use crate::load::Load;
-use crate::round::Shared;
-
-/// What one task does before it returns.
-#[derive(Serialize, Deserialize)]
-pub(crate) enum Work {
-    /// Returns at once.
-    Nothing,
-    /// Computes for a while.
-    Spin(u32),
-    /// Sleeps for some microseconds.
-    Sleep(u64),
-    /// Panics, in this process with a payload that is counted like a value.
-    Panic,
-    /// Runs until it is asked to stop, or for so many steps.
-    UntilStopped(u32),
-    /// Submits children and waits for them: to the same pool, where that is in this process, and each level has one level
-    /// less below it; or to a pool of processes of its own.
-    Nested {
-        #[serde(skip)]
-        shared: Option<Arc<Shared>>,
-        children: u8,
-        depth: u8,
-    },
-    /// Goes on until its process is ended.
-    ForEver,
-    /// Ends its process.
-    Exit(i32),
-    Abort,
-    Kill,
-    /// Starts a process that goes on for longer than the round, and leaves it behind.
-    LeaveChild,
-}
-
-impl Work {
-    /// Whether its process does not survive it.
-    pub(crate) fn is_deadly(&self) -> bool {
-        matches!(self, Self::Exit(_) | Self::Abort | Self::Kill)
-    }
-}
+use crate::panics::StrayPanic;
+use crate::shared::{Held, Shared};
+use crate::values::{Argument, Callback, Value};
+use crate::work::{Family, Work, panic_text};
 
 /// The function of every submit.
 pub(crate) fn task(mut argument: Argument) -> Value {
@@ -74,7 +39,7 @@ pub(crate) fn task(mut argument: Argument) -> Value {
                 thread::yield_now();
             }
         }
-        Work::Nested { shared: Some(shared), children, depth } => nested(shared, *children, *depth),
+        Work::Nested { family: Some(family), children, depth } => Arc::clone(family).submit_children(*children, *depth),
         Work::Nested { children, .. } => nested_pool(*children),
         Work::ForEver => loop {
             thread::park();
@@ -89,14 +54,6 @@ pub(crate) fn task(mut argument: Argument) -> Value {
     argument.home.end();
     value
 }
-
-/// What a task in another process panics with.
-pub(crate) fn panic_text(number: u64) -> String {
-    format!("{EXPECTED} {number}")
-}
-
-/// The beginning of it.
-pub(crate) const EXPECTED: &str = "as it was told, panics task";
 
 #[expect(clippy::disallowed_methods, reason = "a task that exits is one of the things to be survived")]
 fn exit(code: i32) -> ! {
@@ -114,23 +71,26 @@ fn leave_child() {
     drop(child.expect("there is a program `sleep`"));
 }
 
-fn nested(shared: &Arc<Shared>, children: u8, depth: u8) {
-    let mut waiting = Vec::new();
-    for child in 0..children {
-        let entry = shared.entry("nested child");
-        let work = match depth {
-            0 if child % 3 == 0 => Work::Panic,
-            0 => Work::Nothing,
-            _ => Work::Nested { shared: Some(Arc::clone(shared)), children, depth: depth - 1 },
-        };
-        let argument = Argument::new(&entry, work, Load::NONE);
-        match shared.pools[0].submit(task, argument) {
-            Ok(future) => waiting.push((entry, future)),
-            Err(_) => entry.refused(),
+impl Family for Shared {
+    fn submit_children(self: Arc<Self>, children: u8, depth: u8) {
+        let mut waiting = Vec::new();
+        for child in 0..children {
+            let entry = self.entry("nested child");
+            let family: Arc<dyn Family> = Arc::<Self>::clone(&self);
+            let work = match depth {
+                0 if child % 3 == 0 => Work::Panic,
+                0 => Work::Nothing,
+                _ => Work::Nested { family: Some(family), children, depth: depth - 1 },
+            };
+            let argument = Argument::new(&entry, work, Load::NONE);
+            match self.pools[0].submit(task, argument) {
+                Ok(future) => waiting.push((entry, future)),
+                Err(_) => entry.refused(),
+            }
         }
-    }
-    for (entry, future) in waiting {
-        finish(&entry, future.result());
+        for (entry, future) in waiting {
+            finish(&entry, future.result());
+        }
     }
 }
 
@@ -145,7 +105,7 @@ fn nested_pool(children: u8) {
 /// Enters an outcome into the books and takes it apart.
 pub(crate) fn finish(entry: &Entry, outcome: Result<Value, TaskError>) {
     match outcome {
-        Ok(value) => entry.note_value(&value),
+        Ok(value) => entry.note_value(value.entry()),
         Err(error) => {
             entry.note_error(&error);
             if let TaskError::Panicked(panic) = error
@@ -153,17 +113,11 @@ pub(crate) fn finish(entry: &Entry, outcome: Result<Value, TaskError>) {
             {
                 let payload = panic.into_payload();
                 let value: &Value = payload.downcast_ref().expect("the payload is the task's own");
-                entry.note_own(value);
+                entry.note_own(value.entry());
             }
         }
     }
 }
-
-/// A future and the books of its task; `wait` and `as_completed` take such pairs.
-pub(crate) type Held = (Arc<Entry>, Future<Value>);
-
-/// A panic that a callback or an input iterator starts; it belongs to no task, so it is not counted.
-pub(crate) struct StrayPanic;
 
 /// What a callback does besides counting.
 pub(crate) enum Aftermath {

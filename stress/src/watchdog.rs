@@ -8,20 +8,23 @@ use std::{process, thread};
 
 use parking_lot::Mutex;
 
-use crate::actor;
 use crate::pool::Pool;
 
 /// What a thread of the round is doing, for the report; one for each actor and one for the thread that shuts down.
-pub(crate) struct Board(Vec<AtomicUsize>);
+pub(crate) struct Board {
+    steps: Vec<AtomicUsize>,
+    /// The actors' operations.
+    operations: Vec<&'static str>,
+}
 
 impl Board {
-    pub(crate) fn new(lanes: usize) -> Arc<Self> {
-        Arc::new(Self((0..lanes).map(|_| AtomicUsize::new(0)).collect()))
+    pub(crate) fn new(lanes: usize, operations: Vec<&'static str>) -> Arc<Self> {
+        Arc::new(Self { steps: (0..lanes).map(|_| AtomicUsize::new(0)).collect(), operations })
     }
 
-    /// Notes the step, an index into [`STEPS`]. Relaxed: a report may be a step behind, and must not synchronize.
+    /// Notes the step, an index into [`STEPS`] or, behind these, into the operations. Relaxed: a report may be a step behind, and must not synchronize.
     pub(crate) fn note(&self, lane: usize, step: usize) {
-        self.0[lane].store(step, Relaxed);
+        self.steps[lane].store(step, Relaxed);
     }
 }
 
@@ -96,9 +99,9 @@ impl Watchdog {
             return false;
         };
         eprintln!("stress: HANG after {limit:?} in {}", round.plan);
-        for (lane, step) in round.board.0.iter().enumerate() {
-            let step = step.load(Relaxed);
-            let name = STEPS.get(step).copied().unwrap_or_else(|| actor::name(step - STEPS.len()));
+        let names: Vec<&str> = STEPS.iter().chain(&round.board.operations).copied().collect();
+        for (lane, step) in round.board.steps.iter().enumerate() {
+            let name = names.get(step.load(Relaxed)).unwrap_or(&"?");
             eprintln!("  lane {lane}: {name}");
         }
         let (sender, receiver) = std::sync::mpsc::channel();

@@ -59,17 +59,6 @@ const STILL_IN_CIRCLES: &[&str] = &[
     "process-executor/src/ipc_channel",
     "process-executor/src/protocol",
     "process-executor/src/worker",
-    "stress/src/actor",
-    "stress/src/away",
-    "stress/src/ledger",
-    "stress/src/lib",
-    "stress/src/mapping",
-    "stress/src/mischief",
-    "stress/src/plan",
-    "stress/src/round",
-    "stress/src/sets",
-    "stress/src/tasks",
-    "stress/src/watchdog",
 ];
 
 #[test]

@@ -12,12 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use executor_core::{TaskError, WorkerDeath};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::away::{self, Home};
-use crate::load::Load;
-use crate::tasks::{Work, panic_text};
+use crate::away;
+use crate::work::panic_text;
 
 /// What happened to one task.
 #[derive(Debug, Default)]
@@ -31,12 +28,12 @@ pub(crate) struct Entry {
     runs_ended: AtomicU32,
     /// How many deaths of its worker it survives.
     retries: AtomicU32,
-    arguments_dropped: AtomicU32,
-    values_made: AtomicU32,
-    values_dropped: AtomicU32,
-    callbacks_added: AtomicU32,
-    callbacks_called: AtomicU32,
-    callbacks_dropped: AtomicU32,
+    pub(crate) arguments_dropped: AtomicU32,
+    pub(crate) values_made: AtomicU32,
+    pub(crate) values_dropped: AtomicU32,
+    pub(crate) callbacks_added: AtomicU32,
+    pub(crate) callbacks_called: AtomicU32,
+    pub(crate) callbacks_dropped: AtomicU32,
     /// The executor would not take the task, or said it never began.
     must_not_run: AtomicBool,
     /// The future gave a value or a panic.
@@ -56,9 +53,7 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) fn new(origin: &'static str) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let entry = Arc::new(Self { origin, number: NEXT.fetch_add(1, Relaxed), ..Self::default() });
-        away::register(&entry);
-        entry
+        Arc::new(Self { origin, number: NEXT.fetch_add(1, Relaxed), ..Self::default() })
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -157,16 +152,16 @@ impl Entry {
         }
     }
 
-    /// Notes that the future gave this value.
-    pub(crate) fn note_value(&self, value: &Value) {
-        self.note_own(value);
+    /// Notes that the future gave a value, and whose that says it is.
+    pub(crate) fn note_value(&self, owner: &Entry) {
+        self.note_own(owner);
         expect(self, !self.deadly.load(Relaxed), "a task returned that ends its worker");
         self.must_end.store(true, Relaxed);
     }
 
-    /// Notes a value, or a panic's payload, which must be the task's own.
-    pub(crate) fn note_own(&self, value: &Value) {
-        expect(self, std::ptr::eq(value.entry(), self), "the future gave the value of another task");
+    /// Notes whose a value, or a panic's payload, says it is: it must be the task's own.
+    pub(crate) fn note_own(&self, owner: &Entry) {
+        expect(self, std::ptr::eq(owner, self), "the future gave the value of another task");
         self.must_run.store(true, Relaxed);
     }
 
@@ -239,116 +234,4 @@ fn expect(entry: &Entry, holds: bool, text: &str) {
 /// A broken invariant; the panic takes the round's seed along from whoever reports it.
 fn fail(entry: &Entry, text: &str) -> ! {
     panic!("{text}, of {}: {entry:?}", entry.origin)
-}
-
-/// A task's argument: says what to do, and counts its own end.
-pub(crate) struct Argument {
-    pub(crate) home: Home,
-    pub(crate) work: Work,
-    pub(crate) load: Load,
-}
-
-impl Argument {
-    pub(crate) fn new(entry: &Arc<Entry>, work: Work, load: Load) -> Self {
-        if work.is_deadly() {
-            entry.deadly();
-        }
-        Self { home: Home::Here(Arc::clone(entry)), work, load }
-    }
-
-    /// Whether it belongs to the task of these books.
-    pub(crate) fn is_of(&self, entry: &Entry) -> bool {
-        self.home.number() == entry.number && self.load.is_of(entry.number)
-    }
-}
-
-impl Drop for Argument {
-    fn drop(&mut self) {
-        if let Home::Here(entry) = &self.home {
-            entry.arguments_dropped.fetch_add(1, Relaxed);
-        }
-    }
-}
-
-/// A task's result or, where panics have payloads, that: counts its making and its end.
-pub(crate) struct Value {
-    home: Home,
-    load: Load,
-}
-
-impl Value {
-    pub(crate) fn new(home: &Home, load: Load) -> Self {
-        if let Home::Here(entry) = home {
-            entry.values_made.fetch_add(1, Relaxed);
-        }
-        Self { home: home.clone(), load }
-    }
-
-    /// Whose value it says it is.
-    pub(crate) fn entry(&self) -> &Entry {
-        match &self.home {
-            Home::Here(entry) => entry,
-            Home::Away(_) => panic!("a value that came back knows its books"),
-        }
-    }
-}
-
-impl Drop for Value {
-    fn drop(&mut self) {
-        if let Home::Here(entry) = &self.home {
-            entry.values_dropped.fetch_add(1, Relaxed);
-        }
-    }
-}
-
-/// What a callback captures: counts its making, its calls and its end.
-pub(crate) struct Callback {
-    entry: Arc<Entry>,
-}
-
-impl Callback {
-    pub(crate) fn new(entry: &Arc<Entry>) -> Self {
-        entry.callbacks_added.fetch_add(1, Relaxed);
-        Self { entry: Arc::clone(entry) }
-    }
-
-    pub(crate) fn call(&self, outcome: &Result<Value, TaskError>) {
-        self.entry.callbacks_called.fetch_add(1, Relaxed);
-        match outcome {
-            Ok(value) => self.entry.note_value(value),
-            Err(error) => self.entry.note_error(error),
-        }
-    }
-}
-
-impl Drop for Callback {
-    fn drop(&mut self) {
-        self.entry.callbacks_dropped.fetch_add(1, Relaxed);
-    }
-}
-
-impl Serialize for Argument {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (&self.home, &self.work, &self.load).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Argument {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (home, work, load) = <(Home, Work, Load)>::deserialize(deserializer)?;
-        if load.is_of(home.number()) { Ok(Self { home, work, load }) } else { Err(D::Error::custom("another's load")) }
-    }
-}
-
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (&self.home, &self.load).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (home, load) = <(Home, Load)>::deserialize(deserializer)?;
-        if load.is_of(home.number()) { Ok(Self::new(&home, load)) } else { Err(D::Error::custom("another's load")) }
-    }
 }
