@@ -4,53 +4,18 @@
 //! `strace` disturb no timed row and no other pool's threads are counted.
 
 use std::hint::black_box;
-use std::io;
-use std::process::{Command, Output};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
-use std::{env, fs, thread};
 
-use clap::ValueEnum;
 use executor_core::{ExecutorExt, Future, MapOptions};
 
 use crate::allocator;
+use crate::counted::{Counted, Spec, cpu_nanoseconds, saturated_tasks};
 use crate::peers::{WORKERS, expected_sum, noop, ours};
 use crate::process_counts;
 use crate::rows::scaled;
-
-/// What can be counted; the names are those of the rows.
-#[derive(Clone, Copy, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(crate) enum Counted {
-    /// Heap allocations by all threads for one submit, run and result.
-    AllocationsPerSubmit,
-    /// Heap allocations by all threads for one chunk of a `map`, once it is under way.
-    AllocationsPerMapChunk,
-    /// System calls on futexes for one task while the workers always have work and nobody waits for a result.
-    FutexPerTask,
-    /// Milliseconds of processor time of a process whose pool has nothing to do for five seconds.
-    IdleCpuMs,
-    /// Heap bytes of a task that waits for its turn, its arguments not counted.
-    BytesPerPendingTask,
-    /// As `IdleCpuMs` for the parent and the workers of a process pool.
-    ProcessIdleCpuMs,
-    /// File descriptors that many tasks pending in a process pool take more than few.
-    DescriptorsOfPendingTasks,
-    /// As `BytesPerPendingTask` for a process pool.
-    ProcessBytesPerPendingTask,
-    /// Milliseconds from a worker's death to the error of its task.
-    KillToErrorMs,
-    /// Milliseconds from a worker's death to its replacement's first result.
-    KillToReplacementMs,
-}
-
-/// A row by name, and what it is to stay at or under; without that it is printed only.
-pub(crate) struct Spec {
-    pub(crate) name: &'static str,
-    pub(crate) target: Option<f64>,
-    pub(crate) what: Counted,
-}
 
 /// All counted rows of thread pools, in the order in which they run.
 pub(crate) const COUNTS: &[Spec] = &[
@@ -60,28 +25,6 @@ pub(crate) const COUNTS: &[Spec] = &[
     Spec { name: "idle_cpu_ms", target: Some(5.0), what: Counted::IdleCpuMs },
     Spec { name: "bytes_per_pending_task", target: Some(192.0), what: Counted::BytesPerPendingTask },
 ];
-
-impl Spec {
-    /// Counts in a child process, to thousandths: what is done once for all tasks is not to decide about one of them.
-    /// The error says why counting was not possible.
-    pub(crate) fn run(&self, scale: f64) -> Result<f64, String> {
-        self.exact(scale).map(|value| (value * 1e3).round() / 1e3)
-    }
-
-    fn exact(&self, scale: f64) -> Result<f64, String> {
-        let program = env::current_exe().map_err(|error| error.to_string())?;
-        let name = self.what.to_possible_value().expect("no variant is skipped");
-        let arguments = ["count".to_owned(), name.get_name().to_owned(), "--scale".to_owned(), scale.to_string()];
-        if matches!(self.what, Counted::FutexPerTask) {
-            let mut command = Command::new("strace");
-            command.args(["-f", "-c", "-e", "trace=futex"]).arg(program).args(arguments);
-            return futex_calls(&mut command).map(|calls| calls as f64 / saturated_tasks(scale) as f64);
-        }
-        let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
-        let output = succeeded(output)?;
-        String::from_utf8_lossy(&output.stdout).trim().parse().map_err(|_| "the count is no number".to_owned())
-    }
-}
 
 /// What the child process does; returns what it counted.
 pub(crate) fn in_child(what: Counted, scale: f64) -> f64 {
@@ -100,27 +43,6 @@ pub(crate) fn in_child(what: Counted, scale: f64) -> f64 {
         Counted::KillToErrorMs => process_counts::kill_to_error_ms(),
         Counted::KillToReplacementMs => process_counts::kill_to_replacement_ms(),
     }
-}
-
-fn futex_calls(strace: &mut Command) -> Result<u64, String> {
-    let output = match strace.output() {
-        Ok(output) => succeeded(output)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err("strace not installed".to_owned()),
-        Err(error) => return Err(error.to_string()),
-    };
-    let report = String::from_utf8_lossy(&output.stderr);
-    let row = report.lines().find(|line| line.ends_with(" futex"));
-    // Columns: % time, seconds, usecs/call, calls, errors (when there were any), syscall. No row: no call.
-    let calls = row.map_or(Some("0"), |row| row.split_whitespace().nth(3));
-    calls.and_then(|calls| calls.parse().ok()).ok_or_else(|| format!("strace's report is not understood: {row:?}"))
-}
-
-fn succeeded(output: Output) -> Result<Output, String> {
-    if output.status.success() {
-        return Ok(output);
-    }
-    let report = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{}: {}", output.status, report.lines().last().unwrap_or_default()))
 }
 
 /// The list that holds the futures is allocated before counting, and a first run as long as the counted one lets the
@@ -154,10 +76,6 @@ fn allocations_per_map_chunk(scale: f64) -> f64 {
     (many as f64 - few as f64) / (2 * short) as f64
 }
 
-fn saturated_tasks(scale: f64) -> u64 {
-    scaled(200_000, scale)
-}
-
 /// Submits faster than two workers can work, so that none of them ever runs dry: a task takes some microseconds, a
 /// submit much less. Nobody waits: the results are summed by the tasks, and dropping the pool runs what is queued.
 fn saturated(tasks: u64) -> f64 {
@@ -188,17 +106,6 @@ fn idle_cpu_ms() -> f64 {
     let spent = cpu_nanoseconds("self") - before;
     drop(pool);
     spent as f64 / 1e6
-}
-
-/// Time on the processor of all threads of a process, by its number or `self`; the scheduler's own statistics count nanoseconds, where
-/// `times` and its relatives round to ticks that are longer than the whole allowance.
-pub(crate) fn cpu_nanoseconds(process: &str) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("this row needs Linux");
-    threads
-        .map(|thread| thread.expect("the list of threads can be read").path().join("schedstat"))
-        .map(|path| fs::read_to_string(path).expect("the kernel keeps scheduler statistics"))
-        .map(|text| text.split(' ').next().and_then(|field| field.parse::<u64>().ok()).expect("a number comes first"))
-        .sum()
 }
 
 /// A blocked worker keeps everything pending while it is counted. The list that holds the handles is the caller's own

@@ -5,16 +5,10 @@
 //! its part.
 
 use std::env;
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Signal, set_parent_process_death_signal};
-
-use crate::peers::{ipc_memory, ping_pong, spinning};
-use crate::process_rows::starts;
-
-const MARKER: &str = "helper";
+pub(crate) const MARKER: &str = "helper";
 
 /// What a helper does.
 #[derive(Clone, Copy)]
@@ -32,9 +26,9 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 5] = [Self::Exit, Self::Echo, Self::Spin, Self::PageSums, Self::LargeParent];
+    pub(crate) const ALL: [Self; 5] = [Self::Exit, Self::Echo, Self::Spin, Self::PageSums, Self::LargeParent];
 
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Exit => "exit",
             Self::Echo => "echo",
@@ -43,32 +37,6 @@ impl Part {
             Self::LargeParent => "large-parent",
         }
     }
-
-    fn play(self, arguments: impl Iterator<Item = OsString>) {
-        // A helper must not outlive a program that was killed; the thread that starts helpers is the main one.
-        if !matches!(self, Self::Exit) {
-            set_parent_process_death_signal(Some(Signal::KILL)).expect("the kernel has parent death signals");
-        }
-        match self {
-            Self::Exit => {}
-            Self::Echo => ping_pong::echo(),
-            Self::Spin => spinning::answer(),
-            Self::PageSums => ipc_memory::serve(arguments),
-            Self::LargeParent => starts::large_parent(arguments),
-        }
-    }
-}
-
-/// Plays the part that the command line asks for; `false` when it asks for none.
-pub(crate) fn took_over() -> bool {
-    let mut arguments = env::args_os().skip(1);
-    if arguments.next().is_none_or(|first| first != MARKER) {
-        return false;
-    }
-    let name = arguments.next().unwrap_or_default();
-    let part = Part::ALL.into_iter().find(|part| name == part.name());
-    part.expect("a helper is started with the name of its part").play(arguments);
-    true
 }
 
 /// The command line of a helper.

@@ -2,8 +2,10 @@
 
 mod allocator;
 mod chart;
+mod counted;
 mod counts;
 mod helper;
+mod parts;
 mod peers;
 mod process_counts;
 mod process_rows;
@@ -51,7 +53,7 @@ enum Command {
     /// Counts one thing in this process and prints the bare number.
     #[command(hide = true)]
     Count {
-        what: counts::Counted,
+        what: counted::Counted,
         #[arg(long, default_value_t = 1.0)]
         scale: f64,
     },
@@ -88,7 +90,7 @@ impl Options {
 }
 
 fn main() -> ExitCode {
-    if helper::took_over() {
+    if parts::took_over() {
         return ExitCode::SUCCESS;
     }
     // A worker of this peer goes no further; ours did not come as far.
@@ -141,7 +143,7 @@ fn bar(row: &'static str, ours: &Figure, peer: &Figure) -> Bar {
     Bar { row, peer: peer.name, ratio: ours.median / peer.median }
 }
 
-fn counted(specs: &[counts::Spec], names: &[String], options: &Options) {
+fn counted(specs: &[counted::Spec], names: &[String], options: &Options) {
     let mut specs = specs.iter().filter(|spec| is_wanted(names, spec.name)).peekable();
     if specs.peek().is_some() {
         table::counted_head(options.style());

@@ -9,7 +9,7 @@ use process_executor::{ProcessPoolExecutor, TransportKind};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::allocator;
-use crate::counts::{Counted, Spec, cpu_nanoseconds};
+use crate::counted::{Counted, Spec, cpu_nanoseconds};
 use crate::peers::{WORKERS, noop, our_processes};
 use crate::rounds::median;
 use crate::rows::scaled;

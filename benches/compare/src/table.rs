@@ -3,7 +3,6 @@
 
 use std::process::ExitCode;
 
-use crate::counts;
 use crate::process_rows::{self, Target};
 use crate::rounds::Figure;
 use crate::rows;
@@ -119,7 +118,7 @@ pub(crate) fn counted_head(style: Style) {
 }
 
 /// One counted row; in the lines for programs the target stands where a peer would.
-pub(crate) fn counted(style: Style, spec: &counts::Spec, value: Result<f64, String>) {
+pub(crate) fn counted(style: Style, spec: &crate::counted::Spec, value: Result<f64, String>) {
     match (style, value, spec.target) {
         (Style::Table, value, target) => {
             let (figure, verdict) = match value {
