@@ -2,6 +2,7 @@
 
 use crate::attachments::{self, Attachment};
 use crate::system;
+use crate::untrusted_file::UntrustedFile;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -31,13 +32,25 @@ pub struct Handle(Arc<Descriptor>);
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     id: u64,
-    file: OwnedFd,
+    file: File,
+}
+
+#[derive(Debug)]
+enum File {
+    Own(OwnedFd),
+    /// Sent by a process that is not believed: its close may block.
+    Untrusted(UntrustedFile),
 }
 
 impl Descriptor {
     /// Takes a descriptor that came from a process that is believed.
     pub(crate) fn trusted(id: u64, file: OwnedFd) -> Self {
-        Self { id, file }
+        Self { id, file: File::Own(file) }
+    }
+
+    /// Takes a descriptor that came from any other process.
+    pub(crate) fn untrusted(id: u64, file: UntrustedFile) -> Self {
+        Self { id, file: File::Untrusted(file) }
     }
 }
 
@@ -47,7 +60,10 @@ impl Attachment for Descriptor {
     }
 
     fn file(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        match &self.file {
+            File::Own(file) => file.as_fd(),
+            File::Untrusted(file) => file.as_fd(),
+        }
     }
 
     fn sealed_length(&self) -> Option<u64> {

@@ -55,6 +55,13 @@ impl Image {
         self.identity
     }
 
+    /// Returns a part of the identity that fits into a word.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.identity;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// Returns the name of a constant; `None` if it lies in another image, on the heap, or where it can be written to.
     #[must_use]
     pub fn data_offset<T>(&self, reference: &'static T) -> Option<u64> {

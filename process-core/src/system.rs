@@ -8,6 +8,9 @@
 
 mod linux;
 
+pub use linux::beginning::{
+    continue_without_parent, end_at_once, is_main_thread, is_privileged, parent, settle_signals, write_error,
+};
 pub use linux::descriptors::{
     close_inherited, duplicate, epoll, event_counter, file_identity, fill_standard, leave, null_device,
     occupy_standard, take_stdin,

@@ -1,6 +1,5 @@
 //! [`ProcessPoolExecutor`]: the handle of a pool.
 
-use crate::before_main;
 use crate::builder::ProcessPoolBuilder;
 use crate::image::Image;
 use crate::loader;
@@ -199,7 +198,7 @@ impl ProcessPoolExecutor {
 
 /// Returns why a process of this program that was started now would not become a worker, if it would not.
 fn can_start_workers() -> Result<(), String> {
-    if before_main::is_privileged() {
+    if system::is_privileged() {
         return Err("the kernel has given this program rights that whoever started it may not have (set-user-ID, \
                     set-group-ID, capabilities of its file, or a security module's transition), so that a worker could \
                     not trust what it is started with; use a thread pool here, or take those rights from the file"
@@ -212,7 +211,7 @@ fn can_start_workers() -> Result<(), String> {
             loader.display()
         ));
     }
-    if !before_main::is_ready() {
+    if !process_core::is_ready() {
         return Err(
             "no process of this program would know that it is a worker: call init() of this crate first in main, \
                     on its thread, or enable the feature `before-main`"

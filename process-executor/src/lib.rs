@@ -33,7 +33,7 @@
 //!                      └ take back ─┤ death                              │
 //!  future ◄─ finish ◄─ batch ◄──────┴──── collect ◄══════════════════════┘
 //! ```
-//! Each worker is a process of the same executable, taken over before its `main` (`before_main.rs`), with a ring of shared memory
+//! Each worker is a process of the same executable, taken over before its `main` (`process_core`), with a ring of shared memory
 //! (`protocol/layout.rs`, `dispatch/ring.rs`) and a socket (`link.rs`, `message.rs`) of its own. Two workers share nothing, so the
 //! others do not notice what becomes of one.
 //!
@@ -44,14 +44,8 @@
 //!
 //! # Exit codes of workers
 //!
-//! A process that has `CONCURRENT_FUTURES_WORKER_PROCESS` in its environment becomes a worker or ends; `main` never runs there. It
-//! ends with one of these codes, and a line on standard error unless its parent has ended:
-//!
-//! | code | the process |
-//! | --- | --- |
-//! | 70 | could not begin: its settings make no sense, or the system refuses what it needs |
-//! | 77 | has rights that the process which started it may not have (set-user-ID, set-group-ID, capabilities of its file) |
-//! | 78 | was not started by a pool, but by a program that has the variable in its environment |
+//! A process that has `CONCURRENT_FUTURES_WORKER_PROCESS` in its environment becomes a worker or ends; `main` never runs there. The
+//! codes with which it ends are those of [`process_core`](process_core#exit-codes).
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("process-executor works on Linux; use thread-executor here");
@@ -60,15 +54,11 @@ compile_error!("process-executor works on Linux; use thread-executor here");
 #[cfg(target_os = "linux")]
 mod arrivals;
 #[cfg(target_os = "linux")]
-mod before_main;
-#[cfg(target_os = "linux")]
 mod builder;
 #[cfg(target_os = "linux")]
 mod carrier;
 #[cfg(target_os = "linux")]
 mod dispatch;
-#[cfg(target_os = "linux")]
-mod entry;
 #[cfg(target_os = "linux")]
 mod executor;
 #[cfg(target_os = "linux")]
@@ -99,8 +89,6 @@ mod worker_info;
 #[cfg(all(target_os = "linux", any(test, fuzzing)))]
 pub mod fuzzing;
 
-#[cfg(all(target_os = "linux", feature = "before-main"))]
-use process_core::constructors;
 #[cfg(target_os = "linux")]
 use process_core::{
     exit_status as exit_words, image, loader, memory as buffer, memory as mapping, start_error, sync, system,
@@ -108,11 +96,11 @@ use process_core::{
 };
 
 #[cfg(target_os = "linux")]
-pub use before_main::init;
-#[cfg(target_os = "linux")]
 pub use builder::ProcessPoolBuilder;
 #[cfg(target_os = "linux")]
 pub use executor::ProcessPoolExecutor;
+#[cfg(target_os = "linux")]
+pub use process_core::init;
 #[cfg(target_os = "linux")]
 pub use process_core::{Plain, SharedBuffer};
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 use crate::arrivals::Arrivals;
 use crate::buffer::Buffer;
 use crate::message::{Intake, Message, Taken};
-use crate::system;
+use crate::system::{self, Unfit};
 use crate::untrusted_file::{UntrustedFile, close_with_contents};
 use crate::violation::Violation;
 use parking_lot::Mutex;
@@ -47,7 +47,7 @@ struct Inbox {
 }
 
 /// What concerns the worker as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Ready {
         image: u64,
@@ -56,6 +56,8 @@ pub(crate) enum Event {
     Failed {
         text: u64,
     },
+    /// Its process does not begin, for this reason.
+    NotBegun(String),
     /// The worker has closed its connection, most likely by its death. Nothing follows.
     Closed,
     /// What came is not what a worker sends. Nothing follows.
@@ -231,6 +233,11 @@ impl Inbox {
             }
             Message::Ready { image, initializer } => self.begin(Event::Ready { image, initializer }),
             Message::Failed { text } => self.begin(Event::Failed { text }),
+            Message::Refused { length } => match file.map(|file| read_reason(file, length)) {
+                Some(Ok(reason)) => self.begin(Event::NotBegun(reason)),
+                Some(Err(unfit)) => self.refuse(Violation::Unfit(unfit)),
+                None => self.refuse(Violation::NoDescriptor),
+            },
             Message::Doorbell => self.heard = true,
             Message::Welcome { .. } | Message::Forget { .. } | Message::Retire => self.refuse(Violation::NotForParents),
         }
@@ -256,12 +263,24 @@ impl Inbox {
     }
 }
 
+/// Reads why a process does not begin; the front of it, if it is long.
+fn read_reason(file: UntrustedFile, length: u64) -> Result<String, Unfit> {
+    const MOST: usize = 4096;
+    system::check_sealed(&file, length)?;
+    let file = file.into_trusted().ok_or(Unfit::Missing)?;
+    let reason = Buffer::map(0, file, length).map_err(|_| Unfit::Missing)?;
+    let bytes = reason.bytes();
+    Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(MOST)]).into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Event, Link};
+    use crate::buffer::Buffer;
     use crate::message::Message;
-    use crate::system;
+    use crate::system::{self, Unfit};
     use crate::violation::Violation;
+    use rustix::fd::AsFd;
 
     fn heard(messages: &[Message]) -> Vec<Event> {
         let (ours, theirs) = system::socket_pair().unwrap();
@@ -275,11 +294,23 @@ mod tests {
     #[test]
     fn a_worker_is_ready_once() {
         let (message, event) = (Message::Ready { image: 1, initializer: 2 }, Event::Ready { image: 1, initializer: 2 });
-        assert_eq!(heard(&[message, Message::Doorbell, Message::Doorbell]), [event]);
+        assert_eq!(heard(&[message, Message::Doorbell, Message::Doorbell]), std::slice::from_ref(&event));
         let end = Event::Refused(Violation::BegunTwice);
-        assert_eq!(heard(&[message, message, message]), [event, end]);
-        assert_eq!(heard(&[message, Message::Failed { text: 3 }]), [event, end]);
+        assert_eq!(heard(&[message, message, message]), [event.clone(), end.clone()]);
+        assert_eq!(heard(&[message, Message::Failed { text: 3 }]), [event, end.clone()]);
         assert_eq!(heard(&[Message::Failed { text: 3 }, message]), [Event::Failed { text: 3 }, end]);
+    }
+
+    #[test]
+    fn why_a_process_does_not_begin_is_heard() {
+        let (ours, theirs) = system::socket_pair().unwrap();
+        let link = Link::new(ours);
+        let reason = Buffer::copy_of(b"no reason").unwrap();
+        Message::Refused { length: reason.length() }.send(&theirs, &[reason.file().as_fd()]).unwrap();
+        assert_eq!(link.read(), [Event::NotBegun("no reason".to_owned())]);
+        Message::Refused { length: 1 }.send(&theirs, &[reason.file().as_fd()]).unwrap();
+        assert_eq!(link.read(), [Event::Refused(Violation::Unfit(Unfit::OtherLength))]);
+        assert_eq!(heard(&[Message::Refused { length: 1 }]), [Event::Refused(Violation::NoDescriptor)]);
     }
 
     #[test]

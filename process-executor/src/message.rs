@@ -4,14 +4,15 @@
 use crate::system::{self, Peeked, Unfit, leave};
 use crate::untrusted_file::UntrustedFile;
 use crate::violation::Violation;
+use process_core::REFUSED;
+use process_core::frame::{self, LENGTH};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
 
 /// What is said. 32 bytes on the way, all little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// Parent: begin. With descriptors: the shared memory, the settings, of so many bytes, and with ipc-channel
-    /// the sockets for inputs and for replies.
+    /// Parent: begin; your settings have so many bytes.
     Welcome { settings: u64 },
     /// Worker: ready for tasks, or not: its first reply block holds so many bytes of what the initializer said.
     Ready { image: u64, initializer: u64 },
@@ -26,9 +27,9 @@ pub(crate) enum Message {
     Doorbell,
     /// Worker: cannot go on. Its first reply block holds so many bytes of why.
     Failed { text: u64 },
+    /// The worker's process: does not begin; with memory of so many bytes that say why, and its descriptor.
+    Refused { length: u64 },
 }
-
-pub(crate) const LENGTH: usize = 32;
 
 impl Message {
     fn words(self) -> [u64; 4] {
@@ -40,6 +41,7 @@ impl Message {
             Self::Retire => [5, 0, 0, 0],
             Self::Doorbell => [6, 0, 0, 0],
             Self::Failed { text } => [7, text, 0, 0],
+            Self::Refused { length } => [REFUSED, length, 0, 0],
         }
     }
 
@@ -52,89 +54,47 @@ impl Message {
             [5, 0, 0, 0] => Self::Retire,
             [6, 0, 0, 0] => Self::Doorbell,
             [7, text, 0, 0] => Self::Failed { text },
+            [REFUSED, length, 0, 0] => Self::Refused { length },
             _ => return None,
         })
     }
 
     fn descriptors(self) -> usize {
         match self {
-            Self::Welcome { .. } => 4,
-            Self::Buffer { .. } => 1,
+            Self::Buffer { .. } | Self::Refused { .. } => 1,
             _ => 0,
         }
     }
 
     /// Sends it; never blocks. `WouldBlock`: the other side does not read, and nothing was sent.
     pub(crate) fn send(self, socket: impl AsFd, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let mut bytes = [0; LENGTH];
-        for (place, word) in bytes.chunks_exact_mut(8).zip(self.words()) {
-            place.copy_from_slice(&word.to_le_bytes());
-        }
-        match system::send(socket, &bytes, descriptors)? {
-            LENGTH => Ok(()),
-            // A stream socket takes so few bytes whole, or not at all.
-            _ => Err(io::ErrorKind::WriteZero.into()),
-        }
+        frame::send(socket, self.words(), descriptors)
     }
 }
 
-/// The worker's receiving side: puts messages together. It believes its parent, which started it.
-#[derive(Debug, Default)]
-pub(crate) struct Receiver {
-    bytes: Vec<u8>,
-    descriptors: Vec<OwnedFd>,
-}
-
-/// What a receive found.
+/// What a worker, which believes its parent, finds in the socket.
 pub(crate) enum Received {
     Message(Message, Vec<OwnedFd>),
-    /// Nothing more for now.
+    /// Nothing for now.
     Nothing,
-    /// The other side is gone.
+    /// The parent is gone.
     End,
     /// Something that is no message.
     Garbage,
 }
 
-impl Receiver {
-    /// The next message. `wait`: blocks until there is one, or the end.
-    pub(crate) fn receive(&mut self, socket: impl AsFd, wait: bool) -> Received {
-        loop {
-            if let Some(words) = take_words(&mut self.bytes) {
-                return self.complete(words);
-            }
-            // No more than the rest of one message: descriptors belong to the bytes they came with.
-            let mut part = [0; LENGTH];
-            let missing = LENGTH - self.bytes.len();
-            match system::receive(&socket, &mut part[..missing], &mut self.descriptors, wait) {
-                Ok(0) => return Received::End,
-                Ok(received) => self.bytes.extend_from_slice(&part[..received]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Nothing,
-                Err(_) => return Received::End,
-            }
-        }
-    }
-
-    fn complete(&mut self, words: [u64; 4]) -> Received {
-        let descriptors = std::mem::take(&mut self.descriptors);
-        match Message::from_words(words) {
-            // With no room for another descriptor in this process, the kernel drops what came; that costs whoever needs it,
-            // not the worker.
+/// Receives the next message of the parent. `wait`: waits for it as long as the socket does.
+pub(crate) fn receive(receiver: &mut frame::Receiver, socket: impl AsFd, wait: bool) -> Received {
+    match receiver.receive(socket, wait) {
+        frame::Received::Frame(words, descriptors) => match Message::from_words(words) {
+            // With no room for another descriptor in this process, the kernel drops what came; that costs the task that needs
+            // it, not the worker.
             Some(message) if descriptors.len() <= message.descriptors() => Received::Message(message, descriptors),
             _ => Received::Garbage,
-        }
+        },
+        frame::Received::Nothing => Received::Nothing,
+        frame::Received::End => Received::End,
     }
-}
-
-/// Takes a whole message off the front.
-fn take_words(bytes: &mut Vec<u8>) -> Option<[u64; 4]> {
-    let message = bytes.first_chunk::<LENGTH>()?;
-    let mut words = [0; 4];
-    for (word, bytes) in words.iter_mut().zip(message.chunks_exact(8)) {
-        *word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
-    }
-    bytes.drain(..LENGTH);
-    Some(words)
 }
 
 /// The parent's receiving side, which believes nobody: a worker can send any bytes, with any descriptors.
@@ -219,7 +179,7 @@ impl Intake {
 
     /// Returns the next whole message, and the descriptor that came with it.
     pub(crate) fn next(&mut self) -> Option<Result<(Message, Option<UntrustedFile>), Violation>> {
-        let words = take_words(&mut self.bytes)?;
+        let words = frame::take(&mut self.bytes)?;
         // Descriptors end what is taken in at once.
         let file = if self.bytes.is_empty() { self.file.take() } else { None };
         let message = Message::from_words(words);

@@ -172,6 +172,7 @@ impl Supervisor {
                     let text = self.first_block(index, text);
                     self.end_worker(index, Ending::Failed(String::from_utf8_lossy(&text).into_owned()));
                 }
+                Event::NotBegun(reason) => self.end_worker(index, Ending::Failed(reason)),
                 Event::Closed => self.lose_connection(index, Reason::Closed),
                 Event::Refused(violation) => self.lose_connection(index, Reason::Violation(violation)),
             }
@@ -195,8 +196,7 @@ impl Supervisor {
 
     /// A worker is ready, unless its initializer failed.
     fn welcome(&mut self, index: usize, image: u64, initializer: u64) {
-        let identity = self.pool.image().identity();
-        if image.to_le_bytes() != identity[..8] {
+        if image != self.pool.image().digest() {
             return self.end_worker(index, Ending::Failed("it runs another executable".to_owned()));
         }
         if self.pool.settings().initializer.is_some()

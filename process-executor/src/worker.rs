@@ -9,7 +9,6 @@
 
 pub(crate) mod connection;
 pub(crate) mod ending;
-mod inheritance;
 pub(crate) mod passage;
 mod printed;
 pub(crate) mod reply;
@@ -17,20 +16,20 @@ pub(crate) mod running;
 pub(crate) mod shared_memory;
 pub(crate) mod tasks;
 
-use crate::before_main::Refusal;
 use crate::image::Image;
 use crate::mapping::{Access, Mapping};
-use crate::message::{Message, Received, Receiver};
+use crate::message::{self, Message, Received};
 use crate::protocol::layout::{SIZE, Shared};
 use crate::protocol::worker_settings::WorkerSettings;
 use crate::system;
-use connection::{Connection, LOOK_FOR_PARENT};
+use connection::Connection;
 use executor_core::fork::Origin;
 use executor_core::remote::{Job, Output};
-use inheritance::Inheritance;
+use process_core::frame;
+use process_core::{ExitCode, Parts, Refusal};
 use running::{Silent, leave_if_forked};
 use rustix::fd::OwnedFd;
-use rustix::process::getppid;
+use rustix::process::Pid;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -39,39 +38,34 @@ use tasks::Transport;
 /// The worker thread's stack: as large as a main thread's usually is.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Runs the worker on a thread of its own, and ends the process with it. The thread that calls this is the main thread,
-/// maybe before `main`.
-pub(crate) fn become_worker(work: fn(Welcome) -> Result<(), NotBegun>) -> ! {
-    match begin(work) {
-        Ok(()) => end_in_order(),
+/// Where a worker's process begins, on its main thread, maybe before `main`: runs the worker on a thread of its own.
+///
+/// A worker that was told to end ends as any program does, with what is left to be printed, the exit handlers that its tasks and its
+/// constructors have registered, and the profile of a build that measures coverage. All of that may hang, or run into threads that
+/// tasks have left: its parent waits for it no longer than for any worker that was told to end.
+pub(crate) fn entry<T: Transport>(connection: process_core::Connection) -> ExitCode {
+    match begin::<T>(connection.into_parts()) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(Some(error)) => Refusal::Failed.end(&format!("a worker process could not begin: {error}")),
         Err(None) => Refusal::Failed.end_silently(),
     }
 }
 
-/// Ends a worker that was told to: as any program ends, with what is left to be printed, the exit handlers that its tasks and its
-/// constructors have registered, and the profile of a build that measures coverage. All of that may hang, or run into threads
-/// that tasks have left: it is the last thing that happens here, and the parent waits for it no longer than for any worker that
-/// was told to end.
-#[expect(clippy::disallowed_methods, reason = "no destructor of ours is left to run; nobody calls this from a program")]
-fn end_in_order() -> ! {
-    std::process::exit(0)
-}
-
 /// Why a worker did not begin; `None`: its parent is gone, so that nobody is left who could be told, or has been told.
 pub(crate) type NotBegun = Option<io::Error>;
 
-fn begin(work: fn(Welcome) -> Result<(), NotBegun>) -> Result<(), NotBegun> {
-    let welcome = Welcome::receive(Inheritance::take()?)?;
+fn begin<T: Transport>(parts: Parts) -> Result<(), NotBegun> {
+    let welcome = Welcome::receive(parts)?;
     // For a program, too, the thread on which its tasks run has the worker's name: its panics are printed with it.
     let builder = std::thread::Builder::new().name(welcome.settings.name.clone()).stack_size(STACK);
-    builder.spawn(move || work(welcome))?.join().unwrap_or(Err(None))
+    builder.spawn(move || work::<T>(welcome))?.join().unwrap_or(Err(None))
 }
 
 /// What a worker has once its parent has listed it.
-pub(crate) struct Welcome {
-    inheritance: Inheritance,
-    receiver: Receiver,
+struct Welcome {
+    socket: OwnedFd,
+    receiver: frame::Receiver,
+    parent: Option<Pid>,
     settings: WorkerSettings,
     memory: OwnedFd,
     /// What its transport needs beside the memory and the socket.
@@ -79,28 +73,22 @@ pub(crate) struct Welcome {
 }
 
 impl Welcome {
-    /// Returns whether its transport needs more than the memory and the socket.
-    #[cfg(feature = "ipc-channel")]
-    pub(crate) fn has_ends(&self) -> bool {
-        !self.ends.is_empty()
-    }
-
-    fn receive(inheritance: Inheritance) -> Result<Self, NotBegun> {
-        system::limit_waiting(&inheritance.socket, LOOK_FOR_PARENT)?;
-        let mut receiver = Receiver::default();
-        let (length, files) = loop {
-            match receiver.receive(&inheritance.socket, true) {
-                Received::Message(Message::Welcome { settings }, files) => break (settings, files),
+    fn receive(parts: Parts) -> Result<Self, NotBegun> {
+        let Parts { socket, mut receiver, parent, attachments } = parts;
+        let length = loop {
+            match message::receive(&mut receiver, &socket, true) {
+                Received::Message(Message::Welcome { settings }, _) => break settings,
                 // A fork of the parent's may hold the other end of the socket.
-                Received::Nothing if getppid() == inheritance.parent => {}
+                Received::Nothing if system::parent() == parent => {}
                 Received::Nothing | Received::End => return Err(None),
                 Received::Message(..) | Received::Garbage => return Err(Some(unknown("what it is told"))),
             }
         };
-        let mut files = files.into_iter();
+        let mut files = attachments.into_iter();
         let mut next = || files.next().ok_or_else(|| unknown("the descriptors that it is given"));
         let (memory, settings) = (next()?, next()?);
-        Ok(Self { settings: read_settings(settings, length)?, inheritance, receiver, memory, ends: files.collect() })
+        let settings = read_settings(settings, length)?;
+        Ok(Self { socket, receiver, parent, settings, memory, ends: files.collect() })
     }
 }
 
@@ -109,11 +97,11 @@ fn unknown(what: &str) -> io::Error {
 }
 
 /// Does the work of a worker, until its parent has no more.
-pub(crate) fn work<T: Transport>(welcome: Welcome) -> Result<(), NotBegun> {
-    let Welcome { inheritance: Inheritance { socket, parent, closed }, receiver, settings, memory, ends } = welcome;
+fn work<T: Transport>(welcome: Welcome) -> Result<(), NotBegun> {
+    let Welcome { socket, receiver, parent, settings, memory, ends } = welcome;
     let memory = Mapping::new(memory, SIZE, Access::ReadWrite)?;
     let shared = Arc::new(Shared::new(memory).ok_or_else(|| unknown("the memory that it is given"))?);
-    let transport = match closed.and_then(|()| T::open(ends)) {
+    let transport = match T::open(ends) {
         Ok(transport) => transport,
         Err(error) => return refuse(&shared, &socket, &error.to_string()),
     };
@@ -139,9 +127,6 @@ fn read_settings(file: OwnedFd, length: u64) -> io::Result<WorkerSettings> {
 /// All that comes before the first task. The error is for the parent.
 fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) -> Result<(), String> {
     let image = Image::of_this_process().map_err(|error| error.to_string())?;
-    if image.identity() != settings.image {
-        return Err("the worker runs another executable than its parent; a wrapper or loader started it?".to_owned());
-    }
     let name = name_of_thread(&settings.name);
     if let Ok(name) = std::ffi::CString::new(name) {
         let _ = rustix::thread::set_name(&name);
@@ -167,8 +152,9 @@ fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) 
         leave_if_forked(&worker);
     }
     let initializer = reply::write_first_block(shared, &reply);
-    let image = u64::from_le_bytes(image.identity()[..8].try_into().unwrap_or_default());
-    Message::Ready { image, initializer }.send(connection.socket(), &[]).map_err(|error| error.to_string())
+    Message::Ready { image: image.digest(), initializer }
+        .send(connection.socket(), &[])
+        .map_err(|error| error.to_string())
 }
 
 /// If memory runs out, the kernel ends whoever uses most of it, which may be a parent with large data and many futures. A

@@ -1,5 +1,6 @@
 //! Linux, one file for each need.
 
+pub(super) mod beginning;
 pub(super) mod descriptors;
 pub(super) mod futex;
 pub(super) mod machine;

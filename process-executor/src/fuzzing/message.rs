@@ -5,12 +5,13 @@ use super::{below, take};
 use crate::buffer::Buffer;
 use crate::ipc_channel::message;
 use crate::link::{Event, Link};
-use crate::message::{LENGTH, Message};
+use crate::message::Message;
 use crate::pool::reply_buffers::ReplyBuffers;
 use crate::protocol::worker_settings::WorkerSettings;
 use crate::system;
 use arbitrary::Unstructured;
 use ipc_channel::ipc::IpcMessage;
+use process_core::frame::LENGTH;
 use rustix::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -106,12 +107,17 @@ impl Socket {
             0 => Message::Ready { image: id, initializer: length },
             1 => Message::Failed { text: length },
             2 => Message::Doorbell,
-            3 => [Message::Welcome { settings: length }, Message::Retire, Message::Forget { id }][below(script, 3)],
+            3 => [
+                Message::Welcome { settings: length },
+                Message::Retire,
+                Message::Forget { id },
+                Message::Refused { length },
+            ][below(script, 4)],
             _ => Message::Buffer { id, length, reply: id % REPLIES },
         };
         let files = [file.as_fd(); 2];
         // Most messages have as many descriptors as they should.
-        let usual = usize::from(matches!(message, Message::Buffer { .. }));
+        let usual = usize::from(matches!(message, Message::Buffer { .. } | Message::Refused { .. }));
         let count = match take::<u8>(script) {
             255 => 2,
             254 => 1 - usual,

@@ -9,7 +9,7 @@ use crate::function::FunctionName;
 use crate::image::Image;
 use crate::link::Link;
 use crate::mapping::{Access, Mapping};
-use crate::message::{Message, Received, Receiver};
+use crate::message::{self, Message, Received};
 use crate::protocol::layout::{
     BLOCK, BLOCKS, DONE, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SIZE, SKIPPED, Shared, Slot,
     TIMED, shortened,
@@ -17,6 +17,7 @@ use crate::protocol::layout::{
 use crate::system;
 use arbitrary::Unstructured;
 use executor_core::remote::{Job, Output, Phase, Progress};
+use process_core::frame;
 use rustix::fd::{AsFd, OwnedFd};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub(super) struct Worker {
     memory: Mapping,
     shared: Shared,
     socket: OwnedFd,
-    receiver: Receiver,
+    receiver: frame::Receiver,
     buffers: HashMap<u64, Buffer>,
     /// Number of the slot that comes next, or runs.
     next: u64,
@@ -53,7 +54,7 @@ pub(super) fn start(is_wild: bool) -> (Seat, Worker) {
         memory: map(),
         shared: shared(),
         socket: theirs,
-        receiver: Receiver::default(),
+        receiver: frame::Receiver::default(),
         buffers: HashMap::new(),
         next: 0,
         runs: false,
@@ -189,7 +190,7 @@ impl Worker {
     }
 
     fn take_in_buffers(&mut self) {
-        while let Received::Message(message, files) = self.receiver.receive(&self.socket, false) {
+        while let Received::Message(message, files) = message::receive(&mut self.receiver, &self.socket, false) {
             if let (Message::Buffer { id, length, .. }, Some(file)) = (message, files.into_iter().next()) {
                 let buffer = Buffer::receive(id, file, length).expect("the parent's own memory");
                 self.buffers.insert(id, buffer);

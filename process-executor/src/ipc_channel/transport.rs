@@ -5,6 +5,8 @@ use super::mailbox::Mailbox;
 use super::message::{Replies, Sender, receiver_at, sender_at};
 use crate::supervisor::transport::{Opened, Transport};
 use crate::system;
+use crate::worker;
+use process_core::Entry;
 use std::io;
 use std::sync::Arc;
 
@@ -13,6 +15,10 @@ use std::sync::Arc;
 pub(crate) struct IpcChannel;
 
 impl Transport for IpcChannel {
+    fn entry(&self) -> Entry {
+        worker::entry::<super::worker::IpcChannel>
+    }
+
     fn open(&self) -> io::Result<Opened> {
         let _standard = system::occupy_standard()?;
         let (ours, inputs) = system::packet_socket_pair()?;

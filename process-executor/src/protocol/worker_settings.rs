@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 /// The settings of one worker, as they cross.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct WorkerSettings {
-    /// The identity of the parent's executable; the worker's must be the same.
-    pub(crate) image: [u8; 32],
     /// The worker's name, for thread names and `ps`.
     pub(crate) name: String,
     /// Trampoline, code and fingerprint of the initializer, and its packed argument.

@@ -3,7 +3,6 @@
 use super::Supervisor;
 use super::ending::Ending;
 use super::worker::{Kill, Reason, Worker};
-use crate::before_main::Refusal;
 use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Collected, Counted};
 use crate::dispatch::entry::Entry;
@@ -15,6 +14,7 @@ use crate::link::Event;
 use crate::pool::Pool;
 use executor_core::Death;
 use executor_core::remote::{Cause, Phase, Remains};
+use process_core::Refusal;
 use rustix::event::epoll;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -74,10 +74,11 @@ impl Supervisor {
     fn settle(&mut self, index: usize, worker: &Worker, exit: Exit) {
         // What it said last counts: that it could not begin, and memory that its last results need.
         let failed = worker.link.read().into_iter().find_map(|event| match event {
-            Event::Failed { text } => Some(self.first_block(index, text)),
+            Event::Failed { text } => Some(String::from_utf8_lossy(&self.first_block(index, text)).into_owned()),
+            Event::NotBegun(reason) => Some(reason),
             Event::Ready { .. } | Event::Closed | Event::Refused(_) => None,
         });
-        let failed = failed.map(|text| Ending::Failed(String::from_utf8_lossy(&text).into_owned()));
+        let failed = failed.map(Ending::Failed);
         let ending = failed.as_ref().or(worker.ending.as_ref());
         let by = self.killed_by(index, worker, exit);
         let pid = worker.process.pid();

@@ -4,9 +4,9 @@ use super::Supervisor;
 use super::epoll_data::END;
 use super::wait::sooner;
 use super::worker::Reason;
-use crate::process::Process;
 use crate::system::leave;
 use executor_core::BrokenExecutor;
+use process_core::Process;
 use rustix::event::epoll;
 use rustix::fd::BorrowedFd;
 

@@ -6,10 +6,11 @@ use super::worker::{End, Worker};
 use crate::dispatch::ring::Ring;
 use crate::dispatch::seat::Seat;
 use crate::exit_words::out_of_memory_kills;
-use crate::process::{self, NotStarted, Started, Welcome};
+use crate::process::{self, Started, Welcome};
 use crate::start_error::{Calling, StartError};
 use crate::untrusted_file;
 use crate::waking::{ARMED, DoorbellWord};
+use process_core::NotStarted;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,9 @@ impl Supervisor {
 
     pub(super) fn start_worker(&mut self, index: usize) -> Result<(), StartError> {
         let Opened { worker_ends, start_relay } = self.transport.open().calling("socketpair")?;
-        let started = process::start(self.pool.settings(), self.pool.image(), index, &self.environment, worker_ends);
+        let entry = self.transport.entry();
+        let started =
+            process::start(entry, self.pool.settings(), self.pool.image(), index, &self.environment, &worker_ends);
         let Started { process, shared, link, welcome, credentials } =
             started.map_err(|NotStarted { error, process }| {
                 process.into_iter().for_each(|process| self.unreaped.add(&self.epoll, process));

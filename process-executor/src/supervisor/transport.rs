@@ -14,12 +14,17 @@
 use crate::dispatch::relay::Relay;
 use crate::link::Link;
 use crate::pool::Pool;
+use crate::worker;
+use process_core::Entry;
 use rustix::fd::OwnedFd;
 use std::sync::Arc;
 use std::{fmt, io};
 
 /// How inputs and replies cross. See [the table](self).
 pub(crate) trait Transport: fmt::Debug + Sync {
+    /// Returns where its workers begin.
+    fn entry(&self) -> Entry;
+
     /// Opens what a worker that is about to be started needs beside the shared memory and the socket.
     fn open(&self) -> io::Result<Opened>;
 }
@@ -30,7 +35,7 @@ pub(crate) type StartRelay = dyn FnOnce(&Arc<Pool>, usize, &Arc<Link>) -> io::Re
 /// What was opened for one worker.
 #[derive(Default)]
 pub(crate) struct Opened {
-    /// The worker's ends, which go with its welcome.
+    /// The worker's ends, which it is started with.
     pub(crate) worker_ends: Vec<OwnedFd>,
     /// How the parent's ends are put to use, once there is a process.
     pub(crate) start_relay: Option<Box<StartRelay>>,
@@ -41,6 +46,10 @@ pub(crate) struct Opened {
 pub(crate) struct SharedMemory;
 
 impl Transport for SharedMemory {
+    fn entry(&self) -> Entry {
+        worker::entry::<worker::shared_memory::SharedMemory>
+    }
+
     fn open(&self) -> io::Result<Opened> {
         Ok(Opened::default())
     }

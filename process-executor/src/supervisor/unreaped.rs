@@ -3,7 +3,7 @@
 
 use super::epoll_data::UNREAPED;
 use crate::dispatch::next_wakeup::HEARTBEAT;
-use crate::process::Process;
+use process_core::Process;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
 use rustix::process::Signal;

@@ -3,23 +3,20 @@
 use super::ending::end_group;
 use crate::buffer::Buffer;
 use crate::carrier::Source;
-use crate::message::{Message, Received, Receiver};
+use crate::message::{self, Message, Received};
 use crate::protocol::layout::{LastWord, Shared};
 use crate::system;
 use crate::waking::DoorbellWord;
 use executor_core::task::guarded;
 use parking_lot::{Condvar, Mutex};
 use process_core::attachments::Attachment;
+use process_core::frame;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::process::{Pid, getppid};
+use rustix::process::Pid;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-/// Besides listening for the end of the connection, it is looked as often whether the parent is still there.
-pub(super) const LOOK_FOR_PARENT: Duration = Duration::from_secs(1);
 
 /// What the connection's thread shares with the worker's.
 pub(crate) struct Connection {
@@ -38,7 +35,7 @@ impl Connection {
     pub(super) fn start(
         socket: OwnedFd,
         parent: Option<Pid>,
-        receiver: Receiver,
+        receiver: frame::Receiver,
         shared: Arc<Shared>,
     ) -> io::Result<Arc<Self>> {
         let connection = Arc::new(Self {
@@ -70,9 +67,9 @@ impl Connection {
         self.retiring.load(Ordering::Acquire)
     }
 
-    fn listen(&self, mut receiver: Receiver) {
+    fn listen(&self, mut receiver: frame::Receiver) {
         loop {
-            match receiver.receive(&self.socket, true) {
+            match message::receive(&mut receiver, &self.socket, true) {
                 Received::Message(Message::Buffer { id, length, .. }, files) => self.take_in(id, length, files),
                 Received::Message(Message::Forget { id }, _) => {
                     let forgotten = self.buffers.lock().remove(&id);
@@ -84,7 +81,7 @@ impl Connection {
                     self.shared.asleep().call();
                 }
                 // The parent is gone, but a process that it forked has its end of the socket.
-                Received::Nothing if getppid() != self.parent => self.end(),
+                Received::Nothing if system::parent() != self.parent => self.end(),
                 Received::Message(..) | Received::Nothing => {}
                 // The parent is gone, or speaks another language: what runs here runs for nobody.
                 Received::End | Received::Garbage => self.end(),

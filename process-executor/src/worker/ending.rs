@@ -9,6 +9,5 @@ use rustix::process::Signal;
 pub(crate) fn end_group(shared: &Shared, why: LastWord) -> ! {
     shared.leave_word(why);
     let _ = system::signal_group(std::process::id(), Signal::KILL);
-    // SAFETY: nothing of this process is to be done any more.
-    unsafe { libc::_exit(0) }
+    system::end_at_once(0)
 }

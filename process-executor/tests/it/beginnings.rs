@@ -82,17 +82,17 @@ fn a_process_with_the_marker_never_comes_to_main() {
         assert_refused(&run_on_socket(&[1; 7]), FAILED, "");
         step("one whose socket says what makes no sense");
         let garbage = run_on_socket(&[0xff; 64]);
-        assert_refused(&garbage, FAILED, "not what a pool says");
+        assert_refused(&garbage, FAILED, "not what a parent says");
         step("one whose socket says what only a worker does");
         let mut bell = [0; 32];
         bell[0] = 6;
         let bell = run_on_socket(&bell);
-        assert_refused(&bell, FAILED, "not what a pool says");
-        step("one whose welcome has no memory");
-        let mut welcome = [0; 32];
-        welcome[0] = 1;
-        let welcome = run_on_socket(&welcome);
-        assert_refused(&welcome, FAILED, "could not begin");
+        assert_refused(&bell, FAILED, "not what a parent says");
+        step("one that is told to begin in another executable");
+        let mut begin = [0; 32];
+        begin[1] = 1;
+        let begin = run_on_socket(&begin);
+        assert_refused(&begin, FAILED, "could not begin: the process runs another executable");
     });
 }
 

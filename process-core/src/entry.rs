@@ -1,0 +1,34 @@
+//! What a process that is started begins with, and what it ends with.
+
+use crate::connection::Connection;
+
+/// In the environment of a process that was started, until it is taken over.
+pub(crate) const MARKER: &str = "CONCURRENT_FUTURES_WORKER_PROCESS";
+
+/// What a process that was started ends with; 0 is success.
+///
+/// It is not std's, which does not tell its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitCode(u8);
+
+impl ExitCode {
+    /// All went well.
+    pub const SUCCESS: Self = Self(0);
+    /// Something went wrong.
+    pub const FAILURE: Self = Self(1);
+
+    pub(crate) fn number(self) -> i32 {
+        self.0.into()
+    }
+}
+
+impl From<u8> for ExitCode {
+    fn from(code: u8) -> Self {
+        Self(code)
+    }
+}
+
+/// Where a process begins: a function of the executable, called on its main thread instead of `main`.
+///
+/// The process ends when it returns, or by exit code 101 when it panics, after the exit handlers.
+pub type Entry = fn(Connection) -> ExitCode;
