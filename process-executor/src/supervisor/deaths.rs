@@ -6,7 +6,7 @@ use super::worker::{Kill, Reason, Worker};
 use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Collected, Counted};
 use crate::dispatch::entry::Entry;
-use crate::dispatch::ring::Interrupted;
+use crate::dispatch::ring::replies::Interrupted;
 use crate::dispatch::seat::SeatState;
 use crate::dispatch::wakes::Wakes;
 use crate::exit_words::{By, describe, out_of_memory_kills};

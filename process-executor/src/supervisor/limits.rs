@@ -6,7 +6,7 @@ use super::wait::sooner;
 use super::worker::Due;
 use crate::dispatch::lending::TRY_AGAIN;
 use crate::dispatch::next_wakeup::{HEARTBEAT, MEMORY_TICK, STUCK_TICK};
-use crate::dispatch::ring::Running;
+use crate::dispatch::ring::running::RunningTask;
 use crate::dispatch::seat::{Seat, SeatState};
 use crate::settings::Settings;
 use crate::system;
@@ -235,6 +235,6 @@ fn look_at_task(seat: &mut Seat, settings: &Settings, waited: Duration, finding:
     }
 }
 
-fn is_over_time(running: &Running<'_>, default: Option<Duration>) -> bool {
+fn is_over_time(running: &RunningTask<'_>, default: Option<Duration>) -> bool {
     running.limit(default).zip(running.ran()).is_some_and(|(limit, ran)| ran >= limit)
 }
