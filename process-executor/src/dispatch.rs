@@ -91,7 +91,7 @@ impl Dispatch {
             queue: VecDeque::new(),
             seats: (0..workers).map(|_| None).collect(),
             functions: FunctionTable::default(),
-            capacity: Capacity { capacity: queue_capacity, ..Capacity::default() },
+            capacity: Capacity { limit: queue_capacity, ..Capacity::default() },
             stats: Stats::default(),
             closed: false,
             halt: None,
@@ -114,7 +114,7 @@ impl Dispatch {
         self.stats.queued += 1;
         entry.move_to(Whereabouts::Queued);
         if !self.has_no_backlog() {
-            // There is a backlog; the thread that frees a slot deals it.
+            // There is a backlog; whoever frees a slot deals it.
             self.queue.push_back(entry);
             return self.want_workers(wakes);
         }
@@ -181,7 +181,7 @@ impl Dispatch {
         self.watch_those_behind(wakes);
     }
 
-    /// Gives a task to a worker, or puts it back at the front of the queue.
+    /// Hands a task to a worker, or puts it back at the front of the queue.
     fn put(&mut self, index: usize, entry: Entry, wakes: &mut Wakes) {
         let is_first_for_long = self.next_wakeup.must_call(self.next_wakeup.limit_of(&entry));
         wakes.supervisor |= is_first_for_long;

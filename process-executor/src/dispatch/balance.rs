@@ -1,4 +1,4 @@
-//! What was dealt is taken back: what lies ready behind a task that takes long goes to a worker that has nothing to do.
+//! Tasks that were dealt are taken back: what waits behind a task that takes long goes to a worker that has nothing to do.
 
 use super::Dispatch;
 use super::wakes::Wakes;
@@ -6,11 +6,11 @@ use crate::dispatch::next_wakeup::STUCK_TICK;
 use crate::dispatch::seat::Seat;
 use crate::protocol::layout::SLOTS;
 
-/// Tasks that take more, in nanoseconds, are begun in order even if another worker has one ahead.
+/// Tasks that take more than this, in nanoseconds, begin in order even if another worker has one ahead.
 const DEAR: u32 = 50_000;
 
 impl Dispatch {
-    /// A worker with nothing to do takes over what lies ready elsewhere behind a dear task, so that tasks begin in order.
+    /// Moves what waits behind a dear task to a worker that has nothing to do, so that tasks begin in order.
     pub(super) fn advance_older(&mut self, wakes: &mut Wakes) {
         loop {
             if !self.seats.iter().flatten().any(|seat| seat.is_free(self.most_tasks)) {
@@ -45,7 +45,7 @@ impl Dispatch {
         any
     }
 
-    /// Takes the task back that a worker was to begin, unless it has. True: it is queued again.
+    /// Takes back the task that a worker was to begin, and queues it again. Returns false if the worker has begun it.
     pub(crate) fn take_back_next(&mut self, index: usize) -> bool {
         let Some(seat) = self.seats[index].as_mut() else { return false };
         let Some(entry) = seat.ring.take_back_next() else { return false };
@@ -57,13 +57,13 @@ impl Dispatch {
         true
     }
 
-    /// Whether a worker has taken a task, and not yet noted when.
+    /// Returns whether a worker has taken a task, and not yet noted when.
     pub(crate) fn is_at_a_beginning(&self, index: usize) -> bool {
         let running = self.seats[index].as_ref().and_then(|seat| seat.ring.running());
         running.is_some_and(|running| running.ran().is_none())
     }
 
-    /// A worker seems stuck with one task: what lies behind it goes to those that have nothing to do, or could be started.
+    /// Moves what waits in a worker that seems stuck with one task to workers that have nothing to do, or could be started.
     pub(crate) fn rescue(&mut self, index: usize, wakes: &mut Wakes) {
         if self.has_free_hands() && self.take_back(index, SLOTS) {
             if let Some(seat) = self.seats[index].as_mut() {
@@ -73,25 +73,25 @@ impl Dispatch {
         }
     }
 
-    /// Whether workers have tasks.
+    /// Returns whether workers have tasks.
     pub(crate) fn has_work_in_flight(&self) -> bool {
         self.seats.iter().flatten().any(|seat| seat.ring.depth() > 0)
     }
 
-    /// Whether a worker has nothing to do, or could be started: it could take over what lies behind others.
+    /// Returns whether a worker has nothing to do, or could be started, and so could take over what waits in others.
     pub(crate) fn has_free_hands(&self) -> bool {
         let is_free = |seat: &Seat| seat.is_free(self.most_tasks);
         self.seats.iter().any(|seat| seat.as_ref().map_or(!self.stopping, is_free))
     }
 
-    /// How many workers have nothing to do and nothing to come, or could be started.
+    /// Returns how many workers have nothing to do and nothing to come, or could be started.
     pub(crate) fn count_idle(&self) -> usize {
         let is_free = |seat: &Seat| seat.is_free(self.most_tasks);
         let is_idle = |seat: &&Option<Seat>| seat.as_ref().map_or(!self.stopping, is_free);
         if self.has_no_backlog() { self.seats.iter().filter(is_idle).count() } else { 0 }
     }
 
-    /// Before the lock is let go: workers that run chunks hear whether others have nothing to do.
+    /// Tells workers that run chunks whether others have nothing to do. Called before the lock is released.
     pub(crate) fn ask_for_rests(&mut self) {
         if !self.has_chunks {
             return;
@@ -104,7 +104,7 @@ impl Dispatch {
         }
     }
 
-    /// If somebody could take over what lies behind others, the supervisor looks in time whether those others are stuck.
+    /// Has the supervisor look in time whether workers are stuck, if others could take over what waits in them.
     pub(super) fn watch_those_behind(&mut self, wakes: &mut Wakes) {
         let any_behind = || self.seats.iter().flatten().any(|seat| seat.ring.has_some_behind());
         if self.has_free_hands() && any_behind() {

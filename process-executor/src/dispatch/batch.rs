@@ -18,11 +18,11 @@ const KEPT: usize = 1024 * 1024;
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) collected: Vec<Collected>,
-    /// Revoked tasks, to be dropped outside the lock.
+    /// What is left of revoked tasks, to be dropped outside the lock.
     pub(crate) tombstones: Vec<Entry>,
-    /// Who waits for room that is free now: wakers are anybody's code.
+    /// Async submitters, who can have capacity now. Wakers are user code.
     pub(crate) wakers: Vec<Waker>,
-    /// A large task that is to be put into a buffer.
+    /// A large task whose input is to be moved to shared memory.
     pub(crate) prepare: Option<Entry>,
 }
 
@@ -31,20 +31,20 @@ pub(crate) struct Batch {
 pub(crate) struct Collected {
     pub(crate) entry: Entry,
     pub(crate) bytes: Range<usize>,
-    /// Outcomes in it, of a chunk.
+    /// How many outcomes of a chunk it contains.
     pub(crate) items: u32,
-    /// How long it ran, in nanoseconds; at most what fits.
+    /// How long the task ran, in nanoseconds; at most what fits.
     pub(crate) elapsed: u32,
-    /// Why it is over, if not by a reply.
+    /// Why the task is over, if not by a reply.
     pub(crate) cause: Option<Box<Cause>>,
     pub(crate) out_of_band: Option<Box<OutOfBand>>,
 }
 
-/// What of a reply came on another way.
+/// The part of a reply that did not come through the slot or its block.
 #[derive(Debug)]
 pub(crate) struct OutOfBand {
     pub(crate) link: Arc<Link>,
-    /// The number of its slot, for which that came.
+    /// The number of the slot whose reply this is.
     pub(crate) number: u64,
     /// Buffers came along.
     pub(crate) attached: bool,
@@ -65,12 +65,12 @@ pub(crate) enum Body {
 }
 
 impl Collected {
-    /// A task that ends without a reply.
+    /// Makes a task that ends without a reply.
     pub(crate) fn without_reply(entry: Entry, cause: Cause) -> Self {
         Self { entry, bytes: 0..0, items: 0, elapsed: 0, cause: Some(Box::new(cause)), out_of_band: None }
     }
 
-    /// Tells as what it counts: why it is over, or what its first byte says it is.
+    /// Returns as what the task counts: by why it is over, or by the first byte of its reply.
     pub(crate) fn counted(&self, bytes: &[u8]) -> Counted {
         let counted = match self.cause.as_deref() {
             Some(Cause::Retry) => Counted::Not,
@@ -90,14 +90,14 @@ impl Collected {
         }
     }
 
-    /// Whether what came back is, as far as its first byte tells, what the task returned.
+    /// Returns whether the reply is what the task returned, as far as its first byte tells.
     fn is_success(&self, bytes: &[u8]) -> bool {
         self.items > 0
             || matches!(self.out_of_band.as_deref(), Some(OutOfBand { body: Body::Buffer(_), .. }))
             || bytes.get(self.bytes.clone()).is_some_and(executor_core::remote::is_value)
     }
 
-    /// Bytes that came back on another way.
+    /// Returns how many bytes came out of band.
     pub(crate) fn bytes_out_of_band(&self) -> u64 {
         self.out_of_band.as_ref().map_or(0, |out_of_band| out_of_band.length)
     }
@@ -109,7 +109,7 @@ pub(crate) enum Counted {
     Completed,
     Failed,
     Cancelled,
-    /// It is not over: it runs again.
+    /// As nothing yet: it runs again.
     Not,
     /// As nothing: it is a part of a chunk, which counts.
     Part,
@@ -128,7 +128,7 @@ impl Counted {
         }
     }
 
-    /// It is not over after all: a part of its chunk is left.
+    /// Takes the count back: the task is not over after all, because a part of its chunk is left.
     pub(crate) fn take_back_from(self, stats: &mut Stats) {
         if let Some(count) = self.count(stats) {
             *count -= 1;
@@ -150,7 +150,7 @@ impl Batch {
         Self { bytes: Vec::new(), collected: Vec::new(), tombstones: Vec::new(), wakers: Vec::new(), prepare: None }
     }
 
-    /// Empties it, keeping its memory for the next use if it is not much.
+    /// Empties the batch, and keeps its memory for the next use unless it is much.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(KEPT);
@@ -158,7 +158,7 @@ impl Batch {
         self.tombstones.clear();
     }
 
-    /// Takes over a task of another batch, which has these bytes.
+    /// Takes over a task of another batch, whose bytes these are.
     pub(crate) fn adopt(&mut self, mut collected: Collected, bytes: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes.get(collected.bytes.clone()).unwrap_or_default());

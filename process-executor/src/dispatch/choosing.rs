@@ -74,7 +74,7 @@ impl Dispatch {
         if idle.is_some() || (may_start && !self.stopping) {
             return idle;
         }
-        // All are busy: one task lies ready behind the one that runs.
+        // All workers are busy: each gets one task behind the one that runs.
         let next = self.seats.iter().enumerate().filter_map(|(index, seat)| Some((index, seat.as_ref()?)));
         next.filter(|(_, seat)| seat.takes_tasks(self.most_tasks) && seat.may_be_lent() && seat.ring.depth() == 1)
             .find(|(_, seat)| seat.ring.has_room_for(entry))

@@ -15,44 +15,44 @@ pub(crate) struct Entry {
     pub(crate) task: Task,
     pub(crate) payload: Payload,
     extra: Option<Box<Extra>>,
-    /// Its function's number.
+    /// The number of its function.
     pub(crate) function: u32,
-    /// A part of it has run, or it ran in a worker that died: it cannot be cancelled any more.
+    /// A part of the task has run, or it ran in a worker that died: it cannot be cancelled any more.
     pub(crate) begun: bool,
-    /// It has a limit on its run.
+    /// Its run has a time limit.
     pub(crate) timed: bool,
-    /// The worker is to be ended because of it.
+    /// Its worker is to be ended because of it.
     pub(crate) stopping: bool,
-    /// How many workers died with it as the next to begin.
+    /// How many workers died when this task was the next to begin.
     pub(crate) suspicions: u8,
 }
 
-/// What few tasks have.
+/// What only few tasks have.
 #[derive(Debug, Default)]
 struct Extra {
     deaths: Vec<Death>,
     attachments: Vec<Arc<Buffer>>,
-    /// Its worker may run on, and begin what is left of it: nothing of it may run elsewhere.
+    /// Its worker may run on, and begin what is left of it. So that ends for this cause, and runs nowhere else.
     forsaken: Option<Cause>,
 }
 
 /// An input.
 pub(crate) enum Payload {
-    /// Still with its task: it is packed when it is sent.
+    /// Still with its task, to be encoded when it is sent.
     Unpacked,
-    /// Right here.
+    /// In the entry itself.
     Small { length: u8, bytes: [u8; SMALL] },
-    /// Anywhere. If they are more than a block holds, they become a buffer before they are dealt.
+    /// On the heap. If they are more than a block holds, they are moved to shared memory before the task is dealt.
     Bytes(Vec<u8>),
-    /// In memory that can be shared.
+    /// In shared memory.
     Buffer(Arc<Buffer>),
 }
 
-/// So many bytes cost a task no allocation.
+/// As many bytes cost a task no allocation.
 pub(crate) const SMALL: usize = 30;
 
 impl Payload {
-    /// Keeps bytes; takes the vector itself if they are many.
+    /// Keeps bytes: the vector itself if they are many.
     pub(crate) fn new(input: &mut Vec<u8>) -> Self {
         if input.len() > BLOCK {
             return Self::Bytes(std::mem::take(input));
@@ -75,12 +75,12 @@ impl Payload {
         }
     }
 
-    /// Whether it has to become a buffer before it is dealt.
+    /// Returns whether the input has to be moved to shared memory before its task is dealt.
     pub(crate) fn needs_shared_memory(&self) -> bool {
         matches!(self, Self::Bytes(bytes) if bytes.len() > BLOCK)
     }
 
-    /// Makes a buffer of bytes that are more than a block holds.
+    /// Moves an input to shared memory that is more than a block holds.
     pub(crate) fn move_to_shared_memory(&mut self) -> io::Result<()> {
         if self.needs_shared_memory() {
             let bytes = self.bytes();
@@ -89,7 +89,7 @@ impl Payload {
         Ok(())
     }
 
-    /// The bytes, wherever they are.
+    /// Returns the bytes, wherever they are.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Unpacked => &[],
@@ -106,14 +106,14 @@ impl Entry {
         Self { task, payload, extra, function, begun: false, timed: false, stopping: false, suspicions: 0 }
     }
 
-    /// A part of a chunk that was cut off this one.
+    /// Makes the entry of a part that was cut off this chunk.
     pub(crate) fn cut_off(&self, task: Task, mut input: Vec<u8>) -> Self {
         let attachments = self.extra.as_ref().map(|extra| extra.attachments.clone()).unwrap_or_default();
         let part = Self::new(task, Payload::new(&mut input), self.function, attachments);
         Self { timed: self.timed, ..part }
     }
 
-    /// The task, and all the rest.
+    /// Returns the task, and all the rest.
     pub(crate) fn into_parts(self) -> (Task, Parts) {
         let Self { task, payload, extra, function, begun, timed, stopping, suspicions } = self;
         (task, Parts { payload, extra, function, begun, timed, stopping, suspicions })
@@ -137,13 +137,13 @@ impl Entry {
         whereabouts.write(self.task.token());
     }
 
-    /// Whether its worker must have memory for it.
+    /// Returns whether its worker must be lent memory for it.
     #[inline]
     pub(crate) fn needs_memory(&self) -> bool {
         self.extra.is_some() || matches!(self.payload, Payload::Buffer(_))
     }
 
-    /// All memory that its worker must have.
+    /// Returns the memory that its worker must be lent.
     pub(crate) fn buffers(&self) -> impl Iterator<Item = &Arc<Buffer>> {
         let own = match &self.payload {
             Payload::Buffer(buffer) => Some(buffer),
@@ -152,7 +152,7 @@ impl Entry {
         own.into_iter().chain(self.extra.iter().flat_map(|extra| &extra.attachments))
     }
 
-    /// Notes memory that its worker must have.
+    /// Notes memory that its worker must be lent.
     #[cfg(feature = "ipc-channel")]
     pub(crate) fn attach(&mut self, attachments: Vec<Arc<Buffer>>) {
         if !attachments.is_empty() {
@@ -160,24 +160,24 @@ impl Entry {
         }
     }
 
-    /// Notes that a worker died of it, and tells how many have.
+    /// Notes that a worker died of it. Returns how many have.
     pub(crate) fn add_death(&mut self, death: Death) -> usize {
         let deaths = &mut self.extra.get_or_insert_default().deaths;
         deaths.push(death);
         deaths.len()
     }
 
-    /// Notes that its worker was given up and may run on: whatever is left of it ends for this cause.
+    /// Notes that its worker was given up and may run on: what is left of the task ends for this cause.
     pub(crate) fn forsake(&mut self, cause: Cause) {
         self.extra.get_or_insert_default().forsaken = Some(cause);
     }
 
-    /// Whether a worker died of it.
+    /// Returns whether a worker died of it.
     pub(crate) fn has_deaths(&self) -> bool {
         self.extra.as_ref().is_some_and(|extra| !extra.deaths.is_empty())
     }
 
-    /// The deaths so far.
+    /// Takes the deaths so far.
     pub(crate) fn take_deaths(&mut self) -> Vec<Death> {
         self.extra.as_mut().map(|extra| std::mem::take(&mut extra.deaths)).unwrap_or_default()
     }
@@ -199,7 +199,7 @@ impl Parts {
         &self.payload
     }
 
-    /// Why all that is left of it ends, if nothing of it may run elsewhere.
+    /// Returns why all that is left of it ends, if nothing of it may run elsewhere.
     pub(crate) fn forsaken(&self) -> Option<&Cause> {
         self.extra.as_ref()?.forsaken.as_ref()
     }

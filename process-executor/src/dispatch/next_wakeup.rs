@@ -1,35 +1,35 @@
-//! When the supervisor looks at the workers next, as far as those who deal tasks know: a task with a limit, or one behind
-//! another, needs it to look in time, and it is called if it would not.
+//! When the supervisor wakes up next to look at the workers. A thread that deals a task with a limit, or one behind another, needs it
+//! to look in time, and calls it if it would not.
 
 use crate::dispatch::entry::Entry;
 use crate::settings::Settings;
 use executor_core::task::deadline_after;
 use std::time::{Duration, Instant};
 
-/// How often a worker's memory is looked at while it works, if it has a limit.
+/// How often to look at the memory of a worker that has a limit, while it works.
 pub(crate) const MEMORY_TICK: Duration = Duration::from_millis(20);
-/// A worker that has not moved on for so long while tasks lie ready behind the one that runs gives them back.
+/// Tasks are taken back from a worker that has not moved on for this long while they wait behind the one that runs.
 pub(crate) const STUCK_TICK: Duration = Duration::from_millis(1);
-/// How often the pool is looked at while it is in use, whatever the workers say: a task that writes over the memory it shares
-/// with its parent may also silence the bell.
+/// How often to look at a pool in use, whatever the workers say: a task that writes over the memory it shares with its parent may also
+/// silence the doorbell.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Under the pool's lock.
 #[derive(Debug)]
 pub(crate) struct NextWakeup {
-    /// The limit on the run of tasks that have none of their own.
+    /// The run limit of tasks that have none of their own.
     run_limit: Option<Duration>,
-    /// How long workers stay without a task, if not for ever.
+    /// How long workers stay without a task, unless for ever.
     keep_alive: Option<Duration>,
-    /// How often it must look at a worker that has a task, whatever that is.
+    /// How often the supervisor must look at a worker that has a task, whatever that is.
     tick: Duration,
-    /// When it looks next; `None` is when it is called.
+    /// When it looks next; `None`: when it is called.
     next: Option<Instant>,
-    /// How long it waits at most, counted from any time until it begins to look again.
+    /// The longest time from any moment until it looks again.
     pause: Option<Duration>,
-    /// It is looking.
+    /// It is looking now.
     looking: bool,
-    /// What was dealt meanwhile wants it to look again after this time.
+    /// What was dealt meanwhile needs it to look again within this time.
     asked: Option<Duration>,
 }
 
@@ -41,18 +41,18 @@ impl NextWakeup {
         Self { run_limit, keep_alive, tick, next: None, pause: None, looking: false, asked: None }
     }
 
-    /// How long a task may run.
+    /// Returns how long a task may run.
     pub(crate) fn limit_of(&self, entry: &Entry) -> Option<Duration> {
         if entry.timed { entry.task.run_limit().or(self.run_limit) } else { None }
     }
 
-    /// The supervisor begins to look. What is dealt from now on it may miss, but hears of in the end.
+    /// Notes that the supervisor begins to look. It may miss what is dealt from now on, and hears of that by `end`.
     pub(crate) fn begin(&mut self) {
         self.looking = true;
         self.asked = None;
     }
 
-    /// It has looked, and would do so again after this time; gives the time after which it does.
+    /// Notes that it has looked, and would do so again after `wait`. Returns the time after which it does.
     pub(crate) fn end(&mut self, wait: Option<Duration>) -> Option<Duration> {
         let wait = [wait, self.asked].into_iter().flatten().min();
         self.looking = false;
@@ -61,13 +61,13 @@ impl NextWakeup {
         wait
     }
 
-    /// How long workers stay without a task.
+    /// Returns how long workers stay without a task.
     pub(crate) fn keep_alive(&self) -> Option<Duration> {
         self.keep_alive
     }
 
-    /// A worker has something to do, or just ended it, for which the supervisor is to look again within this time, if it is
-    /// less than usual. True: it is to be called.
+    /// Returns whether the supervisor is to be called. A worker was given something to do, or just ended it, for which it must look
+    /// again within this time, if that is less than usual.
     pub(crate) fn must_call(&mut self, within: Option<Duration>) -> bool {
         let within = within.map_or(self.tick, |within| within.min(self.tick));
         if self.looking {
@@ -80,7 +80,7 @@ impl NextWakeup {
         let now = Instant::now();
         let late = self.next.is_none_or(|next| now.checked_add(within).is_some_and(|time| time < next));
         if late {
-            // It is on its way then.
+            // The caller calls it: it is on its way.
             self.next = Some(now);
             self.pause = Some(Duration::ZERO);
         }

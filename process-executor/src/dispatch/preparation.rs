@@ -1,4 +1,4 @@
-//! Whether a large input is on its way to shared memory.
+//! The state of the large input that is on its way to shared memory.
 
 /// What becomes of the large task that was at the front of the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

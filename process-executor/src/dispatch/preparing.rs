@@ -1,4 +1,4 @@
-//! A large input is moved to shared memory when its task could be dealt, and not before: one that waits costs no descriptor.
+//! A large input is moved to shared memory when its task could be dealt, and not before: while it waits it costs no descriptor.
 //!
 //! The thread that released the lock does it, with the task at the front of the queue in its hands. Nothing is dealt meanwhile.
 

@@ -1,8 +1,8 @@
 //! How the tasks of one worker travel where the shared memory does not carry them.
 //!
 //! With the transport of shared memory a seat has no relay: inputs and replies lie in the memory of its [`Ring`](super::ring).
-//! Another transport gives each seat a relay. It carries inputs and replies on ways of its own, and the ring only says where
-//! each task is. A relay takes one task at a time, and encodes it then: its values may be such that only the transport itself
+//! Another transport gives each seat a relay. It carries inputs and replies on its own, and the ring only says where each task
+//! is. A relay takes one task at a time, and encodes it then: its values may be such that only the transport itself
 //! can encode them.
 
 use super::entry::Entry;

@@ -1,14 +1,14 @@
-//! Workers that have other rights than this process has by now, because it has dropped or changed its own, get no more tasks.
+//! Workers get no more tasks once this process has dropped or changed its rights, so that theirs are others.
 //!
-//! To ask the system takes longer than to hand over a task. So it is asked when the supervisor looks, which is once a second at
-//! least while the pool is in use, and before the first task after a pause, when the supervisor has to be woken anyway.
+//! Asking the system takes longer than handing over a task. So it is asked when the supervisor looks, at least once a second while the
+//! pool is in use, and before the first task after a pause, when the supervisor has to be woken anyway.
 
 use super::Dispatch;
 use crate::dispatch::seat::{Seat, SeatState};
 use crate::system::Credentials;
 
 impl Dispatch {
-    /// Takes those workers back their unbegun tasks; each ends after the one that it runs. True: there are some.
+    /// Takes back what such workers have not begun; each ends after the task that it runs. Returns whether there are such workers.
     pub(crate) fn retire_outdated(&mut self) -> bool {
         let now = Credentials::now();
         let mut any = false;

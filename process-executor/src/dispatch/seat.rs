@@ -1,4 +1,4 @@
-//! A worker as the dispatch knows it: its ring, and whether it may be given tasks.
+//! A worker as the dispatcher knows it: its ring, and whether it may be given tasks.
 
 use crate::dispatch::relay::Relay;
 use crate::dispatch::ring::Ring;
@@ -16,15 +16,15 @@ pub(crate) struct Seat {
     pub(crate) relay: Option<Arc<dyn Relay>>,
     /// It was found dead, or does not take what it is sent; its end follows.
     pub(crate) lost: bool,
-    /// Its task takes so long that what lay ready behind it was taken back; until it is over, nothing is put there.
+    /// Its task takes so long that what waited behind it was taken back. Until the task is over, the worker gets no other.
     pub(crate) stuck: bool,
-    /// Its socket had no room for memory that a task needs.
+    /// Its socket had no room for memory that a task needs, and when.
     pub(crate) full: Option<Full>,
     pub(crate) pid: u32,
-    /// With whose rights it runs.
+    /// The rights with which it runs.
     pub(crate) credentials: Credentials,
     pub(crate) state: SeatState,
-    /// Tasks it has been given, those taken back not counted.
+    /// Tasks that it was given, without those that were taken back.
     pub(crate) dealt: u64,
     pub(crate) done: u64,
     /// When it last had nothing to do.
@@ -42,7 +42,7 @@ pub(crate) struct Full {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SeatState {
-    /// Not heard of yet.
+    /// It has not said yet that it is ready.
     Starting,
     Ready,
     /// Gets no more tasks.
@@ -74,12 +74,12 @@ impl Seat {
         }
     }
 
-    /// Whether it may be given another task.
+    /// Returns whether it may be given another task.
     pub(crate) fn takes_tasks(&self, most: u64) -> bool {
         self.state == SeatState::Ready && !self.lost && self.dealt < most
     }
 
-    /// Whether it would begin another task at once.
+    /// Returns whether it would begin another task at once.
     pub(crate) fn is_free(&self, most: u64) -> bool {
         self.takes_tasks(most) && self.ring.depth() == 0
     }

@@ -1,7 +1,7 @@
 //! Where a task of the pool is: one word of each task, its token, which is read and written under the pool's lock.
 //!
-//! Whoever holds a task ends its future, or passes the task on. A canceller that finds its task somewhere in this table either
-//! revokes it, and what is left is a tombstone for the holder to drop, or comes too late.
+//! The holder of a task ends its future, or passes the task on. A canceller either revokes the task, and what is left is a tombstone
+//! for the holder to drop, or comes too late.
 //!
 //! | whereabouts | holder | the holder moves it to | `cancel` |
 //! | --- | --- | --- | --- |
@@ -12,7 +12,7 @@
 //! | `InRing` | the ring of that worker | `InHand` when it comes back; `Queued` when it is taken back before it began | asks the ring: revoked if it has not begun |
 //! | `InHand` | a batch, a relay, or a thread that takes it from one place to the next | `InRing`, `Requeued`, `Queued`; nowhere if its future ends there | too late |
 //! | `Requeued` | the queue, after a part of it ran or a worker died of it | `InRing`, `InHand` | too late |
-//! | `Revoked` | whoever comes across the tombstone, and drops it | nowhere | was there before |
+//! | `Revoked` | the thread that comes across the tombstone, and drops it | nowhere | was there before |
 
 use executor_core::remote::Token;
 

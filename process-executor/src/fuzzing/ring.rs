@@ -194,8 +194,7 @@ impl<'e> Driver<'e> {
 
     fn has_room(&self, tasks: usize) -> bool {
         self.pool().with_dispatch(|dispatch, _| {
-            !dispatch.closed
-                && dispatch.capacity.capacity.is_none_or(|capacity| dispatch.capacity.used + tasks <= capacity)
+            !dispatch.closed && dispatch.capacity.limit.is_none_or(|limit| dispatch.capacity.used + tasks <= limit)
         })
     }
 

@@ -1,12 +1,11 @@
-//! The thread that carries tasks to one worker over ipc-channel.
+//! The thread that encodes and sends the tasks of one worker over ipc-channel.
 //!
 //! ```text
-//!  queue ─deal─► porter: pack, send ─► ring, QUEUED ═══► worker: receive, decode, run, encode, send
+//!  queue ─deal─► mailbox ─► feeder: encode, send ─► ring, QUEUED ═══► worker: receive, decode, run, encode, send
 //! ```
-//! Values that contain channels can be encoded only while they are sent. So with this transport a task is packed when it is
-//! dealt, not when it is submitted, and not under the pool's lock, since that is user code: each worker has a porter, which
-//! may take its time. A worker has one task at a time, the one that its porter carries or that is in its ring; once the
-//! porter has it, it counts as begun.
+//! Values that contain channels can be encoded only while they are sent. So with this transport a task is encoded when it is dealt,
+//! not when it is submitted, and not under the pool's lock, because that is user code: each worker has a feeder, which may take its
+//! time. A worker has one task at a time, which is with its feeder or in its ring. Once the feeder has it, it counts as begun.
 
 use super::mailbox::Mailbox;
 use super::message::{MOST_BYTES, NotSent, Outgoing, Sender};
@@ -32,9 +31,9 @@ use std::sync::Arc;
 
 /// Why a task was not sent.
 enum Failure {
-    /// It cannot be.
+    /// The task cannot be sent.
     Cause(Cause),
-    /// The worker is gone, or will be.
+    /// The worker is gone, or will be soon.
     Gone,
 }
 
@@ -76,7 +75,7 @@ impl Feeder {
     fn carry(&self, mut entry: Entry) {
         self.pool.may_panic_at(FaultPoint::Feeder);
         if has_ended(&self.link) {
-            // As long as it is not packed, it has its channels.
+            // As long as it is not encoded, the task has its channels.
             return self.give_back(entry);
         }
         self.mailbox.pull_replies();
@@ -104,7 +103,7 @@ impl Feeder {
         seats[self.index].as_mut().filter(|seat| seat.relay.as_ref().is_some_and(is_ours))
     }
 
-    /// It has panicked; its task is gone.
+    /// Breaks the pool after a panic of this thread, in which its task was lost.
     fn drop_load(&self, broken: BrokenExecutor) {
         self.pool.with_dispatch(|dispatch, wakes| {
             if self.carries.get() {
@@ -119,13 +118,13 @@ impl Feeder {
         self.pool.break_down(broken);
     }
 
-    /// It has done with its task.
+    /// Notes that this feeder no longer has a task.
     fn unload(&self, dispatch: &mut Dispatch, wakes: &mut Wakes) {
         self.carries.set(false);
         dispatch.unload_relay(wakes);
     }
 
-    /// Packs the input, unless it was packed for another worker; hands over the memory that it needs.
+    /// Encodes the input, unless it was encoded for another worker, and lends the memory that it needs.
     fn pack(&self, entry: &mut Entry) -> Result<Outgoing, Failure> {
         let again = !matches!(entry.payload, Payload::Unpacked);
         if !again {
@@ -144,7 +143,7 @@ impl Feeder {
             Payload::Buffer(buffer) => (Vec::new(), Some(buffer.id())),
             payload => (payload.bytes().to_vec(), None),
         };
-        // What was packed before has none with it.
+        // What was encoded before has no channels with it.
         let channels = (!again).then(|| self.sender.count_channels());
         if channels.is_some_and(|channels| channels > 0) && entry.task.has_items() {
             let text = "channels of ipc-channel do not travel in a chunk of map; give it chunk_size(1)";
@@ -177,7 +176,7 @@ impl Feeder {
         }
     }
 
-    /// The task was sent: its slot says so.
+    /// Puts a task that was sent into its slot.
     fn publish(&self, mut entry: Entry) {
         self.pool.with_dispatch(|dispatch, wakes| {
             self.unload(dispatch, wakes);
@@ -185,7 +184,7 @@ impl Feeder {
                 return dispatch.return_unbegun(entry, wakes);
             };
             if entry.task.is_stop_requested() {
-                // Asked for while nobody could be told.
+                // The stop came while the task was in no ring, so that the worker could not be told.
                 entry.stopping = true;
                 wakes.supervisor = true;
             }
@@ -195,7 +194,7 @@ impl Feeder {
         });
     }
 
-    /// The task cannot be sent: that is its end.
+    /// Ends a task that cannot be sent.
     fn fail(&self, entry: Entry, cause: Cause) {
         let counted = Counted::Failed.of(&entry.task);
         let mut batch = Batch::default();
@@ -212,7 +211,7 @@ impl Feeder {
         self.pool.callback_threads().push(batch);
     }
 
-    /// The worker does not listen any more: the task goes to another.
+    /// Queues a task again whose worker does not listen any more.
     fn give_back(&self, entry: Entry) {
         self.pool.with_dispatch(|dispatch, wakes| {
             self.unload(dispatch, wakes);
@@ -222,7 +221,7 @@ impl Feeder {
             }
             dispatch.return_unbegun(entry, wakes);
         });
-        // If it is not gone yet, it ends with its connection.
+        // If the worker is not gone yet, it ends with its connection.
         self.link.shut();
     }
 }

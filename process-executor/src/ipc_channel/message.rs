@@ -14,14 +14,14 @@
 //! - A large message takes several packets, between which a sender can hang if the receiver dies: what is longer than
 //!   [`MOST_BYTES`] travels in sealed memory instead, and a message is one packet.
 //! - Its panics, about too many handles and about those that found no descriptor here, are caught.
-//! - A channel is opened by a path in the file system, where a partner who never comes is waited for: here its ends come
+//! - The library opens channels by a path in the file system, and waits for ever for a partner that never comes: here the ends come
 //!   over the socket that parent and worker have anyway ([`sender_at`], [`receiver_at`]).
 //!
 //! What is relied upon beyond its documented interface. It was tested with 0.22.0 and 0.23.1; a newer version is let in, by the
 //! range in Cargo.toml, once `tests/ipc` passes with it:
 //!
-//! - `Debug` of an end shows the number of its descriptor behind `fd:`, and the end has no other state. Whoever makes an end checks
-//!   that ([`sender_at`], [`receiver_at`]); where it does not hold, no worker starts, and the error says so.
+//! - `Debug` of an end shows the number of its descriptor behind `fd:`, and the end has no other state. The functions that make an end
+//!   check that ([`sender_at`], [`receiver_at`]); where it does not hold, no worker starts, and the error says so.
 //! - Handles are noted, and looked up, by the order in which they are serialized, in lists of the thread.
 //! - What is shorter than [`MOST_BYTES`] is sent as one packet.
 //!
@@ -48,20 +48,20 @@ pub(crate) const MOST_BYTES: usize = 32 * 1024;
 /// ipc-channel sends no more handles than this with one message.
 const MOST_HANDLES: usize = 64;
 
-/// What is sent and received.
+/// A message, as ipc-channel sends and receives it: empty in itself.
 #[derive(Debug)]
 pub(crate) struct Message;
 
 /// What a packer puts into a message.
 pub(crate) struct Outgoing {
-    /// How many messages came before, as far as the packer counts.
+    /// How many messages the packer has sent before.
     pub(crate) number: u64,
     pub(crate) bytes: Vec<u8>,
     /// The bytes are in the memory of this number instead.
     pub(crate) buffer: Option<u64>,
-    /// It was sent before, to another worker: handles went there.
+    /// The value was sent before, to another worker, and its handles went there.
     pub(crate) again: bool,
-    /// How many channels are in the value, if they were counted: then one more marks their end.
+    /// How many channels are in the value, if they were counted; then one more channel marks their end.
     pub(crate) channels: Option<usize>,
 }
 
@@ -107,7 +107,7 @@ impl<T: Copy + 'static> Drop for Restore<T> {
     }
 }
 
-/// Lays out `pack` for the message that `send` sends.
+/// Runs `send`, and has the message that it sends packed by `pack`.
 fn with_packer<R>(pack: &mut Packer<'_>, send: impl FnOnce() -> R) -> R {
     // SAFETY: lengthens a lifetime only; the pointer is taken away at the end of this call, or used up before.
     let pack = unsafe { std::mem::transmute::<*mut Packer<'_>, *mut Packer<'static>>(pack) };
@@ -115,7 +115,7 @@ fn with_packer<R>(pack: &mut Packer<'_>, send: impl FnOnce() -> R) -> R {
     send()
 }
 
-/// Lays out `open` for the message that `receive` reads.
+/// Runs `receive`, and has the message that it reads opened by `open`.
 fn with_opener<R>(open: &mut Opener<'_>, receive: impl FnOnce() -> R) -> R {
     // SAFETY: as in `with_packer`.
     let open = unsafe { std::mem::transmute::<*mut Opener<'_>, *mut Opener<'static>>(open) };
@@ -303,8 +303,7 @@ impl Replies {
         Ok(Self(Mutex::new(Received { channel: set, messages: HashMap::new(), count: 0 })))
     }
 
-    /// Takes out what has come; never waits. Whoever has this done before each input is sent has the worker never wait for
-    /// room.
+    /// Takes out what has come; never waits. Called before each input is sent, so that the worker never waits for room.
     pub(crate) fn pull(&self) {
         self.0.lock().pull();
     }
@@ -335,7 +334,7 @@ impl Received {
                 }
             }
             Some(Err(_)) => {}
-            // One that could not be taken in is lost, with its number.
+            // A message that could not be taken in is lost, with its number.
             None => self.count += 1,
         }
     }
@@ -351,7 +350,7 @@ impl Drop for Replies {
 }
 
 pub(crate) fn open_message(message: IpcMessage, open: &mut Opener<'_>) {
-    // What was wrong with it, its task finds out.
+    // Its task finds out what was wrong with it.
     let _ = contain(|| with_opener(open, || message.to::<Message>()));
     HAS_OPENED.set(true);
     STILL_THERE.with(|_| ());

@@ -179,7 +179,7 @@ fn drop_kept(replies: &Replies<'_>, slot: &Slot) {
     let Some(result) = replies.kept.take() else { return };
     // ORDERING: Release, with the Acquire in `Ring::drain_dead`, when this process is dead: the reply is whole.
     slot.phase.store(Phase::Dropping as u32, Ordering::Release);
-    // The destructor is user code, whose panic concerns nobody any more.
+    // The destructor is user code; its panic changes nothing any more.
     let _ = contain(|| drop(result));
     leave_if_forked(&replies.worker);
     slot.phase.store(Phase::Running as u32, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The memory that one worker shares with its parent, and nobody else: what lies where, and who owns what when.
+//! The memory that one worker shares with its parent alone: what lies where, and who owns what when.
 //!
 //! ```text
 //!  Head │ functions │ slots 0 .. SLOTS │ input blocks │ reply blocks
@@ -184,17 +184,17 @@ impl Shared {
         &self.head().bell.0
     }
 
-    /// How many reply blocks the parent has given back, ever.
+    /// Returns the count of reply blocks that the parent has given back, ever.
     pub(crate) fn replies_taken(&self) -> &AtomicU32 {
         &self.head().replies_taken.0
     }
 
-    /// Says why this worker ends itself.
+    /// Notes why this worker ends itself.
     pub(crate) fn leave_word(&self, word: LastWord) {
         self.head().last_word.0.store(word as u32, Ordering::Relaxed);
     }
 
-    /// What the worker has said of that, for a text: a task may have written it.
+    /// Returns what the worker has noted of that, for a text only: a task may have written it.
     pub(crate) fn last_word(&self) -> Option<LastWord> {
         let word = self.head().last_word.0.load(Ordering::Relaxed);
         [LastWord::Disconnected, LastWord::Overwritten, LastWord::Panicked]
@@ -202,12 +202,12 @@ impl Shared {
             .find(|known| *known as u32 == word)
     }
 
-    /// Whether the rest of a chunk that takes long is to come back: not 0.
+    /// Returns the word that is not 0 while the rest of a chunk that takes long is to come back.
     pub(crate) fn rests_wanted(&self) -> &AtomicU32 {
         &self.head().rests_wanted.0
     }
 
-    /// A slot; the number counts on and on.
+    /// Returns a slot; the number counts on and on.
     pub(crate) fn slot(&self, number: u64) -> &Slot {
         let index = (number % SLOTS as u64) as usize;
         // SAFETY: as for `head`; the index is in range.
@@ -221,29 +221,29 @@ impl Shared {
         Some(unsafe { self.at::<FunctionEntry>(FUNCTIONS_AT + index * size_of::<FunctionEntry>()).as_ref() })
     }
 
-    /// The start of an input block; `None` if there is no such block.
+    /// Returns the start of an input block; `None` if there is no such block.
     pub(crate) fn input_block(&self, index: usize) -> Option<NonNull<u8>> {
         (index < BLOCKS).then(|| self.at(INPUTS_AT + index * BLOCK))
     }
 
-    /// The start of a reply block; `None` if there is no such block.
+    /// Returns the start of a reply block; `None` if there is no such block.
     pub(crate) fn reply_block(&self, index: usize) -> Option<NonNull<u8>> {
         (index < BLOCKS).then(|| self.at(REPLIES_AT + index * BLOCK))
     }
 }
 
-/// A length as it is in a slot: the true one of all that lies there or in a block.
+/// Returns a length as it stands in a slot: the true length of all that lies there or in a block.
 pub(crate) fn shortened(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 impl Slot {
-    /// The worker is done with it, and looks at the bell next.
+    /// Gives the slot back to the parent. The worker looks at the doorbell next.
     pub(crate) fn leave(&self, state: u32) {
         store_and_fence(&self.state, state);
     }
 
-    /// Writes the bytes in the slot; at most `INLINE`, the rest is ignored. For the slot's owner.
+    /// Writes bytes into the slot, at most `INLINE`; the rest is ignored. For the slot's owner.
     pub(crate) fn write(&self, bytes: &[u8]) {
         for (slot, part) in self.bytes.iter().zip(bytes.chunks(8)) {
             let mut word = [0; 8];
@@ -252,12 +252,12 @@ impl Slot {
         }
     }
 
-    /// Appends the first bytes in the slot; nothing if there are not so many.
+    /// Appends the first `length` bytes of the slot; nothing if the slot has not as many.
     pub(crate) fn append_to(&self, bytes: &mut Vec<u8>, length: usize) {
         bytes.extend_from_slice(self.read(length).get(..length).unwrap_or_default());
     }
 
-    /// Copies the bytes in the slot out.
+    /// Copies the bytes of the slot out.
     pub(crate) fn read(&self, length: usize) -> [u8; INLINE] {
         let mut bytes = [0; INLINE];
         for (word, slot) in bytes.chunks_exact_mut(8).zip(&self.bytes).take(length.div_ceil(8)) {

@@ -10,7 +10,7 @@ pub(crate) struct WorkerSettings {
     pub(crate) name: String,
     /// Trampoline, code and fingerprint of the initializer, and its packed argument.
     pub(crate) initializer: Option<([u64; 3], Vec<u8>)>,
-    /// Whether another processor is there to work meanwhile, so that looking for work before a sleep can pay.
+    /// There is another processor, so that spinning for work before a sleep can pay.
     pub(crate) may_look: bool,
     /// To be added to the scheduling priority.
     pub(crate) nice: i32,
