@@ -10,24 +10,14 @@ const REACH: usize = 4;
 
 const STRONG: &[&str] = &["Acquire", "Release", "AcqRel", "SeqCst"];
 
-/// Operations that still lack a partner, by crate. It may only become less.
-const STILL_ALONE: &[(&str, usize)] = &[("process-core/", 40), ("thread-executor/", 0)];
-
 #[test]
 fn strong_orderings_name_their_partner() {
     let sources = sources();
     let names: BTreeSet<&str> = sources.iter().flat_map(|file| words(&file.text)).collect();
     let mut faults = Faults::default();
-    for folder in ["executor-core/", "executor-wire/", "process-core/", "process-executor/", "thread-executor/"] {
-        let library = sources.iter().filter(|file| file.path.starts_with(folder) && file.is_library());
-        let alone: Vec<(&TextFile, usize)> =
-            library.flat_map(|file| alone_in(file, &names).into_iter().map(move |line| (file, line))).collect();
-        let allowed = STILL_ALONE.iter().find(|(name, _)| *name == folder).map_or(0, |(_, count)| *count);
-        if alone.len() > allowed {
-            for (file, line) in &alone {
-                faults.add(file, *line, "an ordering without `// ORDERING:` and the name of its partner");
-            }
-            faults.say(format!("{folder}: {} of them, {allowed} are allowed", alone.len()));
+    for file in sources.iter().filter(|file| file.is_library()) {
+        for line in alone_in(file, &names) {
+            faults.add(file, line, "an ordering without `// ORDERING:` and the name of its partner");
         }
     }
     faults.check();

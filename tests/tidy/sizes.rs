@@ -15,8 +15,9 @@ const MAX_FUNCTION_LINES: usize = 60;
 fn every_source_file_says_what_it_is() {
     let mut faults = Faults::default();
     for file in sources().iter().filter(|file| !file.is_under("tests/compile_fail")) {
-        if !file.text.starts_with("//! ") {
-            faults.add(file, 1, "starts with `//! ` and one sentence on what the file is");
+        let head = file.text.lines().take_while(|line| line.starts_with("//! "));
+        if !head.last().is_some_and(|line| line.ends_with(['.', ':', '!', '?'])) {
+            faults.add(file, 1, "starts with `//! ` and a whole sentence on what the file is");
         }
     }
     faults.check();
