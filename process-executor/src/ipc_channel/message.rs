@@ -412,6 +412,9 @@ fn replace(shown: &str, socket: &OwnedFd) -> io::Result<()> {
     if !system::is_packet_socket(&*place) {
         return Err(unknown_layout());
     }
+    // The end's own socket is closed for its partner at once, though a process that another thread starts right now may have it
+    // until it runs its program.
+    rustix::net::shutdown(&*place, rustix::net::Shutdown::Both)?;
     Ok(rustix::io::dup3(socket, &mut place, rustix::io::DupFlags::CLOEXEC)?)
 }
 
