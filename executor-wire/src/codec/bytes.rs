@@ -4,7 +4,7 @@
 //! `serialize_u8` is one byte. For types that do so always, the compiler makes the question disappear, and of the loop
 //! it makes a copy.
 
-use super::varint::{take_long, take_short};
+use super::varint::take_varint;
 use crate::large_pages::prefer_large_pages;
 use crate::output::Output;
 use serde::Serialize;
@@ -31,11 +31,8 @@ pub(super) fn extend<T: Serialize>(bytes: &mut Output<'_>, items: impl Iterator<
 /// Returns the bytes of a sequence that fills `bytes` exactly; `None` if it does not.
 pub(super) fn whole(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut value = bytes;
-    let length = match take_short(&mut value) {
-        Some(length) => u128::from(length),
-        None => take_long(&mut value, u64::BITS).ok()?,
-    };
-    if value.len() as u128 != length {
+    let length = take_varint(&mut value, u64::BITS).ok()?;
+    if value.len() as u64 != length {
         return None;
     }
     let mut copy = Vec::with_capacity(value.len());

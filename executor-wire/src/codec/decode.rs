@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::limits::{FREE_ELEMENTS, LEVELS};
-use super::varint::{take_long, take_short, unzigzag, unzigzag_128};
+use super::varint::{take_bytewise, take_varint, unzigzag, unzigzag_128};
 use serde::de::value::U32Deserializer;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
@@ -54,11 +54,7 @@ impl<'de> Reader<'de> {
     /// Returns a number of varying length.
     #[inline]
     fn take_number<T: TryFrom<W>, W>(&mut self, convert: impl FnOnce(u64) -> W) -> Result<T, Error> {
-        let number = match take_short(&mut self.bytes) {
-            Some(number) => number,
-            // No larger than the type, so that nothing is cut off.
-            None => take_long(&mut self.bytes, 8 * size_of::<T>() as u32)? as u64,
-        };
+        let number = take_varint(&mut self.bytes, 8 * size_of::<T>() as u32)?;
         T::try_from(convert(number)).map_err(|_| Error::number_too_large())
     }
 
@@ -177,9 +173,9 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
     read! {
         deserialize_bool: visit_bool(Reader::take_bool)
         deserialize_i8: visit_i8(|reader: &mut Reader<'de>| reader.take_byte().map(u8::cast_signed))
-        deserialize_i128: visit_i128(|reader: &mut Reader<'de>| take_long(&mut reader.bytes, u128::BITS).map(unzigzag_128))
+        deserialize_i128: visit_i128(|reader: &mut Reader<'de>| take_bytewise(&mut reader.bytes, u128::BITS).map(unzigzag_128))
         deserialize_u8: visit_u8(Reader::take_byte)
-        deserialize_u128: visit_u128(|reader: &mut Reader<'de>| take_long(&mut reader.bytes, u128::BITS))
+        deserialize_u128: visit_u128(|reader: &mut Reader<'de>| take_bytewise(&mut reader.bytes, u128::BITS))
         deserialize_f32: visit_f32(|reader: &mut Reader<'de>| reader.take_array().map(f32::from_le_bytes))
         deserialize_f64: visit_f64(|reader: &mut Reader<'de>| reader.take_array().map(f64::from_le_bytes))
         deserialize_char: visit_char(Reader::take_char)

@@ -540,6 +540,14 @@ fn numbers_of_any_length_are_read_as_postcard_reads_them() {
                 compare::<i128>(&bytes);
                 compare::<bool>(&bytes);
                 compare::<char>(&bytes);
+                // Those with enough behind them are read at once.
+                let more = [bytes.as_slice(), &[last; 8]].concat();
+                compare::<(u16, [u8; 8])>(&more);
+                compare::<(i16, [u8; 8])>(&more);
+                compare::<(u32, [u8; 8])>(&more);
+                compare::<(i32, [u8; 8])>(&more);
+                compare::<(u64, [u8; 8])>(&more);
+                compare::<(i64, [u8; 8])>(&more);
             }
         }
     }

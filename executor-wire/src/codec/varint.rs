@@ -77,7 +77,7 @@ const LONGEST: usize = u128::BITS.div_ceil(7) as usize;
 
 /// Takes a number of one or two bytes off the front. `None`: it is longer or missing, and nothing was taken.
 #[inline]
-pub(super) fn take_short(bytes: &mut &[u8]) -> Option<u64> {
+fn take_short(bytes: &mut &[u8]) -> Option<u64> {
     match **bytes {
         [first, ref rest @ ..] if first < MORE => {
             *bytes = rest;
@@ -91,9 +91,38 @@ pub(super) fn take_short(bytes: &mut &[u8]) -> Option<u64> {
     }
 }
 
-/// Takes a number of any length off the front, if it has no more than so many bits; these are no multiple of seven.
-#[cold]
-pub(super) fn take_long(bytes: &mut &[u8], bits: u32) -> Result<u128, Error> {
+/// Takes a number off the front, if it has no more than so many bits, at most 64 and no multiple of seven.
+#[inline]
+pub(super) fn take_varint(bytes: &mut &[u8], bits: u32) -> Result<u64, Error> {
+    if let Some(number) = take_short(bytes) {
+        return Ok(number);
+    }
+    let Some(word) = bytes.first_chunk() else { return Ok(take_bytewise(bytes, bits)? as u64) };
+    let word = u64::from_le_bytes(*word);
+    let length = (!word & EACH_MORE).trailing_zeros() / 8 + 1;
+    if length > bits.div_ceil(7).min(8) {
+        // Longer than the word, or than it may be.
+        return Ok(take_bytewise(bytes, bits)? as u64);
+    }
+    let number = gather(word & (u64::MAX >> (64 - 8 * length)));
+    // A number of eight bytes has 56 bits, which those of 64 have room for.
+    if number >> (bits - 1) > 1 {
+        return Err(Error::number_too_large());
+    }
+    *bytes = &bytes[length as usize..];
+    Ok(number)
+}
+
+/// Back from [`spread`], whatever the bits between are.
+#[inline]
+fn gather(word: u64) -> u64 {
+    let quarters = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
+    let halves = (quarters & 0x0000_3fff_0000_3fff) | ((quarters & 0x3fff_0000_3fff_0000) >> 2);
+    (halves & 0x0fff_ffff) | ((halves & 0x0fff_ffff_0000_0000) >> 4)
+}
+
+/// The same for a number of up to 128 bits, byte by byte.
+pub(super) fn take_bytewise(bytes: &mut &[u8], bits: u32) -> Result<u128, Error> {
     let mut value = 0;
     let mut shift = 0;
     loop {
@@ -108,5 +137,18 @@ pub(super) fn take_long(bytes: &mut &[u8], bits: u32) -> Result<u128, Error> {
             return Ok(value);
         }
         shift += 7;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{gather, spread};
+
+    #[test]
+    fn bits_come_back_to_their_places() {
+        for shift in 0..64 {
+            let number = (0x8123_4567_89ab_cdef >> shift) & ((1 << 56) - 1);
+            assert_eq!(gather(spread(number)), number, "{number:x}");
+        }
     }
 }
