@@ -92,36 +92,32 @@ fn take_short(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 /// Takes a number off the front, if it has no more than so many bits, at most 64 and no multiple of seven.
+///
+/// Byte by byte: numbers of a sequence are mostly of one length, which the processor foresees.
 #[inline]
 pub(super) fn take_varint(bytes: &mut &[u8], bits: u32) -> Result<u64, Error> {
     if let Some(number) = take_short(bytes) {
         return Ok(number);
     }
-    let Some(word) = bytes.first_chunk() else { return Ok(take_bytewise(bytes, bits)? as u64) };
-    let word = u64::from_le_bytes(*word);
-    let length = (!word & EACH_MORE).trailing_zeros() / 8 + 1;
-    if length > bits.div_ceil(7).min(8) {
-        // Longer than the word, or than it may be.
-        return Ok(take_bytewise(bytes, bits)? as u64);
+    let (mut number, mut shift, mut rest) = (0, 0, *bytes);
+    while shift < bits {
+        let Some((&byte, behind)) = rest.split_first() else { return Err(Error::ended()) };
+        rest = behind;
+        number |= u64::from(byte & !MORE) << shift;
+        if byte < MORE {
+            // The last byte that the number can have holds the rest of its bits.
+            if bits - shift < 7 && byte >> (bits - shift) != 0 {
+                break;
+            }
+            *bytes = rest;
+            return Ok(number);
+        }
+        shift += 7;
     }
-    let number = gather(word & (u64::MAX >> (64 - 8 * length)));
-    // A number of eight bytes has 56 bits, which those of 64 have room for.
-    if number >> (bits - 1) > 1 {
-        return Err(Error::number_too_large());
-    }
-    *bytes = &bytes[length as usize..];
-    Ok(number)
+    Err(Error::number_too_large())
 }
 
-/// Back from [`spread`], whatever the bits between are.
-#[inline]
-fn gather(word: u64) -> u64 {
-    let quarters = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
-    let halves = (quarters & 0x0000_3fff_0000_3fff) | ((quarters & 0x3fff_0000_3fff_0000) >> 2);
-    (halves & 0x0fff_ffff) | ((halves & 0x0fff_ffff_0000_0000) >> 4)
-}
-
-/// The same for a number of up to 128 bits, byte by byte.
+/// The same for numbers of up to 128 bits.
 pub(super) fn take_bytewise(bytes: &mut &[u8], bits: u32) -> Result<u128, Error> {
     let mut value = 0;
     let mut shift = 0;
@@ -137,18 +133,5 @@ pub(super) fn take_bytewise(bytes: &mut &[u8], bits: u32) -> Result<u128, Error>
             return Ok(value);
         }
         shift += 7;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{gather, spread};
-
-    #[test]
-    fn bits_come_back_to_their_places() {
-        for shift in 0..64 {
-            let number = (0x8123_4567_89ab_cdef >> shift) & ((1 << 56) - 1);
-            assert_eq!(gather(spread(number)), number, "{number:x}");
-        }
     }
 }
