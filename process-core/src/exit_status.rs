@@ -1,6 +1,5 @@
 //! How a process ended, in words.
 
-pub use crate::system::out_of_memory_kills;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 

@@ -34,7 +34,7 @@
 //! | --- | --- |
 //! | [`attachments`] | how descriptors travel inside values: noted while a value is encoded, found by number while it is decoded |
 //! | [`frame`] | four words with descriptors: what protocols on the socket are made of |
-//! | [`image`] | the running executable: functions and constants as offsets that another process of it understands |
+//! | [`image`], [`function`] | the running executable: functions and constants as offsets that another process of it understands |
 //! | [`memory`] | memory behind a descriptor: mapped, written once, sealed |
 //! | [`waking`] | two words in shared memory by which processes wake each other |
 //! | [`start_error`], [`exit_status`] | why a process could not be started, and how one ended, in words |
@@ -68,6 +68,7 @@ pub mod constructors;
 mod entry;
 pub mod exit_status;
 pub mod frame;
+pub mod function;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod handle;

@@ -2,12 +2,12 @@
 //!
 //! Whoever reads the worker's socket only checks it; it is mapped by the thread that decodes the reply.
 
-use crate::buffer::Buffer;
-use crate::system::{self, leave};
-use crate::untrusted_file::UntrustedFile;
 use crate::violation::Violation;
 use executor_core::fork::{Origin, PerProcess};
 use parking_lot::Mutex;
+use process_core::memory::Buffer;
+use process_core::system::{self, leave};
+use process_core::untrusted_file::UntrustedFile;
 use rustix::fd::OwnedFd;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -232,10 +232,10 @@ impl Arrived {
 #[cfg(test)]
 mod tests {
     use super::{Arrivals, Budget};
-    use crate::buffer::Buffer;
-    use crate::system::Unfit;
-    use crate::untrusted_file::{UntrustedFile, handed_on};
     use parking_lot::Mutex;
+    use process_core::memory::Buffer;
+    use process_core::system::Unfit;
+    use process_core::untrusted_file::{UntrustedFile, handed_on};
 
     /// Adds memory that is said to be so long, for the reply of that number.
     fn add_for(arrivals: &mut Arrivals, reply: u64, id: u64, length: usize, said: u64) -> Result<(), Unfit> {

@@ -1,8 +1,8 @@
 //! Memory inside arguments and results: of all that a value may have attached, tasks take along what is sealed, and nothing else.
 
-use crate::buffer::Buffer;
 use process_core::attachments::{self, Attachment, Takes};
 pub(crate) use process_core::attachments::{Source, has_noted, unpacking};
+use process_core::memory::Buffer;
 use std::any::Any;
 use std::sync::Arc;
 

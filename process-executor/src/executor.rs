@@ -1,21 +1,21 @@
 //! [`ProcessPoolExecutor`]: the handle of a pool.
 
 use crate::builder::ProcessPoolBuilder;
-use crate::image::Image;
-use crate::loader;
 use crate::pool::results::Fetcher;
 use crate::pool::{Pool, Registration};
 use crate::protocol::layout;
 use crate::settings::{Settings, TransportKind};
-use crate::start_error::Calling;
 use crate::supervisor::Supervisor;
 use crate::supervisor::environment;
 use crate::supervisor::transport::{SharedMemory, Transport};
-use crate::system;
 use crate::worker_info::WorkerInfo;
 use executor_core::driver;
 use executor_core::task::{Owner, Task};
 use executor_core::{Admission, BuildError, Executor, Rejected, Shutdown, Stats, TimedOut, WorkerCount};
+use process_core::image::Image;
+use process_core::loader;
+use process_core::start_error::Calling;
+use process_core::system;
 use rustix::process::Signal;
 use std::fmt;
 use std::mem::ManuallyDrop;

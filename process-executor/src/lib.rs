@@ -61,8 +61,6 @@ mod carrier;
 mod dispatch;
 #[cfg(target_os = "linux")]
 mod executor;
-#[cfg(target_os = "linux")]
-mod function;
 #[cfg(all(target_os = "linux", feature = "ipc-channel"))]
 mod ipc_channel;
 #[cfg(target_os = "linux")]
@@ -88,12 +86,6 @@ mod worker_info;
 
 #[cfg(all(target_os = "linux", any(test, fuzzing)))]
 pub mod fuzzing;
-
-#[cfg(target_os = "linux")]
-use process_core::{
-    exit_status as exit_words, image, loader, memory as buffer, memory as mapping, start_error, sync, system,
-    untrusted_file, waking,
-};
 
 #[cfg(target_os = "linux")]
 pub use builder::ProcessPoolBuilder;

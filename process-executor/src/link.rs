@@ -1,12 +1,12 @@
 //! The parent's end of a worker's socket: what the worker says, and the memory it hands over.
 
 use crate::arrivals::Arrivals;
-use crate::buffer::Buffer;
 use crate::message::{Intake, Message, Taken};
-use crate::system::{self, Unfit};
-use crate::untrusted_file::{UntrustedFile, close_with_contents};
 use crate::violation::Violation;
 use parking_lot::Mutex;
+use process_core::memory::Buffer;
+use process_core::system::{self, Unfit};
+use process_core::untrusted_file::{UntrustedFile, close_with_contents};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{Shutdown, shutdown};
 use std::collections::HashMap;
@@ -276,10 +276,10 @@ fn read_reason(file: UntrustedFile, length: u64) -> Result<String, Unfit> {
 #[cfg(test)]
 mod tests {
     use super::{Event, Link};
-    use crate::buffer::Buffer;
     use crate::message::Message;
-    use crate::system::{self, Unfit};
     use crate::violation::Violation;
+    use process_core::memory::Buffer;
+    use process_core::system::{self, Unfit};
     use rustix::fd::AsFd;
 
     fn heard(messages: &[Message]) -> Vec<Event> {

@@ -1,11 +1,11 @@
 //! The few words that parent and worker exchange over their socket: how a worker begins and ends, and descriptors. Tasks and
 //! results go through shared memory.
 
-use crate::system::{self, Peeked, Unfit, leave};
-use crate::untrusted_file::UntrustedFile;
 use crate::violation::Violation;
 use process_core::REFUSED;
 use process_core::frame::{self, LENGTH};
+use process_core::system::{self, Peeked, Unfit, leave};
+use process_core::untrusted_file::UntrustedFile;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
 

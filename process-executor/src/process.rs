@@ -1,16 +1,16 @@
 //! Starting a worker: the memory that it shares, the words that it is told, its process.
 
-use crate::buffer::Buffer;
-use crate::image::Image;
 use crate::link::Link;
-use crate::mapping::{Access, Mapping};
 use crate::message::Message;
 use crate::protocol::layout::{SIZE, Shared};
 use crate::protocol::worker_settings::WorkerSettings;
 use crate::settings::{Settings, WorkerOutput};
-use crate::start_error::Calling;
-use crate::system::{self, Credentials};
 use executor_core::remote::Initializer;
+use process_core::image::Image;
+use process_core::memory::Buffer;
+use process_core::memory::{Access, Mapping};
+use process_core::start_error::Calling;
+use process_core::system::{self, Credentials};
 use process_core::{Entry, NotStarted, Process, StandardOutput};
 use rustix::fd::{AsFd, OwnedFd};
 use std::ffi::OsString;
@@ -95,7 +95,7 @@ fn settings_for(settings: &Settings, image: &Image, index: usize) -> io::Result<
 }
 
 fn name_of(initializer: &Initializer, image: &Image) -> io::Result<([u64; 3], Vec<u8>)> {
-    let name = crate::function::FunctionName::of(initializer.function, image)
+    let name = process_core::function::FunctionName::of(initializer.function, image)
         .ok_or_else(|| io::Error::other("the initializer is not part of the executable"))?;
     Ok(([name.trampoline, name.code, name.fingerprint], initializer.input.clone()))
 }
@@ -112,7 +112,7 @@ fn name_for_ps(settings: &Settings, index: usize) -> OsString {
 mod tests {
     use super::Welcome;
     use crate::link::{Event, Link};
-    use crate::system;
+    use process_core::system;
 
     fn welcome() -> Welcome {
         Welcome { settings: 1 }

@@ -1,6 +1,6 @@
 //! What a worker may not say or hand over: nothing more is taken from one that did, and it is ended.
 
-use crate::system::Unfit;
+use process_core::system::Unfit;
 
 /// What a worker did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

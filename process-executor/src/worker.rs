@@ -16,16 +16,16 @@ pub(crate) mod running;
 pub(crate) mod shared_memory;
 pub(crate) mod tasks;
 
-use crate::image::Image;
-use crate::mapping::{Access, Mapping};
 use crate::message::{self, Message, Received};
 use crate::protocol::layout::{SIZE, Shared};
 use crate::protocol::worker_settings::WorkerSettings;
-use crate::system;
 use connection::Connection;
 use executor_core::fork::Origin;
 use executor_core::remote::{Job, Output};
 use process_core::frame;
+use process_core::image::Image;
+use process_core::memory::{Access, Mapping};
+use process_core::system;
 use process_core::{ExitCode, Parts, Refusal};
 use running::{Silent, leave_if_forked};
 use rustix::fd::OwnedFd;
@@ -120,7 +120,7 @@ fn refuse(shared: &Shared, socket: &OwnedFd, text: &str) -> Result<(), NotBegun>
 }
 
 fn read_settings(file: OwnedFd, length: u64) -> io::Result<WorkerSettings> {
-    let buffer = crate::buffer::Buffer::receive(0, file, length)?;
+    let buffer = process_core::memory::Buffer::receive(0, file, length)?;
     postcard::from_bytes(buffer.bytes()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 

@@ -1,7 +1,7 @@
 //! [`WorkerInfo`]: a worker process, seen from outside.
 
 use crate::dispatch::seat::{Seat, SeatState};
-use crate::system;
+use process_core::system;
 
 /// What a worker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

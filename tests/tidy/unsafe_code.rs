@@ -51,7 +51,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/src/fuzzing/worker.rs", "a worker's code, and writes anywhere into shared memory"),
     ("process-core/src/attachments.rs", "what is being encoded and decoded, by pointers into the stack of the thread"),
     ("process-core/src/constructors.rs", "runs constructors of the executable, by the loader's table of them"),
-    ("process-executor/src/function.rs", "a trampoline found at an offset of the executable"),
+    ("process-core/src/function.rs", "a trampoline found at an offset of the executable"),
     ("process-core/src/image.rs", "the program headers of the running executable"),
     ("process-executor/src/dispatch/ring.rs", "copies into memory that a worker shares"),
     ("process-executor/src/dispatch/ring/replies.rs", "copies out of memory that a worker shares"),

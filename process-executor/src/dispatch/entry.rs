@@ -1,11 +1,11 @@
 //! A task on its way through the pool: its handle, its packed input, and what has happened to it.
 
-use crate::buffer::Buffer;
 use crate::dispatch::whereabouts::Whereabouts;
 use crate::protocol::layout::BLOCK;
 use executor_core::Death;
 use executor_core::remote::Cause;
 use executor_core::task::Task;
+use process_core::memory::Buffer;
 use std::fmt;
 use std::io;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 //! can encode them.
 
 use super::entry::Entry;
-use crate::buffer::Buffer;
+use process_core::memory::Buffer;
 use std::fmt;
 use std::sync::Arc;
 

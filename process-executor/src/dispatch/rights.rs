@@ -5,7 +5,7 @@
 
 use super::Dispatch;
 use crate::dispatch::seat::{Seat, SeatState};
-use crate::system::Credentials;
+use process_core::system::Credentials;
 
 impl Dispatch {
     /// Takes back what such workers have not begun; each ends after the task that it runs. Returns whether there are such workers.

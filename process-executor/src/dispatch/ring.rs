@@ -7,8 +7,8 @@ mod revoking;
 pub(crate) mod running;
 
 use crate::dispatch::entry::{Entry, Payload};
+use crate::dispatch::functions::FunctionTable;
 use crate::dispatch::whereabouts::Whereabouts;
-use crate::function::FunctionTable;
 use crate::protocol::layout::{
     BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, SLOTS, Shared, Slot, TIMED, shortened,
 };
@@ -172,7 +172,7 @@ impl Ring {
         }
         for known in functions.since(self.functions_told) {
             if let Some(entry) = self.shared.function(self.functions_told) {
-                known.name.write(entry);
+                entry.write(known.name);
             }
             self.functions_told += 1;
         }

@@ -3,7 +3,7 @@
 use crate::dispatch::relay::Relay;
 use crate::dispatch::ring::Ring;
 use crate::link::Link;
-use crate::system::Credentials;
+use process_core::system::Credentials;
 use std::sync::Arc;
 use std::time::Instant;
 

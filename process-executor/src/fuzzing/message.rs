@@ -2,16 +2,16 @@
 
 use super::ring::some_pool;
 use super::{below, take};
-use crate::buffer::Buffer;
 use crate::ipc_channel::message;
 use crate::link::{Event, Link};
 use crate::message::Message;
 use crate::pool::reply_buffers::ReplyBuffers;
 use crate::protocol::worker_settings::WorkerSettings;
-use crate::system;
 use arbitrary::Unstructured;
 use ipc_channel::ipc::IpcMessage;
 use process_core::frame::LENGTH;
+use process_core::memory::Buffer;
+use process_core::system;
 use rustix::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 

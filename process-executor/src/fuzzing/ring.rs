@@ -8,7 +8,6 @@ use crate::dispatch::batch::Batch;
 use crate::dispatch::entry::SMALL;
 use crate::dispatch::seat::SeatState;
 use crate::dispatch::whereabouts::Whereabouts;
-use crate::image::Image;
 use crate::pool::Pool;
 use crate::protocol::layout::{BLOCK, INLINE, SLOTS};
 use crate::settings::{Settings, TransportKind, WorkerOutput};
@@ -20,6 +19,7 @@ use executor_core::task::{Owner, Task};
 use executor_core::{
     Admission, BrokenExecutor, Death, Executor, ExecutorExt, Map, MapOptions, Rejected, Shutdown, TimedOut,
 };
+use process_core::image::Image;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};

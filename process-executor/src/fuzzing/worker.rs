@@ -2,22 +2,21 @@
 
 use super::message::file;
 use super::{below, client, take};
-use crate::buffer::Buffer;
 use crate::dispatch::ring::Ring;
 use crate::dispatch::seat::{Seat, SeatState};
-use crate::function::FunctionName;
-use crate::image::Image;
 use crate::link::Link;
-use crate::mapping::{Access, Mapping};
 use crate::message::{self, Message, Received};
 use crate::protocol::layout::{
-    BLOCK, BLOCKS, DONE, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SIZE, SKIPPED, Shared, Slot,
-    TIMED, shortened,
+    BLOCK, BLOCKS, DONE, FunctionEntry, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SIZE, SKIPPED,
+    Shared, Slot, TIMED, shortened,
 };
-use crate::system;
 use arbitrary::Unstructured;
 use executor_core::remote::{Job, Output, Phase, Progress};
 use process_core::frame;
+use process_core::image::Image;
+use process_core::memory::Buffer;
+use process_core::memory::{Access, Mapping};
+use process_core::system;
 use rustix::fd::{AsFd, OwnedFd};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -132,7 +131,7 @@ impl Worker {
         let slot = self.shared.slot(self.next);
         let mut reply = Vec::new();
         let input = self.input(slot);
-        let name = self.shared.function(slot.function.load(Ordering::Relaxed)).map(FunctionName::read);
+        let name = self.shared.function(slot.function.load(Ordering::Relaxed)).map(FunctionEntry::read);
         let image = Image::of_this_process().expect("it runs");
         let function = name.and_then(|name| name.resolve(image));
         assert!(function.is_some() || !self.is_good, "a function that it was not told of");

@@ -9,7 +9,6 @@
 
 use super::mailbox::Mailbox;
 use super::message::{MOST_BYTES, NotSent, Outgoing, Sender};
-use crate::buffer::Buffer;
 use crate::carrier;
 use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Collected, Counted};
@@ -24,6 +23,7 @@ use crate::pool::submission::no_number_text;
 use executor_core::remote::{Cause, Output, serializing_once};
 use executor_core::task::guarded;
 use executor_core::{BrokenExecutor, CodecPhase};
+use process_core::memory::Buffer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::cell::Cell;
 use std::io;

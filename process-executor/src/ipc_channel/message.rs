@@ -28,13 +28,13 @@
 //! One trap is left: ipc-channel believes what it reads of a message's length. A worker that writes to its channel behind its back
 //! can make its parent wait for the rest of a message that never comes; the other transport bears that.
 
-use crate::system;
 use executor_core::task::contain;
 use ipc_channel::IpcError;
 use ipc_channel::ipc::{
     self, IpcMessage, IpcReceiver, IpcReceiverSet, IpcSelectionResult, IpcSender, OpaqueIpcReceiver,
 };
 use parking_lot::Mutex;
+use process_core::system;
 use rustix::fd::{FromRawFd, OwnedFd};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::cell::Cell;

@@ -4,9 +4,9 @@ use super::feeder::Feeder;
 use super::mailbox::Mailbox;
 use super::message::{Replies, Sender, receiver_at, sender_at};
 use crate::supervisor::transport::{Opened, Transport};
-use crate::system;
 use crate::worker;
 use process_core::Entry;
+use process_core::system;
 use std::io;
 use std::sync::Arc;
 

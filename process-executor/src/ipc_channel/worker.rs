@@ -3,7 +3,6 @@
 use super::message::{
     Contents, MOST_BYTES, Message, NotReceived, NotSent, Outgoing, Sender, receive, receiver_at, sender_at,
 };
-use crate::buffer::Buffer;
 use crate::protocol::layout::{LastWord, QUEUED, RELAYED, Slot, shortened};
 use crate::worker::ending::end_group;
 use crate::worker::passage::Passage;
@@ -14,6 +13,7 @@ use executor_core::CodecPhase;
 use executor_core::remote::{Output, Phase, is_value, serializing_once, write_codec_error};
 use executor_core::task::contain;
 use ipc_channel::ipc::IpcReceiver;
+use process_core::memory::Buffer;
 use rustix::fd::OwnedFd;
 use std::cell::Cell;
 use std::io;

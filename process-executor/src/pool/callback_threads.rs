@@ -11,8 +11,8 @@
 use super::waiting_batch::WaitingBatch;
 use crate::dispatch::batch::Batch;
 use crate::pool::events::Events;
-use crate::system::is_blocked;
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use process_core::system::is_blocked;
 use rustix::process::Pid;
 use rustix::thread::gettid;
 use std::collections::VecDeque;

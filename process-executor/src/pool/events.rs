@@ -4,7 +4,7 @@
 //! soon. So the pool neither writes to a descriptor nor waits for one before the kernel has compared the files: an entry of
 //! epoll is found only by the very file and number that it was made for.
 
-use crate::system::{self, leave};
+use process_core::system::{self, leave};
 use rustix::event::epoll;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;

@@ -2,10 +2,10 @@
 //! memory that a worker can share, bit by bit, if a worker could have it soon.
 
 use super::Pool;
-use crate::buffer::Spill;
 use crate::dispatch::entry::Payload;
 use crate::protocol::layout::BLOCK;
 use executor_core::remote::{Memory, Window};
+use process_core::memory::Spill;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;

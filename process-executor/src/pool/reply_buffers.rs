@@ -1,10 +1,10 @@
 //! Memory that came for one reply, until the reply is done with.
 
 use super::Pool;
-use crate::buffer::Buffer;
 use crate::carrier::Source;
 use crate::link::Link;
 use process_core::attachments::Attachment;
+use process_core::memory::Buffer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

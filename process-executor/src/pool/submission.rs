@@ -3,16 +3,16 @@
 use super::packing::Packing;
 use super::results::end_all_items;
 use super::{MANY, Pool, SPARE};
-use crate::buffer::Buffer;
 use crate::carrier;
 use crate::dispatch::Dispatch;
 use crate::dispatch::entry::{Entry, Payload};
+use crate::dispatch::functions::NoNumber;
 use crate::dispatch::whereabouts::Whereabouts;
-use crate::function::NoNumber;
 use executor_core::fork::Origin;
 use executor_core::remote::{Cause, Function, Output};
 use executor_core::task::{Owner, Task, before_blocking};
 use executor_core::{Admission, CodecPhase, Rejected, Rejection, SubmitError};
+use process_core::memory::Buffer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};

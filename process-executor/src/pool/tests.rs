@@ -3,8 +3,8 @@
 use super::results::Fetcher;
 use super::{Pool, TICK};
 use crate::ProcessPoolExecutor;
-use crate::image::Image;
 use executor_core::driver::Driver;
+use process_core::image::Image;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::thread;

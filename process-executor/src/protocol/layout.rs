@@ -29,9 +29,10 @@
 //! The parent believes nothing it reads here: each number is checked before it is used, and bytes are copied out before they
 //! are looked at. The worker believes its parent, which started it.
 
-use crate::mapping::Mapping;
-use crate::sync::store_and_fence;
-use crate::waking::{Asleep, DoorbellWord};
+use process_core::function::FunctionName;
+use process_core::memory::Mapping;
+use process_core::sync::store_and_fence;
+use process_core::waking::{Asleep, DoorbellWord};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -96,9 +97,27 @@ pub(crate) struct Slot {
 /// A function by its addresses in the executable, and a number that its types alone have.
 #[repr(C)]
 pub(crate) struct FunctionEntry {
-    pub(crate) trampoline: AtomicU64,
-    pub(crate) code: AtomicU64,
-    pub(crate) fingerprint: AtomicU64,
+    trampoline: AtomicU64,
+    code: AtomicU64,
+    fingerprint: AtomicU64,
+}
+
+impl FunctionEntry {
+    /// Writes a name; the slot that names the function publishes it.
+    pub(crate) fn write(&self, name: FunctionName) {
+        self.trampoline.store(name.trampoline, Ordering::Relaxed);
+        self.code.store(name.code, Ordering::Relaxed);
+        self.fingerprint.store(name.fingerprint, Ordering::Relaxed);
+    }
+
+    /// Reads the name.
+    pub(crate) fn read(&self) -> FunctionName {
+        FunctionName {
+            trampoline: self.trampoline.load(Ordering::Relaxed),
+            code: self.code.load(Ordering::Relaxed),
+            fingerprint: self.fingerprint.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// The words of the ring as a whole, each group on a cache line of its own.

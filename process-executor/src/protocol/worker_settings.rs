@@ -1,6 +1,6 @@
 //! What a worker is told when it begins.
 
-use crate::function::FunctionName;
+use process_core::function::FunctionName;
 use serde::{Deserialize, Serialize};
 
 /// The settings of one worker, as they cross.

@@ -9,9 +9,9 @@
 
 use super::Supervisor;
 use super::starts::Starts;
-use crate::start_error::StartError;
 use executor_core::BrokenExecutor;
 use executor_core::task::deadline_after;
+use process_core::start_error::StartError;
 use std::time::Duration;
 
 /// How long the system may refuse to start a process before the tasks that wait for one are told.

@@ -9,7 +9,7 @@ use crate::dispatch::next_wakeup::{HEARTBEAT, MEMORY_TICK, STUCK_TICK};
 use crate::dispatch::ring::running::RunningTask;
 use crate::dispatch::seat::{Seat, SeatState};
 use crate::settings::Settings;
-use crate::system;
+use process_core::system;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 

@@ -4,9 +4,9 @@ use super::Supervisor;
 use super::epoll_data::END;
 use super::wait::sooner;
 use super::worker::Reason;
-use crate::system::leave;
 use executor_core::BrokenExecutor;
 use process_core::Process;
+use process_core::system::leave;
 use rustix::event::epoll;
 use rustix::fd::BorrowedFd;
 
@@ -35,7 +35,7 @@ impl Supervisor {
         self.has_lost_files = true;
         let advice = "make the pool after descriptors are closed, as in a program that makes itself a daemon";
         self.pool.break_down(BrokenExecutor::new("the program has closed the pool's descriptors", advice));
-        if let Ok(other) = crate::system::epoll() {
+        if let Ok(other) = process_core::system::epoll() {
             leave(std::mem::replace(&mut self.epoll, other));
         }
         self.unreaped.leave_files();

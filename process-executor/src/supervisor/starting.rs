@@ -5,12 +5,12 @@ use super::transport::Opened;
 use super::worker::{End, Worker};
 use crate::dispatch::ring::Ring;
 use crate::dispatch::seat::Seat;
-use crate::exit_words::out_of_memory_kills;
 use crate::process::{self, Started, Welcome};
-use crate::start_error::{Calling, StartError};
-use crate::untrusted_file;
-use crate::waking::{ARMED, DoorbellWord};
 use process_core::NotStarted;
+use process_core::start_error::{Calling, StartError};
+use process_core::system::out_of_memory_kills;
+use process_core::untrusted_file;
+use process_core::waking::{ARMED, DoorbellWord};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

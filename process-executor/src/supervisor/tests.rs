@@ -2,9 +2,9 @@
 
 use super::Supervisor;
 use super::transport::SharedMemory;
-use crate::image::Image;
 use crate::pool::Pool;
 use crate::{ProcessPoolBuilder, ProcessPoolExecutor, WorkerOutput};
+use process_core::image::Image;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

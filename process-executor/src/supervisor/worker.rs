@@ -5,12 +5,12 @@
 //! ```
 
 use super::ending::Ending;
-use crate::exit_words::By;
 use crate::link::Link;
 use crate::message::Message;
-use crate::system;
 use crate::violation::Violation;
 use executor_core::task::deadline_after;
+use process_core::exit_status::By;
+use process_core::system;
 use process_core::{Process, Signalled};
 use rustix::process::Signal;
 use std::io;

@@ -1,16 +1,16 @@
 //! The worker's end of the socket: memory that comes in, the order to retire, and the parent's death.
 
 use super::ending::end_group;
-use crate::buffer::Buffer;
 use crate::carrier::Source;
 use crate::message::{self, Message, Received};
 use crate::protocol::layout::{LastWord, Shared};
-use crate::system;
-use crate::waking::DoorbellWord;
 use executor_core::task::guarded;
 use parking_lot::{Condvar, Mutex};
 use process_core::attachments::Attachment;
 use process_core::frame;
+use process_core::memory::Buffer;
+use process_core::system;
+use process_core::waking::DoorbellWord;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::Pid;
 use std::collections::HashMap;

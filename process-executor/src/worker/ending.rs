@@ -1,7 +1,7 @@
 //! How a worker ends itself where it cannot go on.
 
 use crate::protocol::layout::{LastWord, Shared};
-use crate::system;
+use process_core::system;
 use rustix::process::Signal;
 
 /// Ends this process and the group that it was made the leader of, and leaves word why in case its parent is still there. If a

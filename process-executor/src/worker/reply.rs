@@ -1,14 +1,14 @@
 //! Replies on their way to the parent: in the slot, in a block, or in memory of their own.
 
 use super::connection::Connection;
-use crate::buffer::Buffer;
 use crate::carrier;
 use crate::message::Message;
 use crate::protocol::layout::{ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, Shared, Slot, shortened};
-use crate::waking::{LISTENED, QUIET};
 use executor_core::CodecPhase;
 use executor_core::fork::Origin;
 use executor_core::remote::{Output, write_codec_error};
+use process_core::memory::Buffer;
+use process_core::waking::{LISTENED, QUIET};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;

@@ -6,12 +6,12 @@
 
 use super::passage::Passage;
 use super::reply::Replies;
-use crate::buffer::{Buffer, Spill};
 use crate::protocol::layout::{BLOCK, IN_BLOCK, Slot, TIMED, shortened};
-use crate::system;
 use executor_core::CodecPhase;
 use executor_core::fork::Origin;
 use executor_core::remote::{Memory, Output, Pace, Phase, Progress, Window, refuse_item};
+use process_core::memory::{Buffer, Spill};
+use process_core::system;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;

@@ -7,12 +7,11 @@ use super::printed::Printed;
 use super::reply::{Replies, ring};
 use super::running::{Running, leave_if_forked};
 use crate::carrier::{self, Source};
-use crate::function::FunctionName;
-use crate::image::Image;
 use crate::protocol::layout::{DONE, LastWord, QUEUED, REVOKED, RUNNING, SKIPPED, Shared, Slot};
 use crate::protocol::worker_settings::WorkerSettings;
 use executor_core::CodecPhase;
 use executor_core::remote::{Function, Job, Output, write_codec_error};
+use process_core::image::Image;
 use rustix::fd::OwnedFd;
 use std::io;
 use std::sync::Arc;
@@ -224,7 +223,7 @@ fn resolve(known: &mut Vec<Option<Function>>, shared: &Shared, number: u32) -> O
         return Some(*function);
     }
     let image = Image::of_this_process().ok()?;
-    let function = FunctionName::read(shared.function(number)?).resolve(image)?;
+    let function = shared.function(number)?.read().resolve(image)?;
     if known.len() <= number as usize {
         known.resize(number as usize + 1, None);
     }

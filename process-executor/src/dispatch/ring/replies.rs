@@ -3,9 +3,9 @@
 use super::{InFlight, Ring, index};
 use crate::dispatch::batch::{Batch, Body, Collected, OutOfBand};
 use crate::dispatch::entry::Entry;
+use crate::dispatch::functions::FunctionTable;
 use crate::dispatch::relay::Relay;
 use crate::dispatch::whereabouts::Whereabouts;
-use crate::function::FunctionTable;
 use crate::link::Link;
 use crate::protocol::layout::{ATTACHED, BLOCK, DONE, FREE, IN_BLOCK, IN_BUFFER, IN_SLOT, RELAYED, SKIPPED, Slot};
 use executor_core::remote::Phase;

@@ -2,7 +2,7 @@
 
 use super::{InFlight, Ring, index};
 use crate::dispatch::entry::Entry;
-use crate::function::FunctionTable;
+use crate::dispatch::functions::FunctionTable;
 use crate::protocol::layout::{DONE, QUEUED, REVOKED, RUNNING};
 use std::sync::atomic::Ordering;
 

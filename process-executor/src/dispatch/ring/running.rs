@@ -3,7 +3,7 @@
 use super::{InFlight, Ring, index};
 use crate::dispatch::entry::Entry;
 use crate::protocol::layout::{FREE, QUEUED, RUNNING, SKIPPED};
-use crate::system;
+use process_core::system;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 

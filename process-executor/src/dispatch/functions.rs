@@ -1,55 +1,10 @@
 //! Functions by number: the parent tells each worker once what a number means, by offsets in the executable that both run.
 
-use crate::image::Image;
-use crate::protocol::layout::{FUNCTIONS, FunctionEntry};
-use executor_core::remote::{Function, Trampoline};
+use crate::protocol::layout::FUNCTIONS;
+use executor_core::remote::Function;
+use process_core::function::FunctionName;
+use process_core::image::Image;
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
-
-/// A function as it crosses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FunctionName {
-    pub(crate) trampoline: u64,
-    pub(crate) code: u64,
-    pub(crate) fingerprint: u64,
-}
-
-impl FunctionName {
-    /// `None` if the function is not part of the executable.
-    pub(crate) fn of(function: Function, image: &Image) -> Option<Self> {
-        Some(Self {
-            trampoline: image.data_offset(function.trampoline)?,
-            code: image.code_offset(function.code)?,
-            fingerprint: function.trampoline.fingerprint(),
-        })
-    }
-
-    /// The function of that name in this process. Each step is checked before the next is taken.
-    pub(crate) fn resolve(self, image: &Image) -> Option<Function> {
-        let magic = image.data_at::<Trampoline>(self.trampoline)?;
-        // SAFETY: as many readable bytes as a trampoline has, aligned, in memory that nobody writes. A trampoline is plain
-        // words as far as `is_genuine` looks, which reads the first alone; no more is asked of one that is not.
-        let trampoline = unsafe { magic.as_ref() };
-        if !trampoline.is_genuine() || trampoline.fingerprint() != self.fingerprint {
-            return None;
-        }
-        Some(Function { trampoline, code: image.code_at(self.code)? })
-    }
-
-    pub(crate) fn write(self, entry: &FunctionEntry) {
-        entry.trampoline.store(self.trampoline, Ordering::Relaxed);
-        entry.code.store(self.code, Ordering::Relaxed);
-        entry.fingerprint.store(self.fingerprint, Ordering::Relaxed);
-    }
-
-    pub(crate) fn read(entry: &FunctionEntry) -> Self {
-        Self {
-            trampoline: entry.trampoline.load(Ordering::Relaxed),
-            code: entry.code.load(Ordering::Relaxed),
-            fingerprint: entry.fingerprint.load(Ordering::Relaxed),
-        }
-    }
-}
 
 /// What is known of a function.
 #[derive(Debug)]
