@@ -37,7 +37,7 @@ mod tests {
     /// Far beyond what anything here takes on a loaded machine.
     const LIMIT: Duration = Duration::from_secs(60);
 
-    /// A pool whose workers panic as soon as they come by there.
+    /// Returns a pool whose workers panic at that point.
     fn pool(point: FaultPoint, keep_alive: Duration) -> ThreadPoolExecutor {
         silence_panics_on_purpose();
         let executor = ThreadPoolExecutor::builder().workers(2).keep_alive(keep_alive).build().unwrap();
@@ -45,7 +45,7 @@ mod tests {
         executor
     }
 
-    /// It takes no task any more and says why, and its end comes.
+    /// Asserts that the pool takes no task, says why, and ends.
     fn assert_breaks(executor: ThreadPoolExecutor) {
         let start = Instant::now();
         drop(executor.submit(u64::isqrt, 4));
@@ -88,7 +88,7 @@ mod tests {
         assert_breaks(pool(FaultPoint::Retired, Duration::from_millis(1)));
     }
 
-    /// A callback of a task that ends by the panic runs in the worker, which it must not wait for.
+    /// A task that the panic ends has a callback, which runs in the worker and must not wait for it.
     #[test]
     fn a_callback_may_shut_down_a_pool_that_breaks() {
         let executor = Arc::new(pool(FaultPoint::Sleep, LIMIT));
