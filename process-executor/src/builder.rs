@@ -49,6 +49,33 @@ pub struct ProcessPoolBuilder {
     restart_intensity: (usize, Duration),
 }
 
+impl ProcessPoolExecutor {
+    /// Returns a pool with as many workers as the environment variable `CONCURRENT_FUTURES_WORKERS` says, or else the machine
+    /// has processors.
+    ///
+    /// # Errors
+    ///
+    /// A value of the variable that makes no sense; a system or a program that has no worker processes: one with rights of its
+    /// file (set-user-ID, capabilities), or one that was started by way of the dynamic loader.
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// Returns a pool with at most this many workers.
+    ///
+    /// # Errors
+    ///
+    /// A count of 0, and as for [`new`](Self::new).
+    pub fn with_workers(count: impl Into<WorkerCount>) -> Result<Self, BuildError> {
+        Self::builder().workers(count).build()
+    }
+
+    /// Returns a builder, for all other settings.
+    pub fn builder() -> ProcessPoolBuilder {
+        ProcessPoolBuilder::new()
+    }
+}
+
 /// How long a stopped task may take to end on SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(3);
 /// How many starts may fail within which time, as for systemd: enough for what passes within a moment. With the pauses

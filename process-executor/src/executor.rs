@@ -1,7 +1,6 @@
 //! [`ProcessPoolExecutor`]: the handle of a pool.
 
-use crate::builder::ProcessPoolBuilder;
-use crate::pool::results::Fetcher;
+use crate::pool::fetching::Fetcher;
 use crate::pool::{Pool, Registration};
 use crate::protocol::layout;
 use crate::settings::{Settings, TransportKind};
@@ -11,7 +10,7 @@ use crate::supervisor::transport::{SharedMemory, Transport};
 use crate::worker_info::WorkerInfo;
 use executor_core::driver;
 use executor_core::task::{Owner, Task};
-use executor_core::{Admission, BuildError, Executor, Rejected, Shutdown, Stats, TimedOut, WorkerCount};
+use executor_core::{Admission, BuildError, Executor, Rejected, Shutdown, Stats, TimedOut};
 use process_core::image::Image;
 use process_core::loader;
 use process_core::start_error::Calling;
@@ -80,31 +79,6 @@ pub struct ProcessPoolExecutor {
 }
 
 impl ProcessPoolExecutor {
-    /// Returns a pool with as many workers as the environment variable `CONCURRENT_FUTURES_WORKERS` says, or else the machine
-    /// has processors.
-    ///
-    /// # Errors
-    ///
-    /// A value of the variable that makes no sense; a system or a program that has no worker processes: one with rights of its
-    /// file (set-user-ID, capabilities), or one that was started by way of the dynamic loader.
-    pub fn new() -> Result<Self, BuildError> {
-        Self::builder().build()
-    }
-
-    /// Returns a pool with at most this many workers.
-    ///
-    /// # Errors
-    ///
-    /// A count of 0, and as for [`new`](Self::new).
-    pub fn with_workers(count: impl Into<WorkerCount>) -> Result<Self, BuildError> {
-        Self::builder().workers(count).build()
-    }
-
-    /// Returns a builder, for all other settings.
-    pub fn builder() -> ProcessPoolBuilder {
-        ProcessPoolBuilder::new()
-    }
-
     /// Returns the pool itself, for unit tests.
     #[cfg(test)]
     pub(crate) fn pool(&self) -> &Arc<Pool> {

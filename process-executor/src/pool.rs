@@ -7,6 +7,7 @@ pub(crate) mod callback_threads;
 mod ending;
 pub(crate) mod events;
 pub(crate) mod faults;
+pub(crate) mod fetching;
 mod packing;
 pub(crate) mod reply_buffers;
 pub(crate) mod results;
@@ -53,10 +54,10 @@ pub(crate) struct Pool {
     broken: OnceLock<BrokenExecutor>,
     /// Tasks that were collected and are not finished yet.
     in_hand: AtomicUsize,
-    /// Whether workers ring for results. While threads of the program fetch them anyway, they need not.
-    bells: AtomicBool,
-    /// The last look of a waiting thread has found what it waited for.
-    looking_pays: AtomicBool,
+    /// Workers ring for results. While threads of the program fetch them anyway, they need not.
+    doorbells: AtomicBool,
+    /// The last fetch of a waiting thread has found what it waited for.
+    fetching_pays: AtomicBool,
     /// Grows as threads of the program fetch results.
     fetches: AtomicUsize,
     /// No more tasks are taken; for a look without the lock.
@@ -85,7 +86,7 @@ pub(crate) struct Registration {
     pub(crate) _driver: Option<driver::Registration>,
 }
 
-/// How often the supervisor looks whether results are still fetched without bells.
+/// How often the supervisor checks whether results are still fetched without doorbells.
 const TICK: Duration = Duration::from_millis(1);
 /// A submitter fetches results when a worker has left so many.
 const MANY: u64 = 32;
@@ -111,8 +112,8 @@ impl Pool {
             image,
             broken: OnceLock::new(),
             in_hand: AtomicUsize::new(0),
-            bells: AtomicBool::new(true),
-            looking_pays: AtomicBool::new(true),
+            doorbells: AtomicBool::new(true),
+            fetching_pays: AtomicBool::new(true),
             fetches: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             origin: Origin::here(),
@@ -217,7 +218,7 @@ impl Pool {
         (result, self.wake(wakes, unprepared))
     }
 
-    /// Puts a large task into a buffer, with no lock held, and deals it; gives the next that is to be prepared.
+    /// Moves the input of a large task to shared memory, with no lock held, and deals it. Returns the next that is to be prepared.
     fn prepare<'a>(&'a self, mut unprepared: Unprepared<'a>) -> Option<Unprepared<'a>> {
         self.may_panic_at(FaultPoint::Preparation);
         let made = unprepared.entry.as_mut()?.payload.move_to_shared_memory();

@@ -116,7 +116,7 @@ impl Supervisor {
             if self.pool.is_ended() {
                 break;
             }
-            sooner(&mut wait, self.pool.settle_bells(&mut self.fetches_seen));
+            sooner(&mut wait, self.pool.settle_doorbells(&mut self.fetches_seen));
             if self.collect() {
                 wait = Some(Duration::ZERO);
             }

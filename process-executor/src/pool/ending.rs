@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 impl Pool {
-    /// No task is taken any more, queued ones end with the reason.
+    /// Takes no more tasks; those that are queued end with the reason.
     pub(crate) fn break_down(self: &Arc<Self>, broken: BrokenExecutor) {
         let broken = self.broken.get_or_init(|| broken).clone();
         self.with_dispatch(|dispatch, wakes| {
@@ -26,7 +26,7 @@ impl Pool {
         self.end_queue(Some(&broken));
     }
 
-    /// No task is taken until then, and those that are queued end with the reason.
+    /// Takes no tasks until `end`; those that are queued end with the reason.
     pub(crate) fn halt(self: &Arc<Self>, broken: BrokenExecutor, end: Option<Instant>) {
         self.with_dispatch(|dispatch, wakes| {
             dispatch.halt = Some(Halt { broken: broken.clone(), end });
@@ -36,12 +36,12 @@ impl Pool {
         self.end_queue(Some(&broken));
     }
 
-    /// Why the pool is broken for now, if it is.
+    /// Returns why the pool is broken for now, if it is.
     pub(crate) fn halted(&self) -> Option<BrokenExecutor> {
         self.dispatch.lock().halted().cloned()
     }
 
-    /// Tasks are taken again, if the pool was broken for a while only.
+    /// Takes tasks again, if the pool was only broken for a while.
     pub(crate) fn resume(&self) {
         self.resume_locked(&mut self.dispatch.lock());
     }
@@ -52,8 +52,8 @@ impl Pool {
         }
     }
 
-    /// Ends all that is queued: with the reason why it cannot run, or by cancelling it; what has killed workers, with their
-    /// deaths.
+    /// Ends all that is queued: tasks that have killed workers with those deaths, others with the reason why they cannot run, or by
+    /// cancelling them.
     pub(crate) fn end_queue(self: &Arc<Self>, broken: Option<&BrokenExecutor>) {
         let mut batch = Batch::default();
         self.with_dispatch(|dispatch, _| {
@@ -81,7 +81,7 @@ impl Pool {
         }
     }
 
-    /// From now on no task is taken; whoever waits for room is told.
+    /// Takes no more tasks from now on, and tells submitters who wait for capacity.
     fn close(&self, dispatch: &mut Dispatch, wakes: &mut Wakes) {
         dispatch.closed = true;
         // ORDERING: SeqCst, with the look in `let_go`, which would else miss that it must call the supervisor.
@@ -132,12 +132,12 @@ impl Pool {
         }
     }
 
-    /// A shutdown is not waited for to its end: the end of the handle is not, either.
+    /// Notes that a shutdown is not waited for to its end; so the drop of the handle does not wait either.
     fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
     }
 
-    /// The handle is dropped: waits for the end. If that was given up before, whatever is not over by now is ended.
+    /// Waits for the end, as the handle is dropped. If a shutdown was given up before, ends what is not over by now instead.
     pub(crate) fn end_with_handle(&self) {
         if !self.given_up.load(Ordering::Relaxed) {
             self.shutdown(Shutdown::wait());
@@ -183,7 +183,7 @@ impl Pool {
         if self.is_ended() {
             return Poll::Ready(());
         }
-        // Whoever polls on sees the end, and then this does not matter.
+        // A caller that polls on sees the end, and then this does not matter.
         self.give_up();
         if !how.waits() {
             return Poll::Ready(());
@@ -194,17 +194,17 @@ impl Pool {
         Poll::Pending
     }
 
-    /// Why the pool is broken, if it is.
+    /// Returns why the pool is broken, if it is.
     pub(crate) fn broken(&self) -> Option<&BrokenExecutor> {
         self.broken.get()
     }
 
-    /// Whether workers are being ended for good.
+    /// Returns whether workers are being ended for good.
     pub(crate) fn is_stopping(&self) -> bool {
         self.dispatch.lock().stopping
     }
 
-    /// Whether no worker is left, every future has its outcome, and no task comes any more.
+    /// Returns whether no worker is left, every future has its outcome, and no task comes any more.
     pub(crate) fn is_ended(&self) -> bool {
         let dispatch = self.dispatch.lock();
         self.has_ended(&dispatch)
@@ -214,7 +214,7 @@ impl Pool {
         dispatch.is_ended() && self.in_hand() == 0
     }
 
-    /// Waits until no worker is left and every future has its outcome; false if `deadline` came first.
+    /// Waits until no worker is left and every future has its outcome. Returns false if `deadline` came first.
     fn wait_for_end(&self, deadline: Option<Instant>) -> bool {
         before_blocking();
         let mut dispatch = self.dispatch.lock();
@@ -245,10 +245,10 @@ impl Pool {
         drop(kept);
     }
 
-    /// Tells those who wait for the end: threads at once, async waiters by a callback thread, since wakers are anybody's code.
+    /// Wakes those who wait for the end: threads at once, async waiters on a callback thread, because wakers are user code.
     pub(crate) fn announce_end(&self) {
         self.keep_no_longer();
-        // Under the lock, so that nobody is between his look and his sleep.
+        // After the lock was held, so that no thread is between its check and its sleep.
         drop(self.dispatch.lock());
         self.ended.notify_all();
         // None comes after these: under this lock, `poll_shutdown` looks first whether the end is there.

@@ -18,13 +18,13 @@ pub(crate) struct Events {
 #[derive(Debug)]
 struct Files {
     epoll: OwnedFd,
-    /// Readable for ever; it is looked at once for each call.
+    /// Readable for ever; its entry is armed once for each call.
     call: OwnedFd,
     /// Never readable.
     witness: OwnedFd,
 }
 
-/// What an event says that is a call.
+/// The data of the event of a call.
 pub(crate) const CALL: u64 = u64::MAX;
 
 impl Events {
@@ -40,12 +40,12 @@ impl Events {
         self.files.as_ref().expect("there until they are dropped")
     }
 
-    /// The instance: what to wait for, and to add to.
+    /// Returns the instance of epoll, to wait for and to add to.
     pub(crate) fn epoll(&self) -> BorrowedFd<'_> {
         self.files().epoll.as_fd()
     }
 
-    /// Has whoever waits look; once, however often it is called before that.
+    /// Wakes the thread that waits; once, however often it is called before that.
     pub(crate) fn call(&self) {
         let Files { epoll, call, .. } = self.files();
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
@@ -53,12 +53,12 @@ impl Events {
         let _ = epoll::modify(epoll, call, epoll::EventData::new_u64(CALL), flags);
     }
 
-    /// Whether the descriptors are still what they were.
+    /// Returns whether the descriptors are still what they were.
     pub(crate) fn are_ours(&self) -> bool {
         self.are_in(self.epoll())
     }
 
-    /// The same for another descriptor of that instance.
+    /// The same, by another descriptor of that instance.
     pub(crate) fn are_in(&self, epoll: impl AsFd) -> bool {
         epoll::modify(epoll, &self.files().witness, epoll::EventData::new_u64(CALL), epoll::EventFlags::empty()).is_ok()
     }

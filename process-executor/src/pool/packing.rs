@@ -1,5 +1,5 @@
-//! An input while it is being encoded: the first few bytes need no allocation, and what is more than a block holds goes to
-//! memory that a worker can share, bit by bit, if a worker could have it soon.
+//! An input while it is being encoded: the first few bytes need no allocation, and what is more than a block holds goes to shared
+//! memory bit by bit, if a worker could have it soon.
 
 use super::Pool;
 use crate::dispatch::entry::Payload;
@@ -10,7 +10,7 @@ use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// So many bytes are kept without an allocation while they are encoded.
+/// As many bytes are kept without an allocation while they are encoded.
 const FEW: usize = 64;
 /// The first allocation, for more.
 const FIRST: usize = 512;
@@ -19,7 +19,7 @@ const FIRST: usize = 512;
 pub(super) struct Packing<'p> {
     pool: &'p Pool,
     few: [u8; FEW],
-    /// Those of `few` that are written; `None`: all are in `bytes`, but for what spilled.
+    /// How many of `few` are written; `None`: all bytes are in `bytes`, except those that spilled.
     few_used: Option<usize>,
     bytes: Vec<u8>,
     spill: Spill,
@@ -30,7 +30,7 @@ impl<'p> Packing<'p> {
         Self { pool, few: [0; FEW], few_used: Some(0), bytes: Vec::new(), spill: Spill::default() }
     }
 
-    /// What was encoded, once the output is closed. The error: there is no memory for it to be shared in.
+    /// Returns what was encoded, once the output is closed. The error: there is no shared memory for it.
     pub(super) fn finish(self) -> io::Result<Payload> {
         if let Some(used) = self.few_used {
             return Ok(Payload::of_few(&self.few, used));
@@ -45,7 +45,7 @@ impl<'p> Packing<'p> {
         })
     }
 
-    /// Goes on in an allocation for so many bytes, all in all.
+    /// Goes on in an allocation, for `most` bytes in all.
     fn leave_few(&mut self, most: usize) -> Option<()> {
         let Some(used) = self.few_used else { return Some(()) };
         self.bytes.try_reserve(most.max(FIRST)).ok()?;

@@ -1,42 +1,37 @@
-//! Where tasks come back: results are fetched by whoever waits, and finished outside the lock.
+//! Where tasks come back: batches of them are finished outside the lock.
 
 use super::faults::FaultPoint;
 use super::reply_buffers::ReplyBuffers;
 use super::thread_role;
-use super::{Pool, SPARE, TICK, Unprepared};
+use super::{Pool, SPARE, Unprepared};
 use crate::carrier::{self, Source};
 use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Body, Collected, Counted, OutOfBand};
 use crate::dispatch::entry::{Entry, Parts, Payload};
 use crate::dispatch::wakes::Wakes;
 use crate::dispatch::whereabouts::Whereabouts;
-use executor_core::driver::{self, Driver};
 use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
 use executor_core::task::{Task, contain, guarded, wake_all};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
-use process_core::waking::{ARMED, DoorbellWord, LISTENED, QUIET};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How long a thread that goes to sleep tries to listen: far longer than the lock is held, and nothing to one that sleeps.
-const MOMENT: Duration = Duration::from_micros(50);
-
 impl Pool {
     /// Counts the tasks of a batch as under way; under the lock, so that the end is not seen too soon. Tombstones count as well:
-    /// whoever cancels one may be using the pool until it is dropped.
+    /// their cancellers may be using the pool until they are dropped.
     pub(crate) fn take_in_hand(&self, batch: &Batch) {
         self.take_up(batch.collected.len() + batch.tombstones.len());
     }
 
-    /// So many tasks are under way.
+    /// Counts that many tasks as under way.
     pub(super) fn take_up(&self, tasks: usize) {
         if tasks > 0 {
             self.in_hand.fetch_add(tasks, Ordering::Relaxed);
         }
     }
 
-    /// So many tasks are not under way any more.
+    /// Counts that many tasks as under way no longer.
     pub(super) fn let_go(&self, tasks: usize) {
         // ORDERING: SeqCst, with `Pool::close` and `Pool::in_hand`: either the closing of the pool is seen here, or the supervisor
         // sees that these tasks are gone.
@@ -47,6 +42,7 @@ impl Pool {
         }
     }
 
+    /// Returns how many tasks are under way.
     pub(crate) fn in_hand(&self) -> usize {
         // ORDERING: SeqCst, with `let_go`: what finishing the tasks has put back into the queue is seen.
         self.in_hand.load(Ordering::SeqCst)
@@ -57,17 +53,17 @@ impl Pool {
     ///
     /// A panic of the pool's own code breaks the pool. The tasks count as under way until their futures have ended with that, so
     /// that the pool does not end before them.
-    pub(crate) fn finish(self: &Arc<Self>, batch: &mut Batch, courier: bool) {
+    pub(crate) fn finish(self: &Arc<Self>, batch: &mut Batch, is_callback_thread: bool) {
         let mut held = Held { pool: self, tasks: batch.collected.len() + batch.tombstones.len() };
-        let thread = if courier { "callbacks" } else { "results" };
-        let Err(broken) = guarded(thread, || self.finish_held(batch, courier, &mut held)) else { return };
+        let thread = if is_callback_thread { "callbacks" } else { "results" };
+        let Err(broken) = guarded(thread, || self.finish_held(batch, is_callback_thread, &mut held)) else { return };
         self.break_batch(batch, &broken);
         drop(held);
         self.break_down(broken);
     }
 
-    fn finish_held(self: &Arc<Self>, batch: &mut Batch, courier: bool, held: &mut Held<'_>) {
-        if courier {
+    fn finish_held(self: &Arc<Self>, batch: &mut Batch, is_callback_thread: bool, held: &mut Held<'_>) {
+        if is_callback_thread {
             self.may_panic_at(FaultPoint::Callbacks);
         }
         self.see_to_what_the_supervisor_left(batch);
@@ -78,14 +74,14 @@ impl Pool {
         // A callback that runs here cannot wait for the end, which waits for it.
         thread_role::running_callbacks_of(self.id, || {
             for tombstone in batch.tombstones.drain(..) {
-                if !courier && tombstone.task.is_pending() && tombstone.task.has_listeners() {
+                if !is_callback_thread && tombstone.task.is_pending() && tombstone.task.has_listeners() {
                     left.tombstones.push(tombstone);
                 } else {
                     drop_tombstone(tombstone);
                 }
             }
             for collected in batch.collected.drain(..) {
-                if !courier && (collected.entry.task.has_listeners() || !collected.can_finish_here()) {
+                if !is_callback_thread && (collected.entry.task.has_listeners() || !collected.can_finish_here()) {
                     left.adopt(collected, &batch.bytes);
                 } else {
                     let counted = collected.counted(&batch.bytes);
@@ -111,7 +107,7 @@ impl Pool {
             self.run_rests(rests);
         }
         if had_memory {
-            // It tells the worker, which would else keep the memory until there is more to be said.
+            // It tells the worker, which would otherwise keep the memory until the next message.
             self.call_supervisor();
         }
     }
@@ -129,7 +125,7 @@ impl Pool {
         }
     }
 
-    /// What the supervisor is not to do itself.
+    /// Does what the supervisor must not do itself.
     fn see_to_what_the_supervisor_left(&self, batch: &mut Batch) {
         wake_all(std::mem::take(&mut batch.wakers));
         if let Some(entry) = batch.prepare.take() {
@@ -185,99 +181,11 @@ impl Pool {
         SPARE.replace(batch);
     }
 
-    /// Takes what is there, unless another thread is at it.
-    fn try_collect(self: &Arc<Self>) {
-        let Some(dispatch) = self.dispatch.try_lock() else { return };
-        if !dispatch.has_results(1) {
-            return;
-        }
-        let mut batch = SPARE.take();
-        self.with_locked(dispatch, |dispatch, wakes| self.gather(dispatch, &mut batch, wakes));
-        self.finish_and_keep(batch);
-    }
-
     /// Takes all results there are into a batch, and deals what workers have room for now.
     pub(crate) fn gather(&self, dispatch: &mut Dispatch, batch: &mut Batch, wakes: &mut Wakes) {
         dispatch.collect(batch, wakes);
         self.take_in_hand(batch);
         dispatch.deal(wakes);
-    }
-
-    // Bells. While threads of the program fetch results one after the other, workers do not ring; the supervisor then looks
-    // every `TICK` whether they still do. A thread that sleeps for a result listens to the bells itself; one that rings while
-    // nobody listens to it is the supervisor's.
-    //
-    // A waiting thread fetches for all pools of the program, so it does not wait for the lock of one: a bell that stays on
-    // costs time, and the next that fetches turns it off; one that stays off is turned on by the supervisor, which takes what
-    // came meanwhile.
-
-    /// A thread of the program fetches: no bells for the time being.
-    pub(super) fn note_fetch(&self) {
-        // The count only has to change.
-        self.fetches.store(self.fetches.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        if self.bells.load(Ordering::Relaxed)
-            && let Some(dispatch) = self.dispatch.try_lock()
-        {
-            self.set_bells(&dispatch, QUIET);
-            drop(dispatch);
-            self.call_supervisor();
-        }
-    }
-
-    /// Turns the bells on or off. Who turns them on looks for results afterwards: those that came before were not rung for.
-    fn set_bells(&self, dispatch: &Dispatch, value: u32) {
-        self.bells.store(value != QUIET, Ordering::Relaxed);
-        DoorbellWord::set_all(dispatch.seats.iter().flatten().map(|seat| seat.ring.shared().bell()), value);
-    }
-
-    /// For the supervisor, before it sleeps: bells on, unless threads of the program have fetched since `seen`; then when to
-    /// look again. What came before the bells were on is to be looked for after this.
-    pub(crate) fn settle_bells(&self, seen: &mut usize) -> Option<Duration> {
-        let fetches = self.fetches.load(Ordering::Relaxed);
-        if !self.bells.load(Ordering::Relaxed) && std::mem::replace(seen, fetches) != fetches {
-            return Some(TICK);
-        }
-        self.set_bells(&self.dispatch.lock(), ARMED);
-        None
-    }
-}
-
-/// The pool as waiting threads know it.
-#[derive(Debug)]
-pub(crate) struct Fetcher(pub(crate) Arc<Pool>);
-
-impl Driver for Fetcher {
-    fn begin(&self) {
-        // To turn the bells off and on again for a look in vain costs more than to be rung for.
-        if self.0.looking_pays.load(Ordering::Relaxed) {
-            self.0.note_fetch();
-        }
-    }
-
-    fn fetch(&self) {
-        self.0.try_collect();
-    }
-
-    fn end(&self, found: bool) {
-        if self.0.looking_pays.load(Ordering::Relaxed) != found {
-            self.0.looking_pays.store(found, Ordering::Relaxed);
-        }
-    }
-
-    fn listen(&self, bells: &mut Vec<driver::Doorbell>) {
-        let Some(dispatch) = self.0.dispatch.try_lock_for(MOMENT) else {
-            // It turns the bells on, and takes what is there.
-            return self.0.call_supervisor();
-        };
-        let mut batch = SPARE.take();
-        self.0.with_locked(dispatch, |dispatch, wakes| {
-            self.0.set_bells(dispatch, LISTENED);
-            self.0.gather(dispatch, &mut batch, wakes);
-            // Of others the supervisor hears.
-            let busy = dispatch.seats.iter().flatten().filter(|seat| seat.ring.depth() > 0);
-            bells.extend(busy.map(|seat| driver::Doorbell::new(seat.ring.shared().clone(), LISTENED)));
-        });
-        self.0.finish_and_keep(batch);
     }
 }
 
@@ -293,12 +201,12 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Ends one task; gives what is left of a chunk, in parts if others could run it as well.
+/// Ends one task. Returns what is left of a chunk, in parts if other workers could run it as well.
 fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Vec<Entry>> {
     let Collected { entry, bytes: range, items, elapsed, cause, out_of_band } = collected;
     let cause = cause.map_or(Cause::Replied, |cause| *cause);
     if matches!(cause, Cause::Codec(..)) {
-        // Its input cannot be carried.
+        // Its input cannot cross.
         end_all_items(entry.into_parts().0, || cause.clone());
         return None;
     }
@@ -337,7 +245,7 @@ fn finish_with(pool: &Arc<Pool>, out_of_band: OutOfBand, task: Task, reply: Repl
                 let text = format!("the memory with the result is not there: {reason}");
                 (&[][..], Cause::Codec(CodecPhase::DecodeResult, text))
             }
-            // It is over for another reason.
+            // The task is over for another reason.
             (Err(_), cause) => (&[][..], cause),
         };
         rest = carrier::unpacking(&source, || task.finish(Reply { bytes, ..reply }, cause));
@@ -356,7 +264,7 @@ fn finish_with(pool: &Arc<Pool>, out_of_band: OutOfBand, task: Task, reply: Repl
     rest
 }
 
-/// The rest of a chunk as it goes on.
+/// Returns the rest of a chunk, as it goes on.
 #[cold]
 fn what_is_left(rest: Rest, parts: Parts, share: impl FnOnce(&Rest, &mut Vec<u8>) -> Vec<Part>) -> Option<Vec<Entry>> {
     let mut input = Vec::new();
@@ -385,7 +293,7 @@ pub(super) fn end_all_items(mut task: Task, mut cause: impl FnMut() -> Cause) {
     }
 }
 
-/// Ends what is left of a revoked task, or of one that was stopped before it could run again.
+/// Ends what is left of a task that was revoked, or stopped before it could run again.
 fn drop_tombstone(entry: Entry) {
     let stopped = entry.begun || entry.stopping;
     let (task, _) = entry.into_parts();

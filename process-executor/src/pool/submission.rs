@@ -1,4 +1,4 @@
-//! Where tasks come in: room, packing, the queue.
+//! Where tasks come in: capacity, encoding, the queue.
 
 use super::packing::Packing;
 use super::results::end_all_items;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-/// A packed input: its function, unless that is known later, and the buffers in it.
-type Packed = (Option<Function>, Payload, Vec<Arc<Buffer>>);
+/// An encoded input: its function, unless that is known later, and the buffers in it.
+type PackedInput = (Option<Function>, Payload, Vec<Arc<Buffer>>);
 
 /// What became of a packed task.
 enum Pushed {
@@ -54,7 +54,7 @@ impl Pool {
         }
         // SAFETY: the owner lives as long as the pool has tasks (`executor.rs`), and tasks are ended outside of its lock.
         if !unsafe { task.set_remote_owner(owner) } {
-            // Cancelled before it came here; nobody will tell the room.
+            // Cancelled before it came here: its canceller does not know of the capacity that it took.
             if entered {
                 self.leave();
             }
@@ -79,7 +79,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Takes room in the queue, and announces a task.
+    /// Takes capacity for a task, and announces it.
     fn enter(&self, admission: Admission) -> Result<(), Rejection> {
         if admission == Admission::Block {
             before_blocking();
@@ -111,7 +111,7 @@ impl Pool {
     }
 
     /// Encodes the input, unless that is left to the relay of its worker.
-    fn pack_now(&self, task: &Task) -> Result<Packed, Cause> {
+    fn pack_now(&self, task: &Task) -> Result<PackedInput, Cause> {
         if self.settings.transport.is_relayed() {
             return Ok((None, Payload::Unpacked, Vec::new()));
         }
@@ -129,13 +129,13 @@ impl Pool {
         Ok((function, payload, attachments))
     }
 
-    /// Whether a worker could have a large input as soon as it is packed. If many wait, they do so where they cost no
-    /// descriptor each.
+    /// Returns whether a worker could have a large input as soon as it is encoded. Inputs that have to wait do so on the heap, where
+    /// they cost no descriptor each.
     pub(super) fn is_ready_for_large_input(&self) -> bool {
         self.dispatch.lock().has_no_backlog()
     }
 
-    /// Queues or deals a packed task; gives it back if the pool was closed meanwhile. Fetches results if there are many.
+    /// Queues or deals an encoded task, and fetches results if there are many. Returns the task if the pool was closed meanwhile.
     fn push(
         self: &Arc<Self>,
         task: Task,
@@ -155,7 +155,7 @@ impl Pool {
             dispatch.admit(entered);
             // The end may have waited for this.
             wakes.supervisor |= dispatch.closed;
-            // One that is packed later has its number then.
+            // A task that is encoded later has its number then.
             let number = function.map_or(Ok(u32::MAX), |function| dispatch.functions.number(function, self.image));
             let number = match number {
                 Ok(number) => number,
@@ -192,12 +192,12 @@ impl Pool {
         }
     }
 
-    /// The input cannot be carried: that is the task's own failure.
+    /// Ends a task whose input cannot be encoded: that is its own failure.
     fn refuse_to_carry(&self, task: Task, cause: Cause, entered: bool) {
         self.fail_unpushed(task, cause, |dispatch| dispatch.admit(entered));
     }
 
-    /// Ends a task that takes room but is in no queue.
+    /// Ends a task that takes capacity but is not queued.
     fn fail_unpushed(&self, task: Task, cause: Cause, before: impl FnOnce(&mut Dispatch)) {
         self.with_dispatch(|dispatch, wakes| {
             before(dispatch);
@@ -211,7 +211,7 @@ impl Pool {
         end_all_items(task, || cause.clone());
     }
 
-    /// Why tasks are not taken, if they are not. If the pool was broken for a while, and that is over, it ends here.
+    /// Returns why tasks are not taken, if they are not. If the pool was broken for a while, and that time is over, it takes tasks again.
     fn refusal(&self, dispatch: &mut Dispatch) -> Option<SubmitError> {
         if !dispatch.closed && dispatch.halt.is_none() {
             return None;
@@ -243,7 +243,7 @@ impl Pool {
     }
 }
 
-/// Why a function cannot be named to a worker.
+/// Returns why a function cannot be named to a worker, in words.
 pub(crate) fn no_number_text(no_number: &NoNumber) -> &'static str {
     match no_number {
         NoNumber::Foreign => "the function is not part of the executable; is it in a shared library?",

@@ -1,6 +1,6 @@
 //! Waiting threads and the pool's lock.
 
-use super::results::Fetcher;
+use super::fetching::Fetcher;
 use super::{Pool, TICK};
 use crate::ProcessPoolExecutor;
 use executor_core::driver::Driver;
@@ -33,19 +33,19 @@ fn a_waiting_thread_does_not_wait_for_the_lock() {
     let (settings, _) = ProcessPoolExecutor::builder().workers(1).settings().unwrap();
     let pool = Pool::new(settings, Image::of_this_process().unwrap()).unwrap();
     let fetcher = Fetcher(pool.clone());
-    let ring = || pool.bells.load(Ordering::Relaxed);
+    let are_on = || pool.doorbells.load(Ordering::Relaxed);
     while_locked(&pool, || fetcher.begin());
-    assert!(ring());
+    assert!(are_on());
     fetcher.begin();
-    assert!(!ring());
+    assert!(!are_on());
     while_locked(&pool, || {
         fetcher.fetch();
         fetcher.end(false);
     });
     // The supervisor was called, looks once more whether anybody fetches, and then turns them on.
-    assert!(!ring());
+    assert!(!are_on());
     let mut seen = 0;
-    assert_eq!(pool.settle_bells(&mut seen), Some(TICK));
-    assert_eq!(pool.settle_bells(&mut seen), None);
-    assert!(ring());
+    assert_eq!(pool.settle_doorbells(&mut seen), Some(TICK));
+    assert_eq!(pool.settle_doorbells(&mut seen), None);
+    assert!(are_on());
 }
