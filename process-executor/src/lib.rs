@@ -34,7 +34,7 @@
 //!  future ◄─ finish ◄─ batch ◄──────┴──── collect ◄══════════════════════┘
 //! ```
 //! Each worker is a process of the same executable, taken over before its `main` (`process_core`), with a ring of shared memory
-//! (`protocol/layout.rs`, `dispatch/ring.rs`) and a socket (`link.rs`, `message.rs`) of its own. Two workers share nothing, so the
+//! (`protocol/layout.rs`, `dispatch/ring.rs`) and a socket (`link.rs`, `protocol/message.rs`) of its own. Two workers share nothing, so the
 //! others do not notice what becomes of one.
 //!
 //! **A task has one holder at a time**: the queue, a ring, a relay, a batch. The holder ends its future.
@@ -52,11 +52,7 @@ compile_error!("process-executor works on Linux; use thread-executor here");
 // Each module says where it is, so that elsewhere there is that one error and no other.
 
 #[cfg(target_os = "linux")]
-mod arrivals;
-#[cfg(target_os = "linux")]
 mod builder;
-#[cfg(target_os = "linux")]
-mod carrier;
 #[cfg(target_os = "linux")]
 mod dispatch;
 #[cfg(target_os = "linux")]
@@ -66,19 +62,13 @@ mod ipc_channel;
 #[cfg(target_os = "linux")]
 mod link;
 #[cfg(target_os = "linux")]
-mod message;
-#[cfg(target_os = "linux")]
 mod pool;
-#[cfg(target_os = "linux")]
-mod process;
 #[cfg(target_os = "linux")]
 mod protocol;
 #[cfg(target_os = "linux")]
 mod settings;
 #[cfg(target_os = "linux")]
 mod supervisor;
-#[cfg(target_os = "linux")]
-mod violation;
 #[cfg(target_os = "linux")]
 mod worker;
 #[cfg(target_os = "linux")]

@@ -1,8 +1,10 @@
 //! The parent's end of a worker's socket: what the worker says, and the memory it hands over.
 
-use crate::arrivals::Arrivals;
-use crate::message::{Intake, Message, Taken};
-use crate::violation::Violation;
+pub(crate) mod arrivals;
+
+use crate::link::arrivals::Arrivals;
+use crate::protocol::message::{Intake, Message, Taken};
+use crate::protocol::violation::Violation;
 use parking_lot::Mutex;
 use process_core::memory::Buffer;
 use process_core::system::{self, Unfit};
@@ -276,8 +278,8 @@ fn read_reason(file: UntrustedFile, length: u64) -> Result<String, Unfit> {
 #[cfg(test)]
 mod tests {
     use super::{Event, Link};
-    use crate::message::Message;
-    use crate::violation::Violation;
+    use crate::protocol::message::Message;
+    use crate::protocol::violation::Violation;
     use process_core::memory::Buffer;
     use process_core::system::{self, Unfit};
     use rustix::fd::AsFd;

@@ -15,6 +15,7 @@ mod failed_starts;
 mod last_rites;
 mod limits;
 mod listening;
+pub(crate) mod process;
 mod starting;
 mod starts;
 pub(crate) mod transport;

@@ -16,8 +16,8 @@ pub(crate) mod running;
 pub(crate) mod shared_memory;
 pub(crate) mod tasks;
 
-use crate::message::{self, Message, Received};
 use crate::protocol::layout::{SIZE, Shared};
+use crate::protocol::message::{self, Message, Received};
 use crate::protocol::worker_settings::WorkerSettings;
 use connection::Connection;
 use executor_core::fork::Origin;

@@ -5,11 +5,11 @@ use super::{below, client, take};
 use crate::dispatch::ring::Ring;
 use crate::dispatch::seat::{Seat, SeatState};
 use crate::link::Link;
-use crate::message::{self, Message, Received};
 use crate::protocol::layout::{
     BLOCK, BLOCKS, DONE, FunctionEntry, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, QUEUED, REVOKED, RUNNING, SIZE, SKIPPED,
     Shared, Slot, TIMED, shortened,
 };
+use crate::protocol::message::{self, Message, Received};
 use arbitrary::Unstructured;
 use executor_core::remote::{Job, Output, Phase, Progress};
 use process_core::frame;

@@ -9,7 +9,6 @@
 
 use super::mailbox::Mailbox;
 use super::message::{MOST_BYTES, NotSent, Outgoing, Sender};
-use crate::carrier;
 use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Collected, Counted};
 use crate::dispatch::entry::{Entry, Payload};
@@ -20,6 +19,7 @@ use crate::link::Link;
 use crate::pool::Pool;
 use crate::pool::faults::FaultPoint;
 use crate::pool::submission::no_number_text;
+use crate::protocol::attachments;
 use executor_core::remote::{Cause, Output, serializing_once};
 use executor_core::task::guarded;
 use executor_core::{BrokenExecutor, CodecPhase};
@@ -155,7 +155,7 @@ impl Feeder {
     fn encode(&self, entry: &mut Entry) -> Result<(), Failure> {
         let mut bytes = Vec::new();
         let (function, attachments) =
-            carrier::collecting(|| serializing_once(|| entry.task.pack(&mut Output::new(&mut bytes))));
+            attachments::collecting(|| serializing_once(|| entry.task.pack(&mut Output::new(&mut bytes))));
         let function = function.map_err(Failure::Cause)?;
         let number = self.pool.with_dispatch(|dispatch, _| dispatch.functions.number(function, self.pool.image()));
         entry.function = number.map_err(|no_number| {

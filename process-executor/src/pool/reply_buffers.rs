@@ -1,8 +1,8 @@
 //! Memory that came for one reply, until the reply is done with.
 
 use super::Pool;
-use crate::carrier::Source;
 use crate::link::Link;
+use crate::protocol::attachments::Source;
 use process_core::attachments::Attachment;
 use process_core::memory::Buffer;
 use std::sync::Arc;

@@ -4,12 +4,12 @@ use super::faults::FaultPoint;
 use super::reply_buffers::ReplyBuffers;
 use super::thread_role;
 use super::{Pool, SPARE, Unprepared};
-use crate::carrier::{self, Source};
 use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Body, Collected, Counted, OutOfBand};
 use crate::dispatch::entry::{Entry, Parts, Payload};
 use crate::dispatch::wakes::Wakes;
 use crate::dispatch::whereabouts::Whereabouts;
+use crate::protocol::attachments::{self, Source};
 use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
 use executor_core::task::{Task, contain, guarded, wake_all};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
@@ -248,7 +248,7 @@ fn finish_with(pool: &Arc<Pool>, out_of_band: OutOfBand, task: Task, reply: Repl
             // The task is over for another reason.
             (Err(_), cause) => (&[][..], cause),
         };
-        rest = carrier::unpacking(&source, || task.finish(Reply { bytes, ..reply }, cause));
+        rest = attachments::unpacking(&source, || task.finish(Reply { bytes, ..reply }, cause));
     };
     match out_of_band.body {
         Body::InBatch => finish(Ok(reply.bytes)),

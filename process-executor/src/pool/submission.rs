@@ -3,11 +3,11 @@
 use super::packing::Packing;
 use super::results::end_all_items;
 use super::{MANY, Pool, SPARE};
-use crate::carrier;
 use crate::dispatch::Dispatch;
 use crate::dispatch::entry::{Entry, Payload};
 use crate::dispatch::functions::NoNumber;
 use crate::dispatch::whereabouts::Whereabouts;
+use crate::protocol::attachments;
 use executor_core::fork::Origin;
 use executor_core::remote::{Cause, Function, Output};
 use executor_core::task::{Owner, Task, before_blocking};
@@ -121,7 +121,7 @@ impl Pool {
     /// Encodes the input in this thread, the submitter's, with no lock held.
     fn pack(&self, task: &Task) -> Result<(Function, Payload, Vec<Arc<Buffer>>), Cause> {
         let mut packing = Packing::new(self);
-        let (function, attachments) = carrier::collecting(|| task.pack(&mut Output::new(&mut packing)));
+        let (function, attachments) = attachments::collecting(|| task.pack(&mut Output::new(&mut packing)));
         let function = function?;
         let payload = packing.finish().map_err(|error| {
             Cause::Codec(CodecPhase::EncodeArgument, format!("no shared memory for a large argument: {error}"))

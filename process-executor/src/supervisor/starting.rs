@@ -5,7 +5,7 @@ use super::transport::Opened;
 use super::worker::{End, Worker};
 use crate::dispatch::ring::Ring;
 use crate::dispatch::seat::Seat;
-use crate::process::{self, Started, Welcome};
+use crate::supervisor::process::{self, Started, Welcome};
 use process_core::NotStarted;
 use process_core::start_error::{Calling, StartError};
 use process_core::system::out_of_memory_kills;

@@ -6,8 +6,8 @@
 
 use super::ending::Ending;
 use crate::link::Link;
-use crate::message::Message;
-use crate::violation::Violation;
+use crate::protocol::message::Message;
+use crate::protocol::violation::Violation;
 use executor_core::task::deadline_after;
 use process_core::exit_status::By;
 use process_core::system;

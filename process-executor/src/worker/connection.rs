@@ -1,9 +1,9 @@
 //! The worker's end of the socket: memory that comes in, the order to retire, and the parent's death.
 
 use super::ending::end_group;
-use crate::carrier::Source;
-use crate::message::{self, Message, Received};
+use crate::protocol::attachments::Source;
 use crate::protocol::layout::{LastWord, Shared};
+use crate::protocol::message::{self, Message, Received};
 use executor_core::task::guarded;
 use parking_lot::{Condvar, Mutex};
 use process_core::attachments::Attachment;

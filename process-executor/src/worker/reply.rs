@@ -1,9 +1,9 @@
 //! Replies on their way to the parent: in the slot, in a block, or in memory of their own.
 
 use super::connection::Connection;
-use crate::carrier;
-use crate::message::Message;
+use crate::protocol::attachments;
 use crate::protocol::layout::{ATTACHED, BLOCK, BLOCKS, IN_BLOCK, IN_BUFFER, IN_SLOT, INLINE, Shared, Slot, shortened};
+use crate::protocol::message::Message;
 use executor_core::CodecPhase;
 use executor_core::fork::Origin;
 use executor_core::remote::{Output, write_codec_error};
@@ -137,14 +137,14 @@ impl<'a> Replies<'a> {
     /// Sends the buffers that the result contains, each once for a reply.
     #[inline]
     pub(crate) fn send_buffers(&self, slot: &Slot) {
-        if carrier::has_noted() {
+        if attachments::has_noted() {
             self.send_noted(slot);
         }
     }
 
     #[cold]
     fn send_noted(&self, slot: &Slot) {
-        for buffer in carrier::take_noted() {
+        for buffer in attachments::take_noted() {
             let is_new = !self.sent.borrow().contains(&buffer.id());
             if is_new {
                 self.sent.borrow_mut().push(buffer.id());

@@ -6,7 +6,7 @@ use super::passage::Passage;
 use super::printed::Printed;
 use super::reply::{Replies, ring};
 use super::running::{Running, leave_if_forked};
-use crate::carrier::{self, Source};
+use crate::protocol::attachments::{self, Source};
 use crate::protocol::layout::{DONE, LastWord, QUEUED, REVOKED, RUNNING, SKIPPED, Shared, Slot};
 use crate::protocol::worker_settings::WorkerSettings;
 use executor_core::CodecPhase;
@@ -55,7 +55,7 @@ pub(super) fn run<T: Transport>(
         printed: Printed::default(),
     };
     let source: Arc<dyn Source> = connection.clone();
-    carrier::unpacking(&source, || carrier::collecting(|| tasks.run()));
+    attachments::unpacking(&source, || attachments::collecting(|| tasks.run()));
 }
 
 /// How inputs come in and replies go out.

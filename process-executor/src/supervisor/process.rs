@@ -1,8 +1,8 @@
 //! Starting a worker: the memory that it shares, the words that it is told, its process.
 
 use crate::link::Link;
-use crate::message::Message;
 use crate::protocol::layout::{SIZE, Shared};
+use crate::protocol::message::Message;
 use crate::protocol::worker_settings::WorkerSettings;
 use crate::settings::{Settings, WorkerOutput};
 use executor_core::remote::Initializer;

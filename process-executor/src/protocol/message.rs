@@ -1,7 +1,7 @@
 //! The few words that parent and worker exchange over their socket: how a worker begins and ends, and descriptors. Tasks and
 //! results go through shared memory.
 
-use crate::violation::Violation;
+use crate::protocol::violation::Violation;
 use process_core::REFUSED;
 use process_core::frame::{self, LENGTH};
 use process_core::system::{self, Peeked, Unfit, leave};

@@ -2,7 +2,7 @@
 //!
 //! Whoever reads the worker's socket only checks it; it is mapped by the thread that decodes the reply.
 
-use crate::violation::Violation;
+use crate::protocol::violation::Violation;
 use executor_core::fork::{Origin, PerProcess};
 use parking_lot::Mutex;
 use process_core::memory::Buffer;
