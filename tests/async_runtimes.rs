@@ -330,8 +330,8 @@ fn full_pool() -> (ThreadPoolExecutor, Gate, Future<u64>) {
     while !held.is_running() {
         thread::yield_now();
     }
-    let queued = bounded.submit(square, 2).expect("there is room for one");
-    assert!(bounded.try_submit(square, 9).expect_err("there is no room for two").is_full());
+    let queued = bounded.submit(square, 2).expect("there is a permit for one");
+    assert!(bounded.try_submit(square, 9).expect_err("there is no permit for two").is_full());
     (bounded, gate, queued)
 }
 
@@ -344,7 +344,7 @@ fn a_dyn_async_executor_waits_for_capacity_without_blocking() {
         tokio::pin!(waiting);
         // The timer can fire only if the wait leaves the one thread free.
         tokio::select! {
-            _ = &mut waiting => panic!("there was no room"),
+            _ = &mut waiting => panic!("there was no capacity"),
             () = tokio::time::sleep(Duration::from_millis(5)) => {}
         }
         gate.open();
@@ -396,7 +396,7 @@ fn a_shutdown_ends_the_wait_for_capacity() {
         let mut waiting = Box::pin(bounded.submit_async(square, 3));
         assert!(poll_with(&mut waiting, Waker::noop()).is_pending());
         bounded.shutdown(Shutdown::no_wait());
-        assert!(waiting.await.is_err(), "room that comes after a shutdown is not for new tasks");
+        assert!(waiting.await.is_err(), "capacity that comes after a shutdown is not for new tasks");
         gate.open();
         assert_eq!(queued.await.unwrap(), 4, "what was queued before still runs");
     });

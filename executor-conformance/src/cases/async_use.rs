@@ -37,8 +37,13 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("async_use.cancel_on_drop_cancels_the_task", &[], Needs::CONCURRENT.queue(1), cancel_on_drop),
     Case::new("async_use.submit_gives_a_future", &["E1"], Needs::ANY, submit),
     Case::new("async_use.submit_after_shutdown", &["S1"], Needs::ANY, submit_after_shutdown),
-    Case::new("async_use.submit_waits_for_room", &["H48"], BOUNDED, submit_waits_for_room),
-    Case::new("async_use.given_up_submit_takes_no_room", &["H48", "H55"], BOUNDED, given_up_submit_takes_no_room),
+    Case::new("async_use.submit_waits_for_capacity", &["H48"], BOUNDED, submit_waits_for_capacity),
+    Case::new(
+        "async_use.given_up_submit_takes_no_capacity",
+        &["H48", "H55"],
+        BOUNDED,
+        given_up_submit_takes_no_capacity,
+    ),
     Case::new("async_use.given_up_submit_takes_no_turn", &["H48", "H55"], BOUNDED, given_up_submit_takes_no_turn),
     Case::new("async_use.waiting_submit_is_refused", &["H30", "H55"], BOUNDED, waiting_submit_is_refused),
     Case::new("async_use.shutdown_begins_at_the_first_poll", &["S3"], Needs::CONCURRENT, shutdown),
@@ -223,19 +228,19 @@ fn full(subject: &Subject) -> (Stage, crate::stage::Occupied, Future<u64>) {
     (stage, occupied, queued)
 }
 
-fn submit_waits_for_room(subject: &Subject) {
+fn submit_waits_for_capacity(subject: &Subject) {
     let (stage, occupied, queued) = full(subject);
     let (counted, _count) = counting();
     let mut submitting = pin!(stage.pool().submit_async(tasks::double, 2));
     assert!(submitting.as_mut().poll(&mut Context::from_waker(&counted)).is_pending());
-    assert!(queued.cancel(), "which makes room");
-    step("waiting for an async submit that has room now");
+    assert!(queued.cancel(), "which frees a permit");
+    step("waiting for an async submit that has a permit now");
     let late = block_on(submitting).unwrap();
     occupied.release();
     assert_eq!(block_on(late).unwrap(), 4);
 }
 
-fn given_up_submit_takes_no_room(subject: &Subject) {
+fn given_up_submit_takes_no_capacity(subject: &Subject) {
     let (stage, occupied, queued) = full(subject);
     let (counted, _count) = counting();
     for _ in 0..3 {
@@ -265,7 +270,7 @@ fn given_up_submit_takes_no_turn(subject: &Subject) {
     thread::scope(|scope| {
         let submitting = scope.spawn(|| block_on(staying).unwrap());
         step("waiting for the async submit that stayed");
-        assert!(queued.cancel(), "room for one");
+        assert!(queued.cancel(), "a permit for one");
         let future = submitting.join().unwrap();
         occupied.release();
         assert_eq!(future.result().unwrap(), 6);

@@ -77,7 +77,10 @@ fn submit_waits(subject: &Subject) {
         let waiting = scope.spawn(|| {
             ready.wait();
             let late = stage.pool().submit(tasks::double, 2).unwrap();
-            assert!(!queued.is_cancelled() && (queued.is_running() || queued.is_done()), "there was no room before");
+            assert!(
+                !queued.is_cancelled() && (queued.is_running() || queued.is_done()),
+                "there was no capacity before"
+            );
             late.result().unwrap()
         });
         ready.wait();
@@ -91,11 +94,11 @@ fn comes_back_by_cancel(subject: &Subject) {
     let stage = bounded(subject, 1);
     let occupied = stage.occupy();
     for number in 0..20 {
-        let future = stage.pool().try_submit(tasks::double, number).expect("the cancelled one left its room");
+        let future = stage.pool().try_submit(tasks::double, number).expect("the cancelled one gave its permit back");
         assert!(stage.pool().try_submit(tasks::double, number).unwrap_err().is_full());
         assert!(future.cancel());
     }
-    step("waiting for room that a cancel gives back");
+    step("waiting for capacity that a cancel gives back");
     let blocking = stage.pool().submit(tasks::double, 1).unwrap();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| stage.pool().submit(tasks::double, 2).unwrap());
@@ -110,7 +113,7 @@ fn comes_back_by_expiry(subject: &Subject) {
     let stage = bounded(subject, 1);
     let occupied = stage.occupy();
     let expiring = stage.pool().submit_with(TaskOptions::new().queue_timeout(SHORT), tasks::double, 1).unwrap();
-    step("waiting for room that an expired task gives back");
+    step("waiting for capacity that an expired task gives back");
     let late = stage.pool().submit(tasks::double, 2).unwrap();
     assert_timed_out(expiring.result());
     occupied.release();
@@ -131,7 +134,7 @@ fn waiters_are_refused_at_shutdown(subject: &Subject) {
         let waiters: Vec<_> = (0..3).map(waiter).collect();
         ready.wait();
         stage.pool().shutdown(Shutdown::no_wait());
-        step("waiting for submitters that wait for room to be refused");
+        step("waiting for submitters that wait for capacity to be refused");
         for waiter in waiters {
             assert!(matches!(waiter.join().unwrap(), Err(SubmitError::ShutDown)));
         }
@@ -186,18 +189,18 @@ fn map_with_a_limit(subject: &Subject) {
     let occupied = stage.occupy();
     let options = MapOptions::new().timeout(SHORT).chunk_size(1);
     let expire = || {
-        step("a map with a limit while there is no room");
+        step("a map with a limit while there is no capacity");
         let mut map = stage.pool().map_with(options, tasks::double, [1, 2, 3]);
         assert_timed_out(map.next().expect("the expiry is an item"));
         assert!(map.next().is_none(), "and the last one");
-        step("a stream with a limit while there is no room");
+        step("a stream with a limit while there is no capacity");
         let map = stage.pool().map_with(options, tasks::double, [1, 2, 3]);
         let outcomes: Vec<_> = block_on(futures::StreamExt::collect(map));
         assert_eq!(outcomes.len(), 1);
         outcomes.into_iter().for_each(assert_timed_out);
     };
     expire();
-    let queued = stage.pool().submit(tasks::double, 1).expect("the map's item left its room");
+    let queued = stage.pool().submit(tasks::double, 1).expect("the map's item gave its permit back");
     expire();
     occupied.release();
     assert_eq!(queued.result().unwrap(), 2);
@@ -216,7 +219,7 @@ fn map_with_a_limit_goes_on(subject: &Subject) {
         });
         ready.wait();
         occupied.release();
-        step("a map that waits for room until there is some");
+        step("a map that waits for capacity until there is some");
         assert_eq!(reading.join().unwrap(), 249_500);
     });
     assert_eq!(queued.result().unwrap(), 2);
@@ -224,6 +227,6 @@ fn map_with_a_limit_goes_on(subject: &Subject) {
 
 fn zero_is_refused(subject: &Subject) {
     let built = (subject.factory)(&Config { queue_capacity: Some(0), ..Config::default() });
-    let error = built.expect_err("a queue without room could never take a task").to_string();
+    let error = built.expect_err("a queue without capacity could never take a task").to_string();
     assert!(error.contains("capacity"), "{error}");
 }

@@ -111,7 +111,7 @@ fn an_expired_task_frees_capacity_at_once() {
         for _ in 0..5 {
             let options = TaskOptions::new().queue_timeout(Duration::from_millis(1));
             let late = pool.submit_with(options, same, 1).unwrap();
-            step("room that a limit makes");
+            step("capacity that a limit frees");
             // Waits until the task before it has expired.
             let next = pool.submit(same, 2).unwrap();
             assert!(late.result().unwrap_err().is_timed_out());
@@ -182,7 +182,7 @@ fn child_that_awaits_capacity() {
         gate.wait_arrivals(1);
         let queued = pool.spawn(|| ()).unwrap();
         gate.open();
-        step("the only worker awaits room in its own full queue");
+        step("the only worker awaits capacity in its own full queue");
         assert_eq!(outer.result().unwrap(), 7);
         queued.result().unwrap();
     });

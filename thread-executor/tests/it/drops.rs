@@ -165,7 +165,7 @@ fn s10_a_pool_dropped_by_its_last_submitter_runs_everything() {
         crate::support::until("the queue is full", || pool.stats().queued == 1);
         drop(pool);
         gate.open();
-        step("four submitters that wait for room");
+        step("four submitters that wait for capacity");
         submitters.into_iter().for_each(|submitter| submitter.join().unwrap());
         assert_eq!(ran.get(), 20);
     });
