@@ -1,4 +1,4 @@
-//! The supervisor's thread: starts workers, hears their bells, enforces limits, and sees to it that a worker's death costs one
+//! The supervisor's thread starts workers, hears their doorbells, enforces limits, and sees to it that a worker's death costs one
 //! task. It never runs user code and never waits for anything but its own events.
 //!
 //! ```text
@@ -57,16 +57,16 @@ pub(crate) struct Supervisor {
     unreaped: Unreaped,
     environment: Vec<(OsString, OsString)>,
     starts: Starts,
-    /// Which seats had a worker before.
+    /// The seats that have had a worker before.
     used: Vec<bool>,
     /// The program has closed the descriptors of the pool.
     has_lost_files: bool,
     fetches_seen: usize,
 }
 
-/// How often it is looked at least whether the program has closed the pool's descriptors. If it has, nobody can say so.
+/// How often to check at least whether the program has closed the pool's descriptors. After that nobody can call the supervisor.
 const LOOK_AT_FILES: Duration = Duration::from_secs(2);
-/// If it has, how often it is looked what is left to be done.
+/// How often to look for work once the descriptors are gone.
 const LOOK_WITHOUT_FILES: Duration = Duration::from_millis(10);
 
 impl Supervisor {
@@ -101,7 +101,7 @@ impl Supervisor {
         self.see_to_the_rest();
     }
 
-    /// Until the pool has ended.
+    /// Supervises until the pool has ended.
     fn supervise(&mut self) {
         loop {
             self.pool.may_panic_at(FaultPoint::Supervisor);
@@ -126,7 +126,7 @@ impl Supervisor {
         }
     }
 
-    /// Sleeps until something happens, and notes what.
+    /// Sleeps until something happens, and sees to it.
     fn wait(&mut self, limit: Option<Duration>) {
         let mut space = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 64];
         if self.has_lost_files {
@@ -154,7 +154,7 @@ impl Supervisor {
         }
     }
 
-    /// What a worker said may have been read by a thread that looked for memory of its.
+    /// Hears workers whose sockets were read by threads that looked for memory of theirs.
     fn hear_what_others_read(&mut self) {
         for index in 0..self.workers.len() {
             if self.workers[index].as_ref().is_some_and(|worker| worker.link.has_news()) {
@@ -163,7 +163,7 @@ impl Supervisor {
         }
     }
 
-    /// Reads what a worker says.
+    /// Reads what a worker says, and acts on it.
     fn hear(&mut self, index: usize) {
         let Some(worker) = self.workers.get(index).and_then(Option::as_ref) else { return };
         for event in worker.link.read() {
@@ -188,14 +188,14 @@ impl Supervisor {
         }
     }
 
-    /// What a worker wrote before its first task.
+    /// Returns what a worker wrote before its first task.
     fn first_block(&self, index: usize, length: u64) -> Vec<u8> {
         self.pool.with_dispatch(|dispatch, _| {
             dispatch.seats[index].as_ref().map(|seat| seat.ring.first_reply(length)).unwrap_or_default()
         })
     }
 
-    /// A worker is ready, unless its initializer failed.
+    /// Takes a worker in that is ready, unless its initializer failed.
     fn welcome(&mut self, index: usize, image: u64, initializer: u64) {
         if image != self.pool.image().digest() {
             return self.end_worker(index, Ending::Failed("it runs another executable".to_owned()));
@@ -221,7 +221,7 @@ impl Supervisor {
         });
     }
 
-    /// Takes what workers have left, and lets couriers finish it. True if there was anything.
+    /// Takes what workers have left, and has callback threads finish it. Returns whether there was anything.
     fn collect(&mut self) -> bool {
         let mut batch = Batch::default();
         self.pool.with_dispatch(|dispatch, wakes| self.pool.gather(dispatch, &mut batch, wakes));

@@ -11,7 +11,7 @@ pub(crate) struct WorkerSettings {
     /// Trampoline, code and fingerprint of the initializer, and its packed argument.
     pub(crate) initializer: Option<([u64; 3], Vec<u8>)>,
     /// There is another processor, so that spinning for work before a sleep can pay.
-    pub(crate) may_look: bool,
+    pub(crate) may_spin: bool,
     /// To be added to the scheduling priority.
     pub(crate) nice: i32,
 }

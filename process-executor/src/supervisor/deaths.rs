@@ -20,7 +20,7 @@ use rustix::event::epoll;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-/// A task that was the next to begin when so many workers died is taken to have killed them, whatever its slot says.
+/// A task that was the next to begin when this many workers died is taken to have killed them, whatever its slot says.
 const MOST_SUSPICIONS: u8 = 5;
 
 /// How a worker's process has ended.
@@ -60,7 +60,7 @@ impl Supervisor {
         self.unreaped.add(&self.epoll, worker.process);
     }
 
-    /// Who has sent a worker the signal that ended it.
+    /// Returns who has sent a worker the signal that ended it.
     fn killed_by(&self, index: usize, worker: &Worker, exit: Exit) -> By {
         match worker.killed_by() {
             By::Others if exit.is_killed() => self.pool.with_dispatch(|dispatch, _| {
@@ -115,7 +115,7 @@ impl Supervisor {
 }
 
 impl Exit {
-    /// Whether it was killed, and neither by its pool nor by itself.
+    /// Returns whether it was killed, and neither by its pool nor by itself.
     fn is_by_others(self, by: By) -> bool {
         self.is_killed() && matches!(by, By::Others)
     }
@@ -128,7 +128,7 @@ impl Exit {
         }
     }
 
-    /// Whether a signal that cannot be caught was its end.
+    /// Returns whether a signal that cannot be caught has ended it.
     fn is_killed(self) -> bool {
         matches!(self, Self::Reaped(Some(status)) if status.signal() == Some(libc::SIGKILL))
     }
@@ -145,7 +145,7 @@ pub(crate) struct Loss<'a> {
 }
 
 impl Loss<'_> {
-    /// Whether it died of itself: nobody had it end for a reason that is not its own.
+    /// Returns whether it died by itself: it was not ended for a reason that is not its own.
     fn is_death(&self) -> bool {
         !self.expected && !matches!(self.ending, Some(Ending::Stopped | Ending::Ordered | Ending::Unwanted))
     }

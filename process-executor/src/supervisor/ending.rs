@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Why a worker is being ended.
 pub(crate) enum Ending {
-    /// Its task, or the item after so many of it, ran longer than this.
+    /// Its task, or the item after that many, ran longer than this.
     TimedOut(Duration, u32),
     /// It did not begin its next task, which has a limit; another worker does.
     Unresponsive,
@@ -18,7 +18,7 @@ pub(crate) enum Ending {
     Corrupted,
     /// It was not ready in time.
     NotReady(Duration),
-    /// It could not begin, as it said itself.
+    /// It could not begin, as it has said itself.
     Failed(String),
     /// Nobody needs it.
     Unwanted,

@@ -18,7 +18,7 @@ use std::time::Duration;
 const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
 
 impl Supervisor {
-    /// The system refuses.
+    /// Puts starts off, because the system refuses one.
     pub(super) fn put_off_start(&mut self, error: StartError) -> Option<Duration> {
         let (pause, refused) = self.starts.pause();
         if self.workers.iter().all(Option::is_none) {
@@ -33,7 +33,7 @@ impl Supervisor {
         Some(pause)
     }
 
-    /// A worker ended before it was ready.
+    /// Notes that a worker ended before it was ready.
     pub(super) fn note_failed_start(&mut self, text: String) {
         let (_, _) = self.starts.pause();
         let (most, within) = self.pool.settings().restart_intensity;
@@ -43,7 +43,7 @@ impl Supervisor {
         }
     }
 
-    /// Somebody else has killed a worker before it was ready. That says nothing of the program.
+    /// Notes that somebody else killed a worker before it was ready, which says nothing of the program.
     pub(super) fn note_killed_start(&mut self, text: String) {
         let (_, since) = self.starts.pause();
         let (_, within) = self.pool.settings().restart_intensity;
@@ -52,14 +52,14 @@ impl Supervisor {
         }
     }
 
-    /// Tells the tasks that wait; those that come later are tried once each until a start succeeds.
+    /// Ends the tasks that wait. Those that come later are tried once each until a start succeeds.
     fn give_up_starts(&mut self, broken: &BrokenExecutor) {
         self.starts.is_hopeless = true;
         self.starts.forget_pause();
         self.pool.end_queue(Some(broken));
     }
 
-    /// Takes no tasks for a while; the first that comes after it is tried as if nothing had happened.
+    /// Takes no tasks for a while. The first that comes after it is tried as if nothing had happened.
     fn halt(&mut self, broken: BrokenExecutor) {
         self.starts = Starts::default();
         let (_, within) = self.pool.settings().restart_intensity;

@@ -1,5 +1,5 @@
-//! What is done when the supervisor itself has panicked: nobody is to wait for it. It relies on as little as possible, and each step is
-//! taken whatever becomes of the others.
+//! What happens when the supervisor itself has panicked, so that nobody waits for it in vain. It relies on as little as possible, and
+//! each step is taken whatever becomes of the others.
 
 use super::Supervisor;
 use super::deaths::{Loss, killed_for};
@@ -9,11 +9,11 @@ use executor_core::task::contain;
 use executor_core::{BrokenExecutor, Death};
 use std::time::Duration;
 
-/// How often it is looked whether all is over: others may still be finishing what they have in hand.
+/// How often to check whether all is over: other threads may still be finishing what they have in hand.
 const LOOK: Duration = Duration::from_millis(10);
 
 impl Supervisor {
-    /// Ends all workers and all futures, and waits until nobody is left who would need a supervisor.
+    /// Ends all workers and all futures, and waits until nothing is left that needs a supervisor.
     pub(super) fn give_last_rites(&mut self, broken: BrokenExecutor) {
         let pool = self.pool.clone();
         let _ = contain(|| pool.break_down(broken));

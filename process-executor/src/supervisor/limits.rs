@@ -1,4 +1,4 @@
-//! What the supervisor looks at from time to time: limits of tasks and of workers, and workers that are to end.
+//! What the supervisor checks from time to time: limits of tasks and of workers, and workers that are to end.
 
 use super::Supervisor;
 use super::ending::Ending;
@@ -13,7 +13,7 @@ use process_core::system;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
-/// A worker that does not begin a task for so long, and for longer than the task may run, is given up: it was stopped.
+/// A worker that does not begin a task for this long, and for longer than the task may run, is given up: it was stopped.
 const BEGIN_LIMIT: Duration = Duration::from_secs(1);
 
 /// What one look at a seat found.
@@ -26,7 +26,7 @@ struct Finding {
 }
 
 impl Supervisor {
-    /// Looks at every worker; gives the time until the next look is due, if one is.
+    /// Looks at every worker. Returns the time until the next look, if one is due.
     pub(super) fn look_at_workers(&mut self) -> Option<Duration> {
         let mut wait = None;
         self.pool.with_dispatch(|dispatch, wakes| {
@@ -143,7 +143,7 @@ impl Supervisor {
         }
     }
 
-    /// A worker is given no more tasks, and ends after the one that it runs. True: it has none.
+    /// Gives a worker no more tasks; it ends after the one that it runs. Returns whether it has none.
     fn replace(&mut self, index: usize) -> bool {
         self.pool.with_dispatch(|dispatch, wakes| {
             let Some(seat) = dispatch.seats[index].as_mut().filter(|seat| seat.state == SeatState::Ready) else {
@@ -157,7 +157,7 @@ impl Supervisor {
         })
     }
 
-    /// Ends a worker by SIGTERM, and SIGKILL after the grace; gives the grace.
+    /// Ends a worker by SIGTERM, and by SIGKILL after the grace, which is returned.
     fn end_worker_gently(&mut self, index: usize, ending: Ending) -> Option<Duration> {
         if !self.aim(index, &ending) {
             return Some(Duration::ZERO);
@@ -177,7 +177,7 @@ impl Supervisor {
         Some(grace)
     }
 
-    /// Before a worker is ended because of its task: no other may begin there, and that very task must still be running.
+    /// Makes sure, before a worker is ended because of its task, that no other begins there, and that this task still runs.
     fn aim(&mut self, index: usize, ending: &Ending) -> bool {
         let default = self.pool.settings().run_limit;
         self.pool.with_dispatch(|dispatch, wakes| {
@@ -201,7 +201,7 @@ impl Supervisor {
         })
     }
 
-    /// Ends a worker at once. Its task is ended when it is gone.
+    /// Ends a worker at once. Its task ends when the worker is gone.
     pub(super) fn end_worker(&mut self, index: usize, ending: Ending) {
         let Some(worker) = self.workers[index].as_mut() else { return };
         worker.kill(None);

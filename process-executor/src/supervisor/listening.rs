@@ -11,7 +11,7 @@ use rustix::event::epoll;
 use rustix::fd::BorrowedFd;
 
 impl Supervisor {
-    /// From now on, what a worker says and its end are events.
+    /// Makes events of what a worker says, and of its end.
     pub(super) fn listen_to(&self, index: usize, process: &Process, socket: BorrowedFd<'_>) -> std::io::Result<()> {
         let events = [(socket, index as u64)].into_iter().chain(process.end().map(|end| (end, index as u64 | END)));
         for (file, data) in events {
@@ -29,8 +29,8 @@ impl Supervisor {
         }
     }
 
-    /// The program has closed the descriptors of the pool, as one does that makes itself a daemon: what has their numbers now is
-    /// left alone. The pool is over, and its workers, whose connections have ended, with it.
+    /// Ends the pool after the program has closed its descriptors, as a program does that makes itself a daemon. What has their numbers
+    /// now is left alone. The workers, whose connections have ended, end with the pool.
     pub(super) fn lose_files(&mut self) {
         self.has_lost_files = true;
         let advice = "make the pool after descriptors are closed, as in a program that makes itself a daemon";
@@ -48,8 +48,7 @@ impl Supervisor {
         }
     }
 
-    /// Sees to what is left when the pool has ended: batches that wait behind a waker that blocks, and processes. Nobody waits
-    /// for this thread.
+    /// Sees to what is left when the pool has ended: batches behind a waker that blocks, and processes. Nobody waits for this thread.
     pub(super) fn see_to_the_rest(&mut self) {
         loop {
             let mut wait = self.pool.look_after_callbacks();

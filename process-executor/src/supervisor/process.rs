@@ -88,7 +88,7 @@ fn settings_for(settings: &Settings, image: &Image, index: usize) -> io::Result<
     let settings = WorkerSettings {
         name: settings.worker_name(index),
         initializer,
-        may_look: num_cpus::get() > 1,
+        may_spin: num_cpus::get() > 1,
         nice: settings.nice,
     };
     postcard::to_stdvec(&settings).map_err(io::Error::other)

@@ -18,16 +18,16 @@ use std::time::{Duration, Instant};
 const LOOK_AT_CLOSING: Duration = Duration::from_millis(1);
 
 impl Supervisor {
-    /// Starts the workers that are wanted; gives the time until the next try, if one is due.
+    /// Starts the workers that are wanted. Returns the time until the next try, if one is due.
     pub(super) fn start_workers(&mut self) -> Option<Duration> {
         if let Some(broken) = self.pool.halted() {
-            // What was on its way in when that began.
+            // These were on their way in when that began.
             self.pool.end_queue(Some(&broken));
             return None;
         }
         let wanted = self.pool.with_dispatch(|dispatch, _| {
             let wanted = dispatch.still_wanted();
-            // Until they have seats, nobody else can tell that there are processes.
+            // Until they have seats, no other thread can tell that there are processes.
             dispatch.starting = wanted > 0;
             wanted
         });

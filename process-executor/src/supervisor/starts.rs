@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What came of the last starts.
+/// How the last starts have gone.
 #[derive(Debug, Default)]
 pub(super) struct Starts {
     /// The worker's own failures, each with its time and its cause. Times are values of `paused`: a slow start does not make
@@ -33,22 +33,22 @@ struct Pause {
 }
 
 impl Starts {
-    /// How long no worker is to be started.
+    /// Returns how long no worker is to be started yet.
     pub(super) fn left(&self) -> Option<Duration> {
         self.pause.as_ref()?.end?.checked_duration_since(Instant::now())
     }
 
-    /// A worker is ready.
+    /// Notes that a worker is ready.
     pub(super) fn succeed(&mut self) {
         *self = Self::default();
     }
 
-    /// Nobody waits for a worker any more.
+    /// Ends the pause, because nothing waits for a worker any more.
     pub(super) fn forget_pause(&mut self) {
         self.pause = None;
     }
 
-    /// No worker is started for a while; returns how long, and how long it has been like that.
+    /// Starts no worker for a while. Returns how long, and how long it has been like that.
     pub(super) fn pause(&mut self) -> (Duration, Duration) {
         let now = Instant::now();
         let left = self.left().unwrap_or_default();

@@ -9,12 +9,12 @@ use rustix::fd::OwnedFd;
 use rustix::process::Signal;
 use std::time::Duration;
 
-/// What is left of workers.
+/// Processes that are left of workers.
 #[derive(Debug, Default)]
 pub(super) struct Unreaped(Vec<Process>);
 
 impl Unreaped {
-    /// Takes a process that was killed, or is to be.
+    /// Takes over a process that was killed, or is to be.
     pub(super) fn add(&mut self, epoll: &OwnedFd, mut process: Process) {
         if process.try_reap().is_some() {
             return;
@@ -24,18 +24,18 @@ impl Unreaped {
             let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
             let data = epoll::EventData::new_u64(UNREAPED);
             let _ = epoll::delete(epoll, end);
-            // Where that fails, it is looked at from time to time all the same.
+            // Where that fails, the process is looked at from time to time all the same.
             let _ = epoll::add(epoll, end, data, flags);
         }
         self.0.push(process);
     }
 
-    /// From now on they are looked at from time to time.
+    /// Gives up the events of their ends: from now on they are looked at from time to time.
     pub(super) fn leave_files(&mut self) {
         self.0.iter_mut().for_each(Process::leave_end);
     }
 
-    /// Reaps those that have ended; gives the time until the next look, if one is due.
+    /// Reaps the processes that have ended. Returns the time until the next look, if one is due.
     pub(super) fn reap(&mut self) -> Option<Duration> {
         self.0.retain_mut(|process| {
             let is_left = process.try_reap().is_none();

@@ -111,7 +111,7 @@ impl Worker {
         self.is_retiring = true;
         self.end = End::Told(deadline_after(RETIREMENT));
         match Message::Retire.send(self.link.socket(), &[]) {
-            // One that was stopped (SIGSTOP) hears of it, too.
+            // A worker that was stopped (SIGSTOP) is to hear of it, too.
             Ok(_) => self.wake(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.kill(Some(Reason::Unresponsive)),
             Err(_) => self.kill(Some(Reason::Closed)),
@@ -133,7 +133,7 @@ impl Worker {
 
     fn wake(&self) {
         match self.process.signal(Signal::CONT) {
-            // One that may not be woken is killed when its time is up.
+            // A worker that may not be woken is killed when its time is up.
             Signalled::Sent | Signalled::Gone | Signalled::Refused => {}
         }
     }
@@ -179,7 +179,7 @@ impl Worker {
         }
     }
 
-    /// How it was killed, if it was.
+    /// Returns how it was killed, if it was.
     pub(super) fn kill_sent(&self) -> Option<Kill> {
         match self.end {
             End::Killed { how, .. } => Some(how),
@@ -187,7 +187,7 @@ impl Worker {
         }
     }
 
-    /// Who has sent the signals that it was sent.
+    /// Returns who has sent the signals that it was sent.
     pub(super) fn killed_by(&self) -> By {
         match (self.end, &self.ending) {
             (End::Killed { why, .. }, _) => By::Us(why.map(Reason::words)),
@@ -196,13 +196,13 @@ impl Worker {
         }
     }
 
-    /// Whether it was told to end for no other reason than that nobody needs it.
+    /// Returns whether it was told to end only because nobody needs it.
     pub(super) fn is_expected_to_end(&self) -> bool {
         self.is_retiring && self.ending.is_none()
     }
 }
 
-/// The time until then; `None` if that is over.
+/// Returns the time until then; `None` if that is over.
 fn left_until(deadline: Instant) -> Option<Duration> {
     deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
 }

@@ -93,7 +93,7 @@ impl Connection {
         let no_room = || io::Error::other("no room for its descriptor; raise the limit on open files");
         let file = files.into_iter().next().ok_or_else(no_room);
         let buffer = file.and_then(|file| Buffer::receive(id, file, length));
-        // Whoever needs one that could not be taken in finds out, instead of waiting.
+        // A task that needs memory that could not be taken in is told so, instead of waiting.
         let buffer = buffer.map(Arc::new).map_err(|error| error.to_string());
         self.buffers.lock().insert(id, buffer);
         self.arrived.notify_all();

@@ -38,7 +38,7 @@ impl Printed {
             self.writer = start();
         }
         if let Some(writer) = &self.writer {
-            // One that is still at it, and has another order already, writes this as well.
+            // If the writer is busy and has another order already, it writes this as well.
             let _ = writer.try_send(());
         }
     }

@@ -16,7 +16,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Leaves text for the parent in the first reply block, before there are tasks; gives its length.
+/// Leaves text for the parent in the first reply block, before there are tasks. Returns its length.
 pub(super) fn write_first_block(shared: &Shared, bytes: &[u8]) -> u64 {
     let length = bytes.len().min(BLOCK);
     if let Some(block) = shared.reply_block(0) {
@@ -44,10 +44,10 @@ pub(crate) struct Replies<'a> {
     pub(crate) scratch: RefCell<Vec<u8>>,
 }
 
-/// A worker with no block free looks as often whether one is.
+/// How often a worker with no free block checks whether one is free.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// What is said of a result that nothing can hold.
+/// Writes the error for a result that nothing can hold.
 pub(crate) fn write_no_memory(error: &io::Error, bytes: &mut Vec<u8>) {
     let text = format!("no memory for so large a result: {error}");
     write_codec_error(CodecPhase::EncodeResult, &text, &mut Output::new(bytes));
@@ -66,12 +66,12 @@ impl<'a> Replies<'a> {
         self.sent.borrow_mut().clear();
     }
 
-    /// Whether the rest of a chunk that takes long is to go back to the parent.
+    /// Returns whether the rest of a chunk that takes long is to go back to the parent.
     pub(super) fn are_rests_wanted(&self) -> bool {
         self.shared.rests_wanted().load(Ordering::Relaxed) != 0
     }
 
-    /// The next block, once it is free.
+    /// Returns the next block, once it is free.
     pub(super) fn block(&self) -> usize {
         let taken = self.shared.replies_taken();
         // ORDERING: Acquire, with the Release in `Ring::give_reply_block_back`: the parent has copied the block.
@@ -79,19 +79,19 @@ impl<'a> Replies<'a> {
         if !is_free() {
             self.shared.asleep().sleep_until(Some(LOOK_AGAIN), || {
                 // The parent may sleep with results before it.
-                ring(self.shared, self.connection);
+                notify_parent(self.shared, self.connection);
                 is_free().then_some(())
             });
         }
         self.used.get() as usize % BLOCKS
     }
 
-    /// Where a block begins.
+    /// Returns where a block begins.
     pub(super) fn start_of(&self, block: usize) -> Option<NonNull<u8>> {
         self.shared.reply_block(block)
     }
 
-    /// The block is the parent's now.
+    /// Gives the block to the parent.
     pub(super) fn leave_block(&self) {
         self.used.set(self.used.get().wrapping_add(1));
     }
@@ -156,7 +156,7 @@ impl<'a> Replies<'a> {
 }
 
 /// Wakes the parent if it sleeps.
-pub(super) fn ring(shared: &Shared, connection: &Connection) {
+pub(super) fn notify_parent(shared: &Shared, connection: &Connection) {
     let bell = shared.bell();
     match bell.take() {
         QUIET => {}

@@ -1,6 +1,6 @@
 //! One task in the worker: where its reply is written, and how the parent sees it grow.
 //!
-//! The reply of a call is written to scratch and left when it is whole; what is more than a block holds goes on to memory
+//! The reply of a call is written to scratch and published when it is whole; what is more than a block holds goes on to memory
 //! of its own bit by bit. The outcomes of a chunk are written where they stay, in a block, each visible to the parent before
 //! the next item begins.
 
@@ -26,7 +26,7 @@ pub(crate) fn leave_if_forked(worker: &Origin) {
     }
 }
 
-/// Tells nobody: for the initializer.
+/// The progress of the initializer, which is told to nobody.
 pub(super) struct Silent(pub(super) Origin);
 
 impl Progress for Silent {
@@ -47,7 +47,7 @@ impl Progress for Silent {
 
 /// Where the next byte of the reply goes.
 #[derive(Clone, Copy)]
-enum Place {
+enum ReplyPlace {
     Scratch,
     /// A block, as soon as there is a window in one.
     NextBlock,
@@ -61,7 +61,7 @@ pub(super) struct Running<'a, P> {
     replies: &'a Replies<'a>,
     slot: &'a Slot,
     passage: &'a P,
-    place: Cell<Place>,
+    place: Cell<ReplyPlace>,
     /// What is more than a block holds, but for the end in scratch.
     spill: RefCell<Spill>,
     /// Outcomes of a chunk that the parent can see, and their bytes.
@@ -76,31 +76,31 @@ pub(super) struct Running<'a, P> {
 impl<'a, P: Passage> Running<'a, P> {
     pub(super) fn new(replies: &'a Replies<'a>, slot: &'a Slot, passage: &'a P) -> Self {
         let (spill, items, visible, is_left, pace) = Default::default();
-        let place = Cell::new(Place::Scratch);
+        let place = Cell::new(ReplyPlace::Scratch);
         Self { replies, slot, passage, place, spill, items, visible, is_left, pace }
     }
 
-    /// Whether it matters when an item begins.
+    /// Returns whether it matters when an item begins.
     pub(super) fn is_timed(&self) -> bool {
         self.slot.flags.load(Ordering::Relaxed) & TIMED != 0
     }
 
-    /// Whether it is a chunk, whose outcomes were left one by one.
+    /// Returns whether it is a chunk, whose outcomes were published one by one.
     pub(super) fn has_items(&self) -> bool {
-        !matches!(self.place.get(), Place::Scratch)
+        !matches!(self.place.get(), ReplyPlace::Scratch)
     }
 
-    /// The task is over, and its output closed: leaves what is not left yet.
+    /// Publishes the rest of the reply, after the task is over and its output closed.
     pub(super) fn finish(self) {
         if self.is_left.get() {
             return;
         }
         let scratch = self.replies.scratch.borrow();
         match self.place.get() {
-            Place::Scratch => self.finish_call(&scratch),
-            Place::NextBlock => {}
-            Place::Block(_) => self.replies.leave_block(),
-            Place::Overflow => {
+            ReplyPlace::Scratch => self.finish_call(&scratch),
+            ReplyPlace::NextBlock => {}
+            ReplyPlace::Block(_) => self.replies.leave_block(),
+            ReplyPlace::Overflow => {
                 self.replies.send_buffers(self.slot);
                 match Buffer::copy_of(&scratch) {
                     Ok(buffer) => {
@@ -128,7 +128,7 @@ impl<'a, P: Passage> Running<'a, P> {
         }
     }
 
-    /// Whether the rest of the chunk goes back to the parent: other workers have nothing to do, and it takes long.
+    /// Returns whether the rest of the chunk goes back to the parent, because other workers have nothing to do and it takes long.
     fn gives_rest_back(&self) -> bool {
         if !self.replies.are_rests_wanted() {
             return false;
@@ -146,9 +146,9 @@ impl<'a, P: Passage> Running<'a, P> {
         }
     }
 
-    /// Whether so long a reply is to go on to memory of its own.
+    /// Returns whether a reply of that length goes on to memory of its own.
     fn spills(&self, length: usize) -> bool {
-        matches!(self.place.get(), Place::Scratch) && !P::SENDS_REPLY && length > BLOCK
+        matches!(self.place.get(), ReplyPlace::Scratch) && !P::SENDS_REPLY && length > BLOCK
     }
 }
 
@@ -163,13 +163,13 @@ unsafe impl<P: Passage> Memory for &Running<'_, P> {
 
     fn grow(&mut self, used: usize, least: usize, may_go: bool) -> Option<Window> {
         let mut scratch = self.replies.scratch.borrow_mut();
-        if let Place::Block(block) = self.place.get() {
+        if let ReplyPlace::Block(block) = self.place.get() {
             let start = self.replies.start_of(block)?;
             scratch.clear();
             scratch.try_reserve(used + least).ok()?;
             // SAFETY: `used` bytes of this worker's block, which it has written.
             scratch.extend_from_slice(unsafe { std::slice::from_raw_parts(start.as_ptr(), used) });
-            self.place.set(Place::Overflow);
+            self.place.set(ReplyPlace::Overflow);
             return scratch_window(&mut scratch, least);
         }
         scratch.close(used);
@@ -189,11 +189,11 @@ unsafe impl<P: Passage> Memory for &Running<'_, P> {
     }
 
     fn restart(&mut self) -> Window {
-        if matches!(self.place.get(), Place::NextBlock) {
+        if matches!(self.place.get(), ReplyPlace::NextBlock) {
             let block = self.replies.block();
             if let Some(start) = self.replies.start_of(block) {
                 self.slot.reply_place.store(IN_BLOCK + block as u32, Ordering::Relaxed);
-                self.place.set(Place::Block(block));
+                self.place.set(ReplyPlace::Block(block));
                 return Window { start, used: 0, capacity: BLOCK };
             }
         }
@@ -202,7 +202,7 @@ unsafe impl<P: Passage> Memory for &Running<'_, P> {
     }
 
     fn close(&mut self, used: usize) {
-        if matches!(self.place.get(), Place::Scratch | Place::Overflow) {
+        if matches!(self.place.get(), ReplyPlace::Scratch | ReplyPlace::Overflow) {
             self.replies.scratch.borrow_mut().close(used);
         }
     }
@@ -222,7 +222,7 @@ impl<P: Passage> Progress for &Running<'_, P> {
     }
 
     fn begin_items(&mut self) {
-        self.place.set(Place::NextBlock);
+        self.place.set(ReplyPlace::NextBlock);
         self.pace.set(Some(Pace::new(Instant::now())));
     }
 
@@ -236,7 +236,7 @@ impl<P: Passage> Progress for &Running<'_, P> {
         if let Some(text) = self.passage.refuse_item() {
             refuse_item(self.visible.get(), CodecPhase::EncodeResult, text, output);
         }
-        if !matches!(self.place.get(), Place::Block(_)) {
+        if !matches!(self.place.get(), ReplyPlace::Block(_)) {
             return false;
         }
         self.replies.send_buffers(self.slot);
@@ -259,14 +259,14 @@ impl<P: Passage> Progress for &Running<'_, P> {
     fn begin_drop(&mut self, output: &mut Output<'_>) {
         match self.place.get() {
             // It was left as an item.
-            Place::NextBlock | Place::Block(_) => {}
-            Place::Scratch => {
+            ReplyPlace::NextBlock | ReplyPlace::Block(_) => {}
+            ReplyPlace::Scratch => {
                 output.settle();
                 self.finish_call(&self.replies.scratch.borrow());
                 self.is_left.set(true);
             }
             // It is moved to memory of its own when the task is over.
-            Place::Overflow => return,
+            ReplyPlace::Overflow => return,
         }
         // ORDERING: Release, with the Acquire in `Ring::drain_dead`, when this process is dead: the reply is whole.
         self.slot.phase.store(Phase::Dropping as u32, Ordering::Release);

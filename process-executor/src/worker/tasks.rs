@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::ending::end_group;
 use super::passage::Passage;
 use super::printed::Printed;
-use super::reply::{Replies, ring};
+use super::reply::{Replies, notify_parent};
 use super::running::{Running, leave_if_forked};
 use crate::protocol::attachments::{self, Source};
 use crate::protocol::layout::{DONE, LastWord, QUEUED, REVOKED, RUNNING, SKIPPED, Shared, Slot};
@@ -18,17 +18,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// The longest search for the next task before a sleep, in looks: some 30 µs.
-const LONGEST_LOOK: u32 = 512;
-const SHORTEST_LOOK: u32 = 8;
-/// So many looks follow closely upon each other, the others with a pause of so many spin-loop hints.
+/// The longest spin for the next task before a sleep, in looks: some 30 µs.
+const LONGEST_SPIN: u32 = 512;
+const SHORTEST_SPIN: u32 = 8;
+/// The first few looks follow each other closely.
 const EAGER: u32 = 4;
+/// The pause between the others, in spin-loop hints.
 const PAUSE: u32 = 6;
-/// After so many looks in vain a long one is tried again.
+/// After this many spins in vain a long one is tried again.
 const TRY_AGAIN: u32 = 64;
 
-/// A worker without tasks waits so long before it has written what they left in the buffer of standard output: not between two
-/// tasks that follow each other, and soon enough for who looks on.
+/// How long a worker without tasks waits before it writes what they left in the buffer of standard output: longer than between two
+/// tasks that follow each other, and soon enough for someone who looks on.
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// Scratch larger than this is not kept for the next task.
@@ -41,7 +42,7 @@ pub(super) fn run<T: Transport>(
     transport: &T,
     settings: &WorkerSettings,
 ) {
-    let longest = if settings.may_look { LONGEST_LOOK } else { 1 };
+    let longest = if settings.may_spin { LONGEST_SPIN } else { 1 };
     let mut tasks = TaskLoop {
         shared,
         connection,
@@ -49,7 +50,7 @@ pub(super) fn run<T: Transport>(
         name: &settings.name,
         replies: Replies::new(shared, connection),
         functions: Vec::new(),
-        look: longest,
+        spin: longest,
         longest,
         in_vain: 0,
         printed: Printed::default(),
@@ -74,7 +75,7 @@ pub(crate) struct TaskLoop<'a, T> {
     name: &'a str,
     pub(crate) replies: Replies<'a>,
     functions: Vec<Option<Function>>,
-    look: u32,
+    spin: u32,
     longest: u32,
     in_vain: u32,
     printed: Printed,
@@ -98,7 +99,7 @@ impl<T: Transport> TaskLoop<'_, T> {
             // ORDERING: Acquire, with the Release in `Ring::publish`: the input is whole.
             if slot.state.compare_exchange(QUEUED, RUNNING, Ordering::Acquire, Ordering::Relaxed).is_err() {
                 slot.leave(SKIPPED);
-                ring(self.shared, self.connection);
+                notify_parent(self.shared, self.connection);
                 continue;
             }
             self.replies.begin(own);
@@ -109,7 +110,7 @@ impl<T: Transport> TaskLoop<'_, T> {
             last_end = end;
             slot.elapsed.store(u32::try_from(elapsed).unwrap_or(u32::MAX), Ordering::Relaxed);
             slot.leave(DONE);
-            ring(self.shared, self.connection);
+            notify_parent(self.shared, self.connection);
         }
     }
 
@@ -144,10 +145,10 @@ impl<T: Transport> TaskLoop<'_, T> {
         stays
     }
 
-    /// Waits until there is something in the slot; false: there will be nothing any more.
+    /// Waits until there is something in the slot. Returns false if nothing will come any more.
     fn wait_for(&mut self, number: u64) -> bool {
         let slot = self.shared.slot(number);
-        if self.look_for(slot) {
+        if self.spin_for(slot) {
             return true;
         }
         if self.printed.may_be_left()
@@ -171,7 +172,7 @@ impl<T: Transport> TaskLoop<'_, T> {
         found
     }
 
-    /// Looks whether something has come, or nothing will any more: then false.
+    /// Checks whether something has come; returns false if nothing will any more.
     fn look_at(&self, slot: &Slot, number: u64) -> Option<bool> {
         // ORDERING: Acquire, with the Release in `Ring::publish`, for `is_overtaken`.
         let state = slot.state.load(Ordering::Acquire);
@@ -188,17 +189,17 @@ impl<T: Transport> TaskLoop<'_, T> {
         None
     }
 
-    /// Whether the parent has gone beyond the slot that comes next.
+    /// Returns whether the parent has gone beyond the slot that comes next.
     fn is_overtaken(&self, number: u64) -> bool {
         // The Acquire in `is_next`: a task that is seen was handed over after the one before it.
         is_next(self.shared.slot(number + 1)) && !is_next(self.shared.slot(number))
     }
 
-    /// Looks for a while; how long, it learns.
-    fn look_for(&mut self, slot: &Slot) -> bool {
-        for round in 0..self.look {
+    /// Spins for the next task, for a time that adapts to how often that pays. Returns whether there is one.
+    fn spin_for(&mut self, slot: &Slot) -> bool {
+        for round in 0..self.spin {
             if is_next(slot) {
-                self.look = (2 * self.look).min(self.longest);
+                self.spin = (2 * self.spin).min(self.longest);
                 self.in_vain = 0;
                 return true;
             }
@@ -208,7 +209,7 @@ impl<T: Transport> TaskLoop<'_, T> {
         }
         self.in_vain += 1;
         let again = self.in_vain.is_multiple_of(TRY_AGAIN);
-        self.look = if again { self.longest } else { (self.look / 2).max(SHORTEST_LOOK.min(self.longest)) };
+        self.spin = if again { self.longest } else { (self.spin / 2).max(SHORTEST_SPIN.min(self.longest)) };
         false
     }
 }
@@ -231,7 +232,7 @@ fn resolve(known: &mut Vec<Option<Function>>, shared: &Shared, number: u32) -> O
     Some(function)
 }
 
-/// What is said of an input that is not there.
+/// Returns the error for an input that is not there.
 pub(crate) fn missing(reason: &str) -> String {
     format!("the memory with the argument is not there: {reason}")
 }
