@@ -202,15 +202,22 @@ impl CellRef {
         self.header().load().is_unwanted()
     }
 
-    /// Ends a REMOTE task, and gives up this reference. If it was cancelled meanwhile, the outcome is dropped.
+    /// Tells an executor how a REMOTE task has ended, just before its future shows it. A part of a chunk counts with its chunk.
+    pub(crate) fn tell_end(&self, ended: Ended, on_end: &dyn Fn(Ended)) {
+        contain(|| on_end(if self.header().is_part() { Ended::Part } else { ended }));
+    }
+
+    /// Ends a REMOTE task, and gives up this reference. If it was cancelled meanwhile, the outcome is dropped, and `on_end` hears
+    /// nothing.
     ///
     /// # Safety
     /// `T` is the type of the cell's result.
-    pub(crate) unsafe fn end_remote<T>(self, outcome: Outcome<T>) {
+    pub(crate) unsafe fn end_remote<T>(self, outcome: Outcome<T>, ended: Ended, on_end: &dyn Fn(Ended)) {
         if self.header().state.reclaim() == Reclaim::Over {
             return;
         }
         clock::forget(self.header());
+        self.tell_end(ended, on_end);
         let core = std::mem::ManuallyDrop::new(self).0.cast::<Core<T>>();
         // SAFETY: RUNNING is ours, and no clock ends the run of a REMOTE task: the outcome is ours to write. Our
         // reference goes with the completion.

@@ -54,7 +54,7 @@
 //!         let mut input = Vec::new();
 //!         let function = match task.pack(&mut Output::new(&mut input)) {
 //!             Ok(function) => function,
-//!             Err(cause) => return Ok(drop(task.finish(Reply::NONE, cause))),
+//!             Err(cause) => return Ok(drop(task.finish(Reply::NONE, cause, &|_| {}))),
 //!         };
 //!         // which runs the function,
 //!         let (mut reply, mut items, stop) = (Vec::new(), Items(0), AtomicU32::new(0));
@@ -66,7 +66,7 @@
 //!         unsafe { function.trampoline.run(function.code, &mut job) };
 //!         drop(job);
 //!         // and the reply comes back.
-//!         task.finish(Reply { bytes: &reply, items: items.0, ..Reply::NONE }, Cause::Replied);
+//!         task.finish(Reply { bytes: &reply, items: items.0, ..Reply::NONE }, Cause::Replied, &|_| {});
 //!         Ok(())
 //!     }
 //!     // All else is as for an executor without a queue.
@@ -86,8 +86,8 @@
 //!
 //! The bytes themselves, and the worker's side, are those of `executor_wire`.
 
-use crate::cell::owner::Owner;
 pub use crate::cell::owner::Token;
+use crate::cell::owner::{Ended, Owner};
 pub use crate::cell::remote_work::{Cause, Reply};
 use crate::cell::task::Task;
 use crate::cell::transition::Owned;
@@ -224,8 +224,9 @@ impl Task {
     /// Ends the task with the reply and the cause of its end. Of a chunk, takes in the items that are over, and returns the rest, if
     /// items are left.
     ///
-    /// The result's `Deserialize`, and callbacks and wakers of the future, run on this thread; panics are caught.
-    pub fn finish(self, reply: Reply<'_>, cause: Cause) -> Option<Rest> {
+    /// `on_end` hears how the task ended, just before the future shows it; nothing if it was cancelled or has expired before. The
+    /// result's `Deserialize`, and callbacks and wakers of the future, run on this thread; panics are caught.
+    pub fn finish(self, reply: Reply<'_>, cause: Cause, on_end: &dyn Fn(Ended)) -> Option<Rest> {
         let header = self.cell().header();
         // A task of which a part has run has begun for its owner, but is pending and REMOTE here until it is over.
         if !header.is_pending() || header.vtable.remote.is_none() {
@@ -233,7 +234,7 @@ impl Task {
         }
         let finish = header.vtable.remote.map(|remote| remote.finish)?;
         // SAFETY: the types are the cell's, and the work is ours while the task is remote.
-        let (cell, over) = unsafe { finish(self.into_cell(), reply, cause) }?;
+        let (cell, over) = unsafe { finish(self.into_cell(), reply, cause, on_end) }?;
         Some(Rest { task: Self::from_cell(cell), over })
     }
 }

@@ -31,7 +31,6 @@ pub(crate) mod seat;
 pub(crate) mod wakes;
 pub(crate) mod whereabouts;
 
-use crate::dispatch::batch::Counted;
 use crate::dispatch::capacity::Capacity;
 use crate::dispatch::entry::Entry;
 use crate::dispatch::functions::FunctionTable;
@@ -156,7 +155,6 @@ impl Dispatch {
             }
             if entry.stopping || (entry.begun && entry.task.is_stop_requested()) {
                 self.note_unqueued(&entry);
-                Counted::Cancelled.of(&entry.task).add_to(&mut self.stats);
                 entry.move_to(Whereabouts::InHand);
                 self.tombstone(entry);
                 wakes.capacity_freed = true;

@@ -4,6 +4,7 @@
 //! (`supervisor.rs`) starts and watches workers and never runs user code. Callback threads run callbacks.
 
 pub(crate) mod callback_threads;
+mod ended;
 mod ending;
 pub(crate) mod events;
 pub(crate) mod faults;
@@ -22,11 +23,12 @@ use crate::dispatch::next_wakeup::NextWakeup;
 use crate::dispatch::wakes::Wakes;
 use crate::settings::Settings;
 use callback_threads::{CallbackThreads, Kind};
+use ended::EndedCounts;
 use events::Events;
 use executor_core::driver;
 use executor_core::fork::Origin;
 use executor_core::remote::{self, Cause};
-use executor_core::task::{Dequeued, Owner, TaskOwner, wake_all};
+use executor_core::task::{Dequeued, Ended, Owner, TaskOwner, wake_all};
 use executor_core::{BrokenExecutor, CodecPhase, Stats};
 use faults::FaultPoint;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -52,6 +54,7 @@ pub(crate) struct Pool {
     settings: Settings,
     image: &'static Image,
     broken: OnceLock<BrokenExecutor>,
+    ended_counts: EndedCounts,
     /// Tasks that were collected and are not finished yet.
     in_hand: AtomicUsize,
     /// Workers ring for results. While threads of the program fetch them anyway, they need not.
@@ -111,6 +114,7 @@ impl Pool {
             settings,
             image,
             broken: OnceLock::new(),
+            ended_counts: EndedCounts::default(),
             in_hand: AtomicUsize::new(0),
             doorbells: AtomicBool::new(true),
             fetching_pays: AtomicBool::new(true),
@@ -289,7 +293,18 @@ impl Pool {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        if self.is_here() { self.dispatch.lock().stats() } else { Stats::default() }
+        if !self.is_here() {
+            return Stats::default();
+        }
+        let mut stats = self.dispatch.lock().stats();
+        self.ended_counts.add_to(&mut stats);
+        stats
+    }
+
+    /// Counts a task that has ended.
+    #[inline]
+    pub(crate) fn note_end(&self, ended: Ended) {
+        self.ended_counts.note(ended);
     }
 }
 
@@ -297,8 +312,8 @@ impl TaskOwner for Pool {
     fn task_dequeued(&self, how: Dequeued) -> Vec<Waker> {
         let mut dispatch = self.dispatch.lock();
         match how {
-            Dequeued::Cancelled => dispatch.stats.cancelled += 1,
-            Dequeued::Expired => dispatch.stats.failed += 1,
+            Dequeued::Cancelled => self.note_end(Ended::Cancelled),
+            Dequeued::Expired => self.note_end(Ended::Failed),
             Dequeued::Part => {}
         }
         let wakers =

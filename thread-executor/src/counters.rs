@@ -105,7 +105,8 @@ impl WorkerShared {
     pub(crate) fn add_ended(&self, ended: Ended) {
         match ended {
             Ended::Completed => add(&self.completed),
-            Ended::Failed => add(&self.failed),
+            // No task of a thread is cancelled while it runs.
+            Ended::Failed | Ended::Cancelled => add(&self.failed),
             Ended::Part => add(&self.parts),
         }
     }

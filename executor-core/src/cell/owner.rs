@@ -18,8 +18,10 @@ use std::task::Waker;
 pub enum Ended {
     /// It returned.
     Completed,
-    /// It panicked.
+    /// It panicked; or, in another process, it failed for any reason but a stop.
     Failed,
+    /// It was stopped while it ran, in another process.
+    Cancelled,
     /// It was a part of a chunk of `map`, and counts with the chunk that it was cut from.
     Part,
 }

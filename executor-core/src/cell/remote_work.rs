@@ -3,15 +3,21 @@
 use crate::cell::CellRef;
 use crate::cell::header::Header;
 use crate::cell::outcome::Outcome;
+use crate::cell::owner::Ended;
 use crate::cell::task::Task;
+use crate::cell::transition::Reclaim;
 use crate::error::{BrokenExecutor, CodecError, CodecPhase, Death, Expired, TaskError, WorkerDeath};
 use crate::info::{Remains, TaskInfo};
+use executor_wire::reply::is_value;
 use executor_wire::{Output, Packed, Portable};
 use std::ptr::NonNull;
 use std::time::Duration;
 
 /// Makes a task of all items that come after so many more.
 type Split = unsafe fn(NonNull<Header>, usize) -> Option<Task>;
+
+/// Takes a reply in, and tells how the task ended unless a rest of it is to run again.
+type Finish = unsafe fn(CellRef, Reply<'_>, Cause, &dyn Fn(Ended)) -> Option<(CellRef, usize)>;
 
 /// How the work of a cell crosses, types erased: part of the cell's vtable.
 pub(crate) struct RemoteWork {
@@ -21,8 +27,9 @@ pub(crate) struct RemoteWork {
     pub(crate) has_items: bool,
     /// For a chunk of which items are over: keeps so many more, and makes a task of those that come after.
     pub(crate) split: Option<Split>,
-    /// Takes a reply in. Returns the cell if the rest is to run again, with how many items of the input are over.
-    pub(crate) finish: unsafe fn(CellRef, Reply<'_>, Cause) -> Option<(CellRef, usize)>,
+    /// Takes a reply in. Returns the cell if the rest is to run again, with how many items of the input are over. Else the
+    /// function hears how the task ended.
+    pub(crate) finish: Finish,
 }
 
 /// The reply of a worker to a task, whole or as far as it came.
@@ -63,6 +70,15 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Returns how a task has ended for this cause, with a value or without.
+    pub(crate) fn ended(&self, has_value: bool) -> Ended {
+        match self {
+            Self::Stopped(_) => Ended::Cancelled,
+            Self::Replied | Self::Retry if has_value => Ended::Completed,
+            _ => Ended::Failed,
+        }
+    }
+
     /// Returns the error of the task, or of the item that was running.
     pub(crate) fn into_error(self, info: TaskInfo) -> TaskError {
         match self {
@@ -80,22 +96,26 @@ impl Cause {
     }
 }
 
-/// Reads the outcome of a call. Returns `None` if nobody is left to be told; then nothing was decoded.
+/// Reads the outcome of a call, and says how it ended. Returns `None` if nobody is left to be told; then nothing was decoded, and
+/// `on_end` has heard of it.
 pub(crate) fn read<R: Portable>(
     cell: &CellRef,
     reply: Reply<'_>,
     cause: Cause,
     info: impl Fn() -> TaskInfo,
-) -> Option<Outcome<R>> {
-    match cause {
+    on_end: &dyn Fn(Ended),
+) -> Option<(Outcome<R>, Ended)> {
+    let outcome = match &cause {
         Cause::Replied if !reply.attached && cell.is_unwanted() => {
             // What was to be dropped with it goes with this reference.
-            let _ = cell.header().state.reclaim();
-            None
+            if cell.header().state.reclaim() == Reclaim::Running {
+                cell.tell_end(cause.ended(is_value(reply.bytes)), on_end);
+            }
+            return None;
         }
-        Cause::Replied => {
-            Some(executor_wire::read(reply.bytes).map_err(|failure| TaskError::from_failure(failure, info())))
-        }
-        cause => Some(Err(cause.into_error(info()))),
-    }
+        Cause::Replied => executor_wire::read(reply.bytes).map_err(|failure| TaskError::from_failure(failure, info())),
+        cause => Err(cause.clone().into_error(info())),
+    };
+    let ended = cause.ended(outcome.is_ok());
+    Some((outcome, ended))
 }

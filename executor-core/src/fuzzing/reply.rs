@@ -149,7 +149,7 @@ fn owner() -> Owner {
 /// Ends a task; what it says of memory is checked. `extra`: what else there is to keep.
 fn finish(task: Task, reply: Reply<'_>, cause: Cause, extra: usize) -> Option<Rest> {
     let bytes = reply.bytes.len();
-    let (rest, most) = peak_of(|| task.finish(reply, cause));
+    let (rest, most) = peak_of(|| task.finish(reply, cause, &|_| {}));
     assert!(most <= room_for(bytes) + extra, "a reply of {bytes} bytes took {most} bytes of memory");
     rest
 }
@@ -256,7 +256,7 @@ fn call_in_worker<R: Portable>(script: &mut Unstructured<'_>) {
     let (elsewhere, owner) = (Elsewhere::default(), owner());
     let future = elsewhere.submit(no_result::<R>, 0).expect("takes every task");
     let (task, _) = elsewhere.send(&owner);
-    assert!(task.finish(Reply { bytes: &reply, ..Reply::NONE }, Cause::Replied).is_none());
+    assert!(task.finish(Reply { bytes: &reply, ..Reply::NONE }, Cause::Replied, &|_| {}).is_none());
     check(&future.result());
 }
 
@@ -269,7 +269,7 @@ fn chunk_in_worker<R: Portable>(script: &mut Unstructured<'_>) {
     let options = MapOptions::new().chunk_size(items + 1);
     let read = elsewhere.map_with(options, no_result::<R>, (0..items).map(|number| number as u8));
     let (task, _) = elsewhere.send(&owner);
-    assert!(task.finish(Reply { bytes: &bytes, items, ..Reply::NONE }, Cause::Replied).is_none());
+    assert!(task.finish(Reply { bytes: &bytes, items, ..Reply::NONE }, Cause::Replied, &|_| {}).is_none());
     assert_eq!(read.inspect(check).count(), items);
 }
 

@@ -2,6 +2,7 @@
 
 use crate::cell::CellRef;
 use crate::cell::header::Header;
+use crate::cell::owner::Ended;
 use crate::cell::remote_work::{Cause, RemoteWork, Reply};
 use crate::cell::task::Task;
 use crate::cell::work::Work;
@@ -66,14 +67,19 @@ unsafe fn split<A: Portable, R: Portable>(cell: NonNull<Header>, kept: usize) ->
 
 /// # Safety
 /// The cell is one of a `Chunk<A, R>`, and its task is the caller's.
-unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, cause: Cause) -> Option<(CellRef, usize)> {
+unsafe fn finish<A: Portable, R: Portable>(
+    cell: CellRef,
+    reply: Reply<'_>,
+    cause: Cause,
+    on_end: &dyn Fn(Ended),
+) -> Option<(CellRef, usize)> {
     let info = cell.header().info();
     // SAFETY: by contract.
     let chunk = unsafe { CellRef::work::<Done<A, R>, Chunk<A, R>>(cell.pointer()) }?;
     if !chunk.buffers.inputs.is_empty() {
         // It was never packed: no item has begun, and all end for one reason.
         // SAFETY: the types are the cell's; the inputs are dropped with it.
-        unsafe { cell.end_remote::<Done<A, R>>(Err(cause.into_error(info))) };
+        unsafe { cell.end_remote::<Done<A, R>>(Err(cause.clone().into_error(info)), cause.ended(false), on_end) };
         return None;
     }
     let before = chunk.buffers.outcomes.len();
@@ -105,7 +111,10 @@ unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, caus
     // SAFETY: as above; all that was borrowed from the work is gone.
     let chunk = unsafe { CellRef::take_work::<Done<A, R>, Chunk<A, R>>(cell.pointer()) }?;
     // SAFETY: the types are the cell's.
-    unsafe { cell.end_remote(Ok(Done { buffers: chunk.buffers, elapsed: chunk.elapsed, bytes: Some(chunk.bytes) })) };
+    unsafe {
+        let done = Done { buffers: chunk.buffers, elapsed: chunk.elapsed, bytes: Some(chunk.bytes) };
+        cell.end_remote(Ok(done), cause.ended(!stuck), on_end);
+    }
     None
 }
 

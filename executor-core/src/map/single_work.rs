@@ -2,6 +2,7 @@
 
 use crate::cell::CellRef;
 use crate::cell::header::Header;
+use crate::cell::owner::Ended;
 use crate::cell::remote_work::{Cause, RemoteWork, Reply, read};
 use crate::cell::work::Work;
 use crate::error::CodecPhase;
@@ -42,14 +43,20 @@ unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Outp
 
 /// # Safety
 /// The cell is one of a `Single<A, R>`, and its task is the caller's.
-unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, cause: Cause) -> Option<(CellRef, usize)> {
+unsafe fn finish<A: Portable, R: Portable>(
+    cell: CellRef,
+    reply: Reply<'_>,
+    cause: Cause,
+    on_end: &dyn Fn(Ended),
+) -> Option<(CellRef, usize)> {
     if matches!(cause, Cause::Retry) {
         return Some((cell, 0));
     }
     // SAFETY: by contract.
     let Single(chunk) = unsafe { CellRef::work::<Done<A, R>, Single<A, R>>(cell.pointer()) }?;
     let info = cell.header().info().for_input(chunk.first);
-    match read(&cell, reply, cause, || info.clone())? {
+    let (outcome, ended) = read(&cell, reply, cause, || info.clone(), on_end)?;
+    match outcome {
         Ok(value) => chunk.buffers.outcomes.push_value(value),
         Err(error) => chunk.buffers.outcomes.push_error(error),
     }
@@ -57,7 +64,8 @@ unsafe fn finish<A: Portable, R: Portable>(cell: CellRef, reply: Reply<'_>, caus
     let Single(chunk) = unsafe { CellRef::take_work::<Done<A, R>, Single<A, R>>(cell.pointer()) }?;
     // SAFETY: the types are the cell's.
     unsafe {
-        cell.end_remote(Ok(Done { buffers: chunk.buffers, elapsed: reply.elapsed, bytes: Some(reply.bytes.len()) }))
-    };
+        let done = Done { buffers: chunk.buffers, elapsed: reply.elapsed, bytes: Some(reply.bytes.len()) };
+        cell.end_remote(Ok(done), ended, on_end);
+    }
     None
 }

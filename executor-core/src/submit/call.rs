@@ -2,6 +2,7 @@
 
 use crate::cell::CellRef;
 use crate::cell::header::Header;
+use crate::cell::owner::Ended;
 use crate::cell::remote_work::{Cause, RemoteWork, Reply, read};
 use crate::cell::work::Work;
 use crate::error::CodecPhase;
@@ -42,12 +43,17 @@ unsafe fn pack<A: Portable, R: Portable>(cell: NonNull<Header>, bytes: &mut Outp
 
 /// # Safety
 /// The cell is one whose result is an `R`, and its task is the caller's.
-unsafe fn finish<R: Portable>(cell: CellRef, reply: Reply<'_>, cause: Cause) -> Option<(CellRef, usize)> {
+unsafe fn finish<R: Portable>(
+    cell: CellRef,
+    reply: Reply<'_>,
+    cause: Cause,
+    on_end: &dyn Fn(Ended),
+) -> Option<(CellRef, usize)> {
     if matches!(cause, Cause::Retry) {
         return Some((cell, 0));
     }
-    let outcome = read::<R>(&cell, reply, cause, || cell.header().info())?;
+    let (outcome, ended) = read::<R>(&cell, reply, cause, || cell.header().info(), on_end)?;
     // SAFETY: the types are the cell's, by contract.
-    unsafe { cell.end_remote(outcome) };
+    unsafe { cell.end_remote(outcome, ended, on_end) };
     None
 }

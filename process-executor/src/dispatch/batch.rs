@@ -3,9 +3,7 @@
 use crate::dispatch::entry::Entry;
 use crate::dispatch::relay::Relay;
 use crate::link::Link;
-use executor_core::Stats;
 use executor_core::remote::Cause;
-use executor_core::task::Task;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
@@ -70,15 +68,9 @@ impl Collected {
         Self { entry, bytes: 0..0, items: 0, elapsed: 0, cause: Some(Box::new(cause)), out_of_band: None }
     }
 
-    /// Returns as what the task counts: by why it is over, or by the first byte of its reply.
-    pub(crate) fn counted(&self, bytes: &[u8]) -> Counted {
-        let counted = match self.cause.as_deref() {
-            Some(Cause::Retry) => Counted::Not,
-            Some(Cause::Stopped(_)) => Counted::Cancelled,
-            None if self.is_success(bytes) => Counted::Completed,
-            _ => Counted::Failed,
-        };
-        counted.of(&self.entry.task)
+    /// Returns whether the task, or the item of it that ran, has failed without a reply.
+    pub(crate) fn has_failed(&self) -> bool {
+        !matches!(self.cause.as_deref(), None | Some(Cause::Retry | Cause::Stopped(_)))
     }
 
     /// Returns whether this thread can read what came back.
@@ -90,58 +82,9 @@ impl Collected {
         }
     }
 
-    /// Returns whether the reply is what the task returned, as far as its first byte tells.
-    fn is_success(&self, bytes: &[u8]) -> bool {
-        self.items > 0
-            || matches!(self.out_of_band.as_deref(), Some(OutOfBand { body: Body::Buffer(_), .. }))
-            || bytes.get(self.bytes.clone()).is_some_and(executor_core::remote::is_value)
-    }
-
     /// Returns how many bytes came out of band.
     pub(crate) fn bytes_out_of_band(&self) -> u64 {
         self.out_of_band.as_ref().map_or(0, |out_of_band| out_of_band.length)
-    }
-}
-
-/// As what a task counts when it comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Counted {
-    Completed,
-    Failed,
-    Cancelled,
-    /// As nothing yet: it runs again.
-    Not,
-    /// As nothing: it is a part of a chunk, which counts.
-    Part,
-}
-
-impl Counted {
-    /// Returns as what that task counts, if a task that is no part of a chunk counts as this.
-    #[inline]
-    pub(crate) fn of(self, task: &Task) -> Self {
-        if task.is_part() { Self::Part } else { self }
-    }
-
-    pub(crate) fn add_to(self, stats: &mut Stats) {
-        if let Some(count) = self.count(stats) {
-            *count += 1;
-        }
-    }
-
-    /// Takes the count back: the task is not over after all, because a part of its chunk is left.
-    pub(crate) fn take_back_from(self, stats: &mut Stats) {
-        if let Some(count) = self.count(stats) {
-            *count -= 1;
-        }
-    }
-
-    fn count(self, stats: &mut Stats) -> Option<&mut u64> {
-        match self {
-            Self::Completed => Some(&mut stats.completed),
-            Self::Failed => Some(&mut stats.failed),
-            Self::Cancelled => Some(&mut stats.cancelled),
-            Self::Not | Self::Part => None,
-        }
     }
 }
 

@@ -70,7 +70,6 @@ impl Dispatch {
         }
         self.stats.bytes_received += (batch.bytes.len() - bytes) as u64;
         for collected in &batch.collected[tasks..] {
-            collected.counted(&batch.bytes).add_to(&mut self.stats);
             // As long as the worker says it is.
             let out_of_band = collected.bytes_out_of_band();
             self.stats.bytes_received = self.stats.bytes_received.saturating_add(out_of_band);

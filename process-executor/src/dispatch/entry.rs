@@ -172,11 +172,6 @@ impl Entry {
         self.extra.get_or_insert_default().forsaken = Some(cause);
     }
 
-    /// Returns whether a worker died of it.
-    pub(crate) fn has_deaths(&self) -> bool {
-        self.extra.as_ref().is_some_and(|extra| !extra.deaths.is_empty())
-    }
-
     /// Takes the deaths so far.
     pub(crate) fn take_deaths(&mut self) -> Vec<Death> {
         self.extra.as_mut().map(|extra| std::mem::take(&mut extra.deaths)).unwrap_or_default()

@@ -3,7 +3,6 @@
 //! The thread that released the lock does it, with the task at the front of the queue in its hands. Nothing is dealt meanwhile.
 
 use super::Dispatch;
-use super::batch::Counted;
 use super::entry::Entry;
 use super::preparation::Preparation;
 use super::wakes::Wakes;
@@ -54,7 +53,6 @@ impl Dispatch {
         }
         self.note_unqueued(&entry);
         wakes.capacity_freed = true;
-        Counted::Failed.of(&entry.task).add_to(&mut self.stats);
         entry.move_to(Whereabouts::InHand);
         self.deal(wakes);
         Some(entry)

@@ -10,7 +10,7 @@
 use super::mailbox::Mailbox;
 use super::message::{MOST_BYTES, NotSent, Outgoing, Sender};
 use crate::dispatch::Dispatch;
-use crate::dispatch::batch::{Batch, Collected, Counted};
+use crate::dispatch::batch::{Batch, Collected};
 use crate::dispatch::entry::{Entry, Payload};
 use crate::dispatch::relay::Relay;
 use crate::dispatch::seat::Seat;
@@ -196,12 +196,10 @@ impl Feeder {
 
     /// Ends a task that cannot be sent.
     fn fail(&self, entry: Entry, cause: Cause) {
-        let counted = Counted::Failed.of(&entry.task);
         let mut batch = Batch::default();
         batch.collected.push(Collected::without_reply(entry, cause));
         self.pool.with_dispatch(|dispatch, wakes| {
             self.unload(dispatch, wakes);
-            counted.add_to(&mut dispatch.stats);
             if let Some(seat) = self.seat(&mut dispatch.seats) {
                 seat.ring.expect_nothing();
             }

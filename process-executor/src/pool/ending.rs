@@ -70,9 +70,7 @@ impl Pool {
                 };
                 dispatch.note_unqueued(&entry);
                 entry.move_to(Whereabouts::InHand);
-                let collected = Collected::without_reply(entry, cause);
-                collected.counted(&[]).add_to(&mut dispatch.stats);
-                batch.collected.push(collected);
+                batch.collected.push(Collected::without_reply(entry, cause));
             }
             self.take_in_hand(&batch);
         });

@@ -5,14 +5,14 @@ use super::reply_buffers::ReplyBuffers;
 use super::thread_role;
 use super::{Pool, SPARE, Unprepared};
 use crate::dispatch::Dispatch;
-use crate::dispatch::batch::{Batch, Body, Collected, Counted, OutOfBand};
+use crate::dispatch::batch::{Batch, Body, Collected, OutOfBand};
 use crate::dispatch::entry::{Entry, Parts, Payload};
 use crate::dispatch::wakes::Wakes;
 use crate::dispatch::whereabouts::Whereabouts;
 use crate::protocol::attachments::{self, Source};
 use executor_core::remote::{Cause, Part, Remains, Reply, Rest, skip_items};
-use executor_core::task::{Task, contain, guarded, wake_all};
-use executor_core::{BrokenExecutor, CodecPhase, Stats};
+use executor_core::task::{Ended, Task, contain, guarded, wake_all};
+use executor_core::{BrokenExecutor, CodecPhase};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -67,9 +67,8 @@ impl Pool {
             self.may_panic_at(FaultPoint::Callbacks);
         }
         self.see_to_what_the_supervisor_left(batch);
-        let mut rests: Vec<(Vec<Entry>, Counted)> = Vec::new();
+        let mut rests: Vec<(Vec<Entry>, bool)> = Vec::new();
         let mut left = Batch::default();
-        let mut complete = 0;
         let mut had_memory = false;
         // A callback that runs here cannot wait for the end, which waits for it.
         thread_role::running_callbacks_of(self.id, || {
@@ -77,21 +76,16 @@ impl Pool {
                 if !is_callback_thread && tombstone.task.is_pending() && tombstone.task.has_listeners() {
                     left.tombstones.push(tombstone);
                 } else {
-                    drop_tombstone(tombstone);
+                    drop_tombstone(self, tombstone);
                 }
             }
             for collected in batch.collected.drain(..) {
                 if !is_callback_thread && (collected.entry.task.has_listeners() || !collected.can_finish_here()) {
                     left.adopt(collected, &batch.bytes);
                 } else {
-                    let counted = collected.counted(&batch.bytes);
+                    let has_failed = collected.has_failed();
                     had_memory |= matches!(collected.entry.payload, Payload::Buffer(_));
-                    match (finish_one(self, collected, &batch.bytes), counted) {
-                        (Some(rest), counted) => rests.push((rest, counted)),
-                        // It was to run again, but nothing of it is left.
-                        (None, Counted::Not) => complete += 1,
-                        (None, _) => {}
-                    }
+                    rests.extend(finish_one(self, collected, &batch.bytes).map(|rest| (rest, has_failed)));
                 }
             }
         });
@@ -99,9 +93,6 @@ impl Pool {
         if !left.is_empty() {
             held.tasks -= left.collected.len() + left.tombstones.len();
             self.callback_threads.push(left);
-        }
-        if complete > 0 {
-            self.with_dispatch(|dispatch, _| dispatch.stats.completed += complete);
         }
         if !rests.is_empty() {
             self.run_rests(rests);
@@ -121,7 +112,9 @@ impl Pool {
         }
         let collected = batch.collected.drain(..).map(|collected| collected.entry);
         for entry in collected.chain(batch.tombstones.drain(..)) {
-            let _ = contain(|| end_all_items(entry.into_parts().0, || Cause::Broken(broken.clone())));
+            let _ = contain(|| {
+                end_all_items(entry.into_parts().0, || Cause::Broken(broken.clone()), &|ended| self.note_end(ended))
+            });
         }
     }
 
@@ -133,13 +126,12 @@ impl Pool {
         }
     }
 
-    /// Queues what is left of chunks, and what runs again; ends it if no worker will come for it any more. It is counted when
-    /// it is over.
-    fn run_rests(&self, rests: Vec<(Vec<Entry>, Counted)>) {
+    /// Queues what is left of chunks, and what runs again; ends it if no worker will come for it any more. Each rest says whether a
+    /// part of it has failed.
+    fn run_rests(&self, rests: Vec<(Vec<Entry>, bool)>) {
         let ended = self.with_dispatch(|dispatch, wakes| {
-            rests.iter().for_each(|(_, counted)| counted.take_back_from(&mut dispatch.stats));
             if dispatch.stopping {
-                return self.count_ended(rests, &mut dispatch.stats);
+                return rests;
             }
             let entries: Vec<_> = rests.into_iter().flat_map(|(entries, _)| entries).collect();
             for entry in entries.into_iter().rev() {
@@ -151,29 +143,26 @@ impl Pool {
             dispatch.deal(wakes);
             Vec::new()
         });
-        for mut entry in ended {
-            let deaths = entry.take_deaths();
-            let mut first = (!deaths.is_empty()).then_some(Cause::Died(deaths));
-            end_all_items(entry.into_parts().0, || {
-                let broken =
-                    || self.broken().map_or(Cause::Stopped(Remains::Nothing), |broken| Cause::Broken(broken.clone()));
-                first.take().unwrap_or_else(broken)
-            });
+        for (entries, has_failed) in ended {
+            for entry in entries {
+                self.end_rest(entry, has_failed);
+            }
         }
     }
 
-    /// Counts what is left of chunks that will not go on: one of which a part has failed has failed.
-    fn count_ended(&self, rests: Vec<(Vec<Entry>, Counted)>, stats: &mut Stats) -> Vec<Entry> {
-        let mut ended = Vec::new();
-        for (entries, counted) in rests {
-            for entry in &entries {
-                let has_failed = counted == Counted::Failed || self.broken().is_some() || entry.has_deaths();
-                let counted = if has_failed { Counted::Failed } else { Counted::Cancelled };
-                counted.of(&entry.task).add_to(stats);
-            }
-            ended.extend(entries);
-        }
-        ended
+    /// Ends what is left of a chunk that will not go on. A chunk of which a part has failed has failed.
+    fn end_rest(&self, mut entry: Entry, has_failed: bool) {
+        let deaths = entry.take_deaths();
+        let has_failed = has_failed || !deaths.is_empty();
+        let mut first = (!deaths.is_empty()).then_some(Cause::Died(deaths));
+        let cause = || {
+            let broken =
+                || self.broken().map_or(Cause::Stopped(Remains::Nothing), |broken| Cause::Broken(broken.clone()));
+            first.take().unwrap_or_else(broken)
+        };
+        end_all_items(entry.into_parts().0, cause, &|ended| {
+            self.note_end(if has_failed && ended == Ended::Cancelled { Ended::Failed } else { ended });
+        });
     }
 
     pub(super) fn finish_and_keep(self: &Arc<Self>, mut batch: Batch) {
@@ -207,7 +196,7 @@ fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Ve
     let cause = cause.map_or(Cause::Replied, |cause| *cause);
     if matches!(cause, Cause::Codec(..)) {
         // Its input cannot cross.
-        end_all_items(entry.into_parts().0, || cause.clone());
+        end_all_items(entry.into_parts().0, || cause.clone(), &|ended| pool.note_end(ended));
         return None;
     }
     let (task, parts) = entry.into_parts();
@@ -215,12 +204,12 @@ fn finish_one(pool: &Arc<Pool>, collected: Collected, bytes: &[u8]) -> Option<Ve
     let reply = Reply { bytes: bytes.get(range).unwrap_or_default(), items: items as usize, elapsed, attached: false };
     let has_replied = matches!(cause, Cause::Replied);
     let rest = match out_of_band {
-        None => task.finish(reply, cause),
+        None => task.finish(reply, cause, &|ended| pool.note_end(ended)),
         Some(out_of_band) => finish_with(pool, *out_of_band, task, reply, cause),
     };
     let rest = rest?;
     if let Some(cause) = parts.forsaken() {
-        end_all_items(rest.task, || cause.clone());
+        end_all_items(rest.task, || cause.clone(), &|ended| pool.note_end(ended));
         return None;
     }
     what_is_left(rest, parts, |rest, input| {
@@ -248,7 +237,9 @@ fn finish_with(pool: &Arc<Pool>, out_of_band: OutOfBand, task: Task, reply: Repl
             // The task is over for another reason.
             (Err(_), cause) => (&[][..], cause),
         };
-        rest = attachments::unpacking(&source, || task.finish(Reply { bytes, ..reply }, cause));
+        rest = attachments::unpacking(&source, || {
+            task.finish(Reply { bytes, ..reply }, cause, &|ended| pool.note_end(ended))
+        });
     };
     match out_of_band.body {
         Body::InBatch => finish(Ok(reply.bytes)),
@@ -287,19 +278,19 @@ fn what_is_left(rest: Rest, parts: Parts, share: impl FnOnce(&Rest, &mut Vec<u8>
 }
 
 /// Ends a task without a reply; of a chunk every item that is left, each for its own reason.
-pub(super) fn end_all_items(mut task: Task, mut cause: impl FnMut() -> Cause) {
-    while let Some(rest) = task.finish(Reply::NONE, cause()) {
+pub(super) fn end_all_items(mut task: Task, mut cause: impl FnMut() -> Cause, on_end: &dyn Fn(Ended)) {
+    while let Some(rest) = task.finish(Reply::NONE, cause(), on_end) {
         task = rest.task;
     }
 }
 
 /// Ends what is left of a task that was revoked, or stopped before it could run again.
-fn drop_tombstone(entry: Entry) {
+fn drop_tombstone(pool: &Pool, entry: Entry) {
     let stopped = entry.begun || entry.stopping;
     let (task, _) = entry.into_parts();
     if Whereabouts::Withdrawn.has(task.token()) {
         let _ = task.cancel();
     } else if stopped && task.is_pending() {
-        end_all_items(task, || Cause::Stopped(Remains::Nothing));
+        end_all_items(task, || Cause::Stopped(Remains::Nothing), &|ended| pool.note_end(ended));
     }
 }

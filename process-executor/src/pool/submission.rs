@@ -204,11 +204,10 @@ impl Pool {
             if Whereabouts::Entering.has(task.token()) {
                 dispatch.free_capacity(wakes);
                 Whereabouts::InHand.write(task.token());
-                dispatch.stats.failed += 1;
             }
             wakes.supervisor |= dispatch.closed;
         });
-        end_all_items(task, || cause.clone());
+        end_all_items(task, || cause.clone(), &|ended| self.note_end(ended));
     }
 
     /// Returns why tasks are not taken, if they are not. If the pool was broken for a while, and that time is over, it takes tasks again.

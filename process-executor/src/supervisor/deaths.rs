@@ -4,7 +4,7 @@ use super::Supervisor;
 use super::ending::Ending;
 use super::worker::{Kill, Reason, Worker};
 use crate::dispatch::Dispatch;
-use crate::dispatch::batch::{Batch, Collected, Counted};
+use crate::dispatch::batch::{Batch, Collected};
 use crate::dispatch::entry::Entry;
 use crate::dispatch::ring::replies::Interrupted;
 use crate::dispatch::seat::SeatState;
@@ -203,7 +203,6 @@ impl Pool {
             for (mut entry, counted) in unfinished.unbegun.into_iter().rev() {
                 if std::mem::take(&mut entry.stopping) {
                     dispatch.end_waiting(&entry, counted, wakes);
-                    Counted::Cancelled.of(&entry.task).add_to(&mut dispatch.stats);
                     batch.collected.push(Collected::without_reply(entry, Cause::Stopped(loss.remains)));
                     continue;
                 }
@@ -212,7 +211,6 @@ impl Pool {
                     dispatch.end_waiting(&entry, counted, wakes);
                     entry.add_death(death(None));
                     let cause = Cause::Died(entry.take_deaths());
-                    Counted::Failed.of(&entry.task).add_to(&mut dispatch.stats);
                     batch.collected.push(Collected::without_reply(entry, cause));
                     continue;
                 }
@@ -225,7 +223,6 @@ impl Pool {
                 dispatch.end_waiting(&collected.entry, began, wakes);
                 if phase == Some(Phase::Dropping) && !loss.may_run_on {
                     // What was left is the whole reply, of the call or of the items so far: only a destructor was cut short.
-                    collected.counted(&batch.bytes).add_to(&mut dispatch.stats);
                     batch.collected.push(collected);
                     continue;
                 }
@@ -237,7 +234,6 @@ impl Pool {
                     });
                 }
                 collected.cause = Some(Box::new(cause));
-                collected.counted(&batch.bytes).add_to(&mut dispatch.stats);
                 batch.collected.push(collected);
             }
             self.take_in_hand(&batch);
