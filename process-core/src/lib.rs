@@ -33,7 +33,7 @@
 //! | module | what it has |
 //! | --- | --- |
 //! | [`attachments`] | how descriptors travel inside values: noted while a value is encoded, found by number while it is decoded |
-//! | [`frame`] | four words with descriptors: what protocols on the socket are made of |
+//! | [`frame`], [`intake`] | four words with descriptors: what protocols on the socket are made of; and for a process that believes nobody |
 //! | [`image`], [`function`] | the running executable: functions and constants as offsets that another process of it understands |
 //! | [`memory`] | memory behind a descriptor: mapped, written once, sealed |
 //! | [`waking`] | two words in shared memory by which processes wake each other |
@@ -73,6 +73,7 @@ pub mod function;
 pub mod fuzzing;
 mod handle;
 pub mod image;
+pub mod intake;
 pub mod loader;
 pub mod memory;
 mod process;

@@ -12,17 +12,7 @@ mod worker;
 pub use message::message;
 pub use ring::ring;
 
-use arbitrary::{Arbitrary, Unstructured};
-
-/// The next number of a script; 0 at its end.
-fn take<'a, T: Arbitrary<'a> + Default>(script: &mut Unstructured<'a>) -> T {
-    script.arbitrary().unwrap_or_default()
-}
-
-/// The next number of a script, below `end`.
-fn below(script: &mut Unstructured<'_>, end: usize) -> usize {
-    usize::from(take::<u8>(script)) % end
-}
+use process_core::fuzzing::{below, take};
 
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,10 @@
 pub(crate) mod arrivals;
 
 use crate::link::arrivals::Arrivals;
-use crate::protocol::message::{Intake, Message, Taken};
+use crate::protocol::message::Message;
 use crate::protocol::violation::Violation;
 use parking_lot::Mutex;
+use process_core::intake::{Intake, Taken};
 use process_core::memory::Buffer;
 use process_core::system::{self, Unfit};
 use process_core::untrusted_file::{UntrustedFile, close_with_contents};
@@ -210,12 +211,12 @@ impl Inbox {
                 Taken::All => left = Some(0),
                 Taken::Nothing => break,
                 Taken::End => self.end(Event::Closed),
-                Taken::Refused(violation) => self.refuse(violation),
+                Taken::Refused(why) => self.refuse(why.into()),
             }
-            while let Some(message) = self.intake.next()
+            while let Some(frame) = self.intake.next_frame()
                 && !self.has_ended
             {
-                match message {
+                match Message::from_worker(frame) {
                     Ok((message, file)) => self.hear(message, file),
                     Err(violation) => self.refuse(violation),
                 }

@@ -3,8 +3,7 @@
 
 use crate::protocol::violation::Violation;
 use process_core::REFUSED;
-use process_core::frame::{self, LENGTH};
-use process_core::system::{self, Peeked, Unfit, leave};
+use process_core::frame::{self, Words};
 use process_core::untrusted_file::UntrustedFile;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
@@ -66,6 +65,14 @@ impl Message {
         }
     }
 
+    /// Returns what a worker, which is not believed, says by a frame and the descriptor that came with it.
+    pub(crate) fn from_worker(
+        (words, file): (Words, Option<UntrustedFile>),
+    ) -> Result<(Self, Option<UntrustedFile>), Violation> {
+        let message = Self::from_words(words).filter(|message| message.descriptors() >= file.iter().count());
+        Ok((message.ok_or(Violation::NoMessage)?, file))
+    }
+
     /// Sends it; never blocks. `WouldBlock`: the other side does not read, and nothing was sent.
     pub(crate) fn send(self, socket: impl AsFd, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         frame::send(socket, self.words(), descriptors)
@@ -94,113 +101,5 @@ pub(crate) fn receive(receiver: &mut frame::Receiver, socket: impl AsFd, wait: b
         },
         frame::Received::Nothing => Received::Nothing,
         frame::Received::End => Received::End,
-    }
-}
-
-/// The parent's receiving side, which believes nobody: a worker can send any bytes, with any descriptors.
-#[derive(Debug, Default)]
-pub(crate) struct Intake {
-    bytes: Vec<u8>,
-    /// What came with the last of the bytes.
-    file: Option<UntrustedFile>,
-    /// Copies of what was refused and waits in the socket.
-    refused: Vec<UntrustedFile>,
-    /// Given up for a descriptor that else finds no room in this process.
-    reserve: Option<OwnedFd>,
-}
-
-/// What there was to take in.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// So many bytes, with which there may be messages.
-    Some(usize),
-    /// The same, and nothing was behind them.
-    All,
-    /// Nothing for now.
-    Nothing,
-    /// The other side is gone.
-    End,
-    /// Descriptors that are too many, found no room, or are not sealed memory: all that is in the socket stays there.
-    Refused(Violation),
-}
-
-/// So many messages are taken in at once.
-const AT_ONCE: usize = 32;
-
-impl Intake {
-    /// Takes in what has come: all of it, or up to the first bytes that have descriptors. Never waits.
-    pub(crate) fn take_in(&mut self, socket: impl AsFd) -> Taken {
-        let mut space = [0; AT_ONCE * LENGTH];
-        let peeked = match self.peek(&socket, &mut space) {
-            Ok(peeked) => peeked,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Taken::Nothing,
-            Err(_) => return Taken::End,
-        };
-        if peeked.bytes == 0 {
-            return Taken::End;
-        }
-        let known = self.file.iter().count();
-        if let Some(violation) = violation(&peeked, known) {
-            self.refused = peeked.files.into_iter().map(UntrustedFile::new).collect();
-            return Taken::Refused(violation);
-        }
-        let has_files = !peeked.files.is_empty();
-        self.file = self.file.take().or(peeked.files.into_iter().next().map(UntrustedFile::new));
-        if system::discard(&socket, peeked.bytes).is_err() {
-            return Taken::End;
-        }
-        self.bytes.extend_from_slice(&space[..peeked.bytes]);
-        if has_files || peeked.bytes == space.len() { Taken::Some(peeked.bytes) } else { Taken::All }
-    }
-
-    fn peek(&mut self, socket: impl AsFd, bytes: &mut [u8]) -> io::Result<Peeked> {
-        let peeked = system::peek(&socket, bytes)?;
-        if peeked.has_more && peeked.files.is_empty() && self.reserve.take().is_some() {
-            return system::peek(socket, bytes);
-        }
-        if self.reserve.is_none() {
-            // Another of the same socket: no close of it is the last.
-            self.reserve = system::duplicate(socket).ok();
-        }
-        Ok(peeked)
-    }
-
-    /// Takes nothing in any more. Returns copies of what was refused.
-    pub(crate) fn close(&mut self) -> Vec<UntrustedFile> {
-        self.reserve = None;
-        std::mem::take(&mut self.refused)
-    }
-
-    /// Leaves the numbers of all that it has alone.
-    pub(crate) fn leave(&mut self) {
-        self.file.iter_mut().chain(&mut self.refused).for_each(UntrustedFile::leave);
-        self.reserve.take().into_iter().for_each(leave);
-    }
-
-    /// Returns the next whole message, and the descriptor that came with it.
-    pub(crate) fn next(&mut self) -> Option<Result<(Message, Option<UntrustedFile>), Violation>> {
-        let words = frame::take(&mut self.bytes)?;
-        // Descriptors end what is taken in at once.
-        let file = if self.bytes.is_empty() { self.file.take() } else { None };
-        let message = Message::from_words(words);
-        Some(
-            message
-                .filter(|message| message.descriptors() >= file.iter().count())
-                .map(|message| (message, file))
-                .ok_or(Violation::NoMessage),
-        )
-    }
-}
-
-/// Returns what is wrong with descriptors that come after so many others, if anything is.
-fn violation(peeked: &Peeked, known: usize) -> Option<Violation> {
-    if peeked.files.is_empty() && peeked.has_more {
-        Some(Violation::NoRoom)
-    } else if peeked.has_more || known + peeked.files.len() > 1 {
-        Some(Violation::TooManyDescriptors)
-    } else if !peeked.files.iter().all(system::is_sealed) {
-        Some(Violation::Unfit(Unfit::Unsealed))
-    } else {
-        None
     }
 }

@@ -1,5 +1,6 @@
 //! What a worker may not say or hand over: nothing more is taken from one that did, and it is ended.
 
+use process_core::intake::Refused;
 use process_core::system::Unfit;
 
 /// What a worker did.
@@ -19,6 +20,16 @@ pub(crate) enum Violation {
     NoRoom,
     /// It sent a descriptor of something else than memory as it was announced.
     Unfit(Unfit),
+}
+
+impl From<Refused> for Violation {
+    fn from(why: Refused) -> Self {
+        match why {
+            Refused::TooMany => Self::TooManyDescriptors,
+            Refused::NoRoom => Self::NoRoom,
+            Refused::Unsealed => Self::Unfit(Unfit::Unsealed),
+        }
+    }
 }
 
 impl Violation {
