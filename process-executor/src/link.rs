@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Weak};
 
-/// One worker's socket. Whoever needs what is in it reads it, one thread at a time.
+/// One worker's socket. A thread that needs what is in it reads it, one at a time.
 #[derive(Debug)]
 pub(crate) struct Link {
     socket: UntrustedFile,
@@ -25,15 +25,15 @@ pub(crate) struct Link {
     lent: Mutex<Lent>,
 }
 
-/// Memory of this process that the worker was handed.
+/// Memory of this process that was lent to the worker.
 #[derive(Debug, Default)]
 struct Lent {
     buffers: HashMap<u64, Weak<Buffer>>,
-    /// With so many it is time to look which of them nobody here has any more.
+    /// With this many it is time to check which of them are in use here.
     look_at: usize,
 }
 
-/// Among so few it is looked each time.
+/// With fewer than this they are checked each time.
 const FEW: usize = 64;
 
 #[derive(Debug, Default)]
@@ -41,11 +41,11 @@ struct Inbox {
     intake: Intake,
     arrivals: Arrivals,
     events: Vec<Event>,
-    /// It has said that it is ready, or that it has failed: that is said once.
+    /// The worker has said that it is ready, or that it has failed, which it may say once.
     has_begun: bool,
-    /// It is not listened to any more.
+    /// The worker is not listened to any more.
     has_ended: bool,
-    /// There was a bell in what was read last.
+    /// The worker rang in what was read last.
     heard: bool,
 }
 
@@ -77,18 +77,18 @@ impl Link {
         self.socket.as_fd()
     }
 
-    /// Whether somebody else has read what concerns the worker as a whole, and not just bells.
+    /// Returns whether another thread has read what concerns the worker as a whole, beyond rings.
     pub(crate) fn has_news(&self) -> bool {
-        // Who has the lock calls the supervisor if there are any.
+        // The thread that has the lock calls the supervisor if there is any.
         self.inbox.try_lock().is_some_and(|inbox| !inbox.events.is_empty())
     }
 
-    /// Whether the socket is still what it was: the program may have closed it by its number, which is another's then.
+    /// Returns whether the socket is still what it was: the program may have closed it by its number, which is another file's then.
     fn is_ours(&self) -> bool {
         self.identity.is_none() || system::file_identity(&self.socket) == self.identity
     }
 
-    /// The program has closed it: what is left of it is not touched.
+    /// Leaves the socket alone, because the program has closed it by its number.
     pub(crate) fn leave(&self) {
         let mut inbox = self.inbox.lock();
         inbox.has_ended = true;
@@ -112,7 +112,7 @@ impl Link {
         std::mem::take(&mut inbox.events)
     }
 
-    /// Hands memory to the worker, unless it has it: false; never waits.
+    /// Lends memory to the worker; never waits. Returns false if the worker has it already.
     pub(crate) fn lend(&self, buffer: &Arc<Buffer>) -> io::Result<bool> {
         let mut lent = self.lent.lock();
         if lent.buffers.get(&buffer.id()).is_some_and(|known| known.strong_count() > 0) {
@@ -131,7 +131,7 @@ impl Link {
         Ok(true)
     }
 
-    /// Tells the worker which memory nobody here has any more.
+    /// Tells the worker which memory is not in use here any more.
     pub(crate) fn forget_dropped(&self) {
         self.forget_among(&mut self.lent.lock());
     }
@@ -145,8 +145,8 @@ impl Link {
         lent.look_at = if left < FEW { 0 } else { 2 * left };
     }
 
-    /// Frees what came for a reply that is done with; `has_looked`: some of it was looked up. Returns whether something was
-    /// heard that the supervisor then does not hear.
+    /// Frees what came for a reply that is done with; `has_looked`: some of it was looked up. Returns whether the supervisor is to be
+    /// told that something was read.
     pub(crate) fn release(&self, reply: u64, has_looked: bool) -> bool {
         let mut inbox = self.inbox.lock();
         // All that came for it was sent before it. If nobody has looked for any, it may still be in the socket.
@@ -157,7 +157,8 @@ impl Link {
         heard
     }
 
-    /// A buffer of the worker's, or one it was lent; and whether something was heard that the supervisor then does not hear.
+    /// Finds memory of the worker's, or memory that it was lent. Also returns whether the supervisor is to be told that something
+    /// was read.
     pub(crate) fn find(&self, id: u64) -> (Result<Arc<Buffer>, String>, bool) {
         // It was sent before the reply that names it: it is in the socket, also if it is one that the worker was lent.
         let mut inbox = self.inbox.lock();
@@ -178,7 +179,7 @@ impl Link {
 }
 
 impl Drop for Link {
-    /// What the worker has sent and nobody has taken in goes with the last descriptor of its socket.
+    /// What the worker has sent and was not taken in goes with the last descriptor of its socket.
     fn drop(&mut self) {
         if !self.is_ours() {
             self.leave();
@@ -196,8 +197,8 @@ impl Drop for Link {
 }
 
 impl Inbox {
-    /// Takes in what is there now, and no more: one that never stops talking keeps nobody. True: there was something that
-    /// the supervisor has to see to.
+    /// Reads only what is queued now, so that a worker that never stops sending cannot block us. Returns whether there was something
+    /// that the supervisor has to see to.
     fn read(&mut self, socket: &UntrustedFile) -> bool {
         self.heard = false;
         let mut left = None;

@@ -51,7 +51,7 @@ pub(crate) fn entry<T: Transport>(connection: process_core::Connection) -> ExitC
     }
 }
 
-/// Why a worker did not begin; `None`: its parent is gone, so that nobody is left who could be told, or has been told.
+/// Why a worker did not begin; `None`: its parent is gone, or has been told.
 pub(crate) type NotBegun = Option<io::Error>;
 
 fn begin<T: Transport>(parts: Parts) -> Result<(), NotBegun> {
@@ -124,14 +124,14 @@ fn read_settings(file: OwnedFd, length: u64) -> io::Result<WorkerSettings> {
     postcard::from_bytes(buffer.bytes()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// All that comes before the first task. The error is for the parent.
+/// Does all that comes before the first task. The error is for the parent.
 fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) -> Result<(), String> {
     let image = Image::of_this_process().map_err(|error| error.to_string())?;
     let name = name_of_thread(&settings.name);
     if let Ok(name) = std::ffi::CString::new(name) {
         let _ = rustix::thread::set_name(&name);
     }
-    // The process is called as its main thread is, which else has the name of the link by which it was started.
+    // The process is called as its main thread is, which would otherwise have the name of the link by which it was started.
     write_to("/proc/self/comm", name);
     yield_memory_to_the_parent();
     if settings.nice != 0 {
@@ -157,9 +157,9 @@ fn prepare(settings: &WorkerSettings, shared: &Shared, connection: &Connection) 
         .map_err(|error| error.to_string())
 }
 
-/// If memory runs out, the kernel ends whoever uses most of it, which may be a parent with large data and many futures. A
-/// worker counts as if it used half of all memory beside its own, and its death costs one task. No more: something else that
-/// takes most of the memory is to go before workers do.
+/// Makes workers go before their parent if memory runs out: the kernel ends the process that uses most of it, which may be a parent with
+/// large data and many futures, and a worker's death costs one task. A worker counts as if it used half of all memory beside its own. No
+/// more: something else that takes most of the memory is to go before workers do.
 fn yield_memory_to_the_parent() {
     const HALF: i32 = 500;
     const FILE: &str = "/proc/self/oom_score_adj";

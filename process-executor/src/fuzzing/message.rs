@@ -1,4 +1,4 @@
-//! Bytes, descriptors and parcels that come from a worker.
+//! Bytes, descriptors and messages of ipc-channel that come from a worker.
 
 use super::ring::some_pool;
 use super::{below, take};
@@ -15,7 +15,7 @@ use process_core::system;
 use rustix::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-/// The first byte says what is read: a socket, a parcel of ipc-channel, or a worker's settings.
+/// The first byte says what is read: a socket, a message of ipc-channel, or a worker's settings.
 ///
 /// # Panics
 ///
@@ -23,13 +23,13 @@ use std::sync::Arc;
 pub fn message(bytes: &[u8]) {
     let mut script = Unstructured::new(bytes);
     match take::<u8>(&mut script) {
-        1 => parcels(script.take_rest()),
+        1 => messages(script.take_rest()),
         2 => drop(postcard::from_bytes::<WorkerSettings>(script.take_rest())),
         _ => Socket::new().run(&mut script),
     }
 }
 
-fn parcels(bytes: &[u8]) {
+fn messages(bytes: &[u8]) {
     message::open_message(IpcMessage::from_data(bytes.to_vec()), &mut |contents| {
         assert!(contents.bytes.len() <= bytes.len());
         contents.close_rest();

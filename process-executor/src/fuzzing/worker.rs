@@ -167,7 +167,7 @@ impl Worker {
         }
     }
 
-    /// Leaves the bytes of a reply; gives the place.
+    /// Leaves the bytes of a reply. Returns the place.
     fn leave(&self, slot: &Slot, reply: &[u8], in_block: bool) -> u32 {
         if reply.len() > BLOCK {
             let buffer = Buffer::copy_of(reply).expect("there is memory");

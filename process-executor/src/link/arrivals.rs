@@ -1,6 +1,6 @@
 //! Memory that one worker has handed over, from its arrival until the replies that it came for are done with.
 //!
-//! Whoever reads the worker's socket only checks it; it is mapped by the thread that decodes the reply.
+//! The thread that reads the worker's socket only checks the memory; the thread that decodes the reply maps it.
 
 use crate::protocol::violation::Violation;
 use executor_core::fork::{Origin, PerProcess};
@@ -37,16 +37,16 @@ struct Budget {
     workers: usize,
     files: usize,
     bytes: u64,
-    /// No more than so many, since each costs this process a descriptor.
+    /// The most files, since each costs this process a descriptor.
     most_files: usize,
-    /// No more bytes than that, unless they are one worker's only piece.
+    /// The most bytes, unless they are one worker's only piece.
     most_bytes: u64,
 }
 
 static BUDGET: PerProcess<Mutex<Budget>> = PerProcess::new(|| Mutex::new(Budget::of_this_process()));
 
 impl Budget {
-    /// Half of the descriptors that this process may have, and half of the machine's memory.
+    /// Makes the budget: half of the descriptors that this process may have, and half of the machine's memory.
     fn of_this_process() -> Self {
         let allowed = system::limit_of(libc::RLIMIT_NOFILE);
         let most_files = allowed.and_then(|allowed| usize::try_from(allowed / 2).ok()).unwrap_or(usize::MAX);
@@ -148,7 +148,7 @@ impl Arrivals {
     /// Takes memory in that came for a reply, if there is room. The error: it is not what a worker hands over.
     pub(crate) fn add(&mut self, reply: u64, id: u64, file: UntrustedFile, length: u64) -> Result<(), system::Unfit> {
         system::check_sealed(&file, length)?;
-        // It is memory: whoever drops it closes it at once.
+        // It is memory: its close never blocks.
         let file = file.into_trusted();
         if self.replies.get(&reply).is_some_and(|came| came.contains(&id)) {
             return Ok(());
@@ -171,7 +171,7 @@ impl Arrivals {
         self.missing = Missing::Refused(violation);
     }
 
-    /// The memory of that number. The error says why it may not be there.
+    /// Returns the memory of that number. The error says why it may be missing.
     pub(crate) fn find(&self, id: u64) -> Result<Arc<Arrived>, String> {
         match self.known.get(&id) {
             Some(arrival) => Ok(arrival.memory.clone()),
@@ -186,7 +186,7 @@ impl Arrivals {
         }
     }
 
-    /// A reply is done with. Returns what came for no other, to be dropped with no lock held.
+    /// Notes that a reply is done with. Returns what came for no other reply, to be dropped with no lock held.
     #[must_use]
     pub(crate) fn release(&mut self, reply: u64) -> Vec<Arc<Arrived>> {
         let Some(came) = self.replies.remove(&reply) else { return Vec::new() };

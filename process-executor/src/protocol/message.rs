@@ -1,5 +1,5 @@
-//! The few words that parent and worker exchange over their socket: how a worker begins and ends, and descriptors. Tasks and
-//! results go through shared memory.
+//! The few messages that parent and worker exchange over their socket: how a worker begins and ends, and descriptors. Tasks and results
+//! go through shared memory.
 
 use crate::protocol::violation::Violation;
 use process_core::REFUSED;
@@ -8,15 +8,15 @@ use process_core::untrusted_file::UntrustedFile;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
 
-/// What is said. 32 bytes on the way, all little-endian.
+/// A message. 32 bytes on the way, all little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// Parent: begin; your settings have so many bytes.
+    /// Parent: begin; your settings have this many bytes.
     Welcome { settings: u64 },
-    /// Worker: ready for tasks, or not: its first reply block holds so many bytes of what the initializer said.
+    /// Worker: ready for tasks, or not: its first reply block holds this many bytes of what the initializer said.
     Ready { image: u64, initializer: u64 },
-    /// Here is memory, with one descriptor; so many bytes. A worker's is for its reply in the slot of that number; a parent's
-    /// is for whatever names it, and the number is 0.
+    /// Here is memory, with one descriptor and of that length. A worker's is for its reply in the slot of that number; a parent's is for
+    /// any task that names it, and the number is 0.
     Buffer { id: u64, length: u64, reply: u64 },
     /// Parent: the memory of that number is not needed any more.
     Forget { id: u64 },
@@ -24,9 +24,9 @@ pub(crate) enum Message {
     Retire,
     /// Worker: there are results.
     Doorbell,
-    /// Worker: cannot go on. Its first reply block holds so many bytes of why.
+    /// Worker: cannot go on. Its first reply block holds this many bytes of why.
     Failed { text: u64 },
-    /// The worker's process: does not begin; with memory of so many bytes that say why, and its descriptor.
+    /// The worker's process: does not begin; with the descriptor of memory of that length that says why.
     Refused { length: u64 },
 }
 

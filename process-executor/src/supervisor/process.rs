@@ -23,7 +23,7 @@ pub(crate) struct Started {
     pub(crate) shared: Shared,
     pub(crate) link: Arc<Link>,
     pub(crate) welcome: Welcome,
-    /// With whose rights it runs.
+    /// The rights with which it runs.
     pub(crate) credentials: Credentials,
 }
 
@@ -43,7 +43,7 @@ impl Welcome {
     }
 }
 
-/// What makes memory that can be shared.
+/// The system calls that make shared memory.
 const MAKING_MEMORY: &str = "memfd_create, ftruncate or fcntl(F_ADD_SEALS)";
 
 /// Starts a worker: the memory it shares, and the process with the socket to it. It begins when it is welcomed.

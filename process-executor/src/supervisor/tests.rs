@@ -55,7 +55,7 @@ fn unreaped() -> usize {
     stats.filter(is_ours).count()
 }
 
-/// Whether the worker has taken its socket from its standard input, and waits for something.
+/// Returns whether the worker has taken its socket from its standard input, and waits for something.
 fn is_asleep(pid: u32) -> bool {
     let has_begun = fs::read_link(format!("/proc/{pid}/fd/0")).is_ok_and(|file| file == Path::new("/dev/null"));
     let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(Vec::new(), |threads| threads.flatten().collect());

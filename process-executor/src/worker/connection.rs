@@ -50,7 +50,7 @@ impl Connection {
         let listener = connection.clone();
         let listen = move || {
             if guarded("connection", || listener.listen(receiver)).is_err() {
-                // Nobody would hear of the parent's end.
+                // Without this thread the parent's end would not be noticed.
                 end_group(&listener.shared, LastWord::Panicked);
             }
         };
@@ -99,7 +99,7 @@ impl Connection {
         self.arrived.notify_all();
     }
 
-    /// The buffer of that number: it was sent before the task that needs it, or is on its way.
+    /// Returns the buffer of that number, which was sent before the task that needs it, and may still be on its way.
     pub(crate) fn buffer(&self, id: u64) -> Result<Arc<Buffer>, String> {
         let mut buffers = self.buffers.lock();
         loop {
@@ -110,7 +110,7 @@ impl Connection {
         }
     }
 
-    /// There are results: a thread of the parent that sleeps for one comes, or, if there is none, the supervisor.
+    /// Wakes a thread of the parent that sleeps for results, or, if there is none, the supervisor.
     pub(super) fn wake_listener(&self, bell: &DoorbellWord) {
         self.check();
         if !bell.wake_listener() {
@@ -118,8 +118,7 @@ impl Connection {
         }
     }
 
-    /// Whether the socket is still the socket: a task may have closed all descriptors, and its number may be another file's
-    /// now.
+    /// Returns whether the socket is still what it was: a task may have closed all descriptors, and its number may be another file's now.
     fn check(&self) {
         if self.identity.is_none() || system::file_identity(&self.socket) != self.identity {
             self.end();
@@ -141,7 +140,7 @@ impl Connection {
                     // The parent does not read at the moment; it will, or the connection ends.
                     std::thread::yield_now();
                 }
-                // A bell that finds the socket full finds bells in it.
+                // A socket that is full has rings in it.
                 _ => return,
             }
         }
