@@ -1,7 +1,7 @@
 //! The constructors of the executable that the loader would run after ours. A process that is taken over runs them first, so that
 //! it is as far as the program is when its `main` begins: C++ code has its statics, and a build that measures coverage its profile.
 
-use crate::image::each_module;
+use crate::system::each_module;
 use std::ffi::{c_char, c_int};
 use std::ops::{ControlFlow, Range};
 use std::ptr;

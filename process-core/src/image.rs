@@ -12,11 +12,11 @@
 mod layout;
 mod mix;
 
-use layout::{Layout, ProgramHeader, Span, build_id, holds, segment};
+use crate::system::{ProgramHeader, each_module};
+use layout::{Layout, Span, build_id, holds, segment};
 use mix::Mix;
-use std::ffi::{CStr, c_int, c_void};
 use std::fmt;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::OnceLock;
@@ -98,7 +98,7 @@ impl Image {
     // Never inlined nor doubled, as it marks the place of the sample.
     #[inline(never)]
     fn find() -> Result<Self, ImageError> {
-        let (base, headers) = each_module(|module| ControlFlow::Break((module.base, module.headers.to_vec())))
+        let (base, headers) = each_module(|module| ControlFlow::Break((module.base(), module.headers().to_vec())))
             .ok_or(ImageError::NoProgramHeaders)?;
         let mut image = Self { base, layout: Layout::of(&headers), identity: [0; 32] };
         let anchor = image.data_offset(&ANCHOR).ok_or_else(ImageError::elsewhere)?;
@@ -171,11 +171,11 @@ impl ImageError {
     fn elsewhere() -> Self {
         let anchor = (&raw const ANCHOR).expose_provenance();
         let library = each_module(|module| {
-            let offset = anchor.wrapping_sub(module.base);
-            if !module.headers.iter().filter_map(segment).any(|span| span.holds(offset, 1)) {
+            let offset = anchor.wrapping_sub(module.base());
+            if !module.headers().iter().filter_map(segment).any(|span| span.holds(offset, 1)) {
                 return ControlFlow::Continue(());
             }
-            ControlFlow::Break(module.name.to_string_lossy().into_owned())
+            ControlFlow::Break(module.name().to_string_lossy().into_owned())
         });
         Self::Elsewhere { library: library.filter(|name| !name.is_empty()) }
     }
@@ -203,95 +203,17 @@ impl fmt::Display for ImageError {
 
 impl std::error::Error for ImageError {}
 
-/// Tags of the dynamic section: its end, and where the constructors lie.
-const DT_NULL: usize = 0;
-const DT_INIT_ARRAY: usize = 25;
-const DT_INIT_ARRAYSZ: usize = 27;
-
-/// What the loader tells of one loaded file: the executable, or a library.
-pub(crate) struct Module<'a> {
-    base: usize,
-    name: &'a CStr,
-    headers: &'a [ProgramHeader],
-}
-
-/// Shows the loaded files to `visit`, the executable first, until it has an answer.
-pub(crate) fn each_module<B, F: FnMut(Module<'_>) -> ControlFlow<B>>(visit: F) -> Option<B> {
-    struct Search<B, F> {
-        visit: F,
-        answer: Option<B>,
-    }
-
-    unsafe extern "C" fn show<B, F: FnMut(Module<'_>) -> ControlFlow<B>>(
-        info: *mut libc::dl_phdr_info,
-        _size: usize,
-        search: *mut c_void,
-    ) -> c_int {
-        // SAFETY: `search` is what `dl_iterate_phdr` was given below, where nothing else uses it in the meantime.
-        let search = unsafe { &mut *search.cast::<Search<B, F>>() };
-        // SAFETY: the loader shows entries that are valid as long as this call lasts.
-        let module = unsafe { Module::of(&*info) };
-        match (search.visit)(module) {
-            ControlFlow::Continue(()) => 0,
-            ControlFlow::Break(answer) => {
-                search.answer = Some(answer);
-                1
-            }
-        }
-    }
-
-    let mut search = Search { visit, answer: None };
-    // SAFETY: `show` has the signature asked for, keeps none of its arguments, and gets its own kind of search.
-    unsafe { libc::dl_iterate_phdr(Some(show::<B, F>), (&raw mut search).cast()) };
-    search.answer
-}
-
-impl<'a> Module<'a> {
-    /// # Safety
-    ///
-    /// The pointers in `info` must be null or good for `'a`.
-    unsafe fn of(info: &'a libc::dl_phdr_info) -> Self {
-        let name = match info.dlpi_name {
-            name if name.is_null() => c"",
-            // SAFETY: a string of the loader, by the caller's word.
-            name => unsafe { CStr::from_ptr(name) },
-        };
-        let headers = match info.dlpi_phdr {
-            headers if headers.is_null() => &[],
-            // SAFETY: the loader's table and its length, by the caller's word.
-            headers => unsafe { slice::from_raw_parts(headers, info.dlpi_phnum.into()) },
-        };
-        Self { base: info.dlpi_addr as usize, name, headers }
-    }
-
-    /// Returns where its table of constructors lies, if it has one and says so.
-    pub(crate) fn constructors(&self) -> Option<Range<usize>> {
-        let dynamic = self.headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC)?;
-        let table = ptr::with_exposed_provenance::<[usize; 2]>(self.base + dynamic.p_vaddr as usize);
-        let (mut start, mut length) = (None, None);
-        for index in 0..dynamic.p_memsz as usize / size_of::<[usize; 2]>() {
-            // SAFETY: an entry of the loaded file's dynamic section: two words, a tag and a value.
-            match unsafe { table.add(index).read() } {
-                [DT_NULL, _] => break,
-                [DT_INIT_ARRAY, address] => start = Some(self.base + address),
-                [DT_INIT_ARRAYSZ, bytes] => length = Some(bytes),
-                _ => {}
-            }
-        }
-        Some(start?..start? + length?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Image, ImageError, ProgramHeader, each_module};
+    use super::{Image, ImageError};
+    use crate::system::{ProgramHeader, each_module};
     use std::io::Write;
     use std::ops::ControlFlow;
     use std::process::Command;
     use std::ptr;
     use std::sync::atomic::AtomicU64;
 
-    /// As what names a function to another process: a number to know it by, and the function.
+    /// A stand-in for what names a function to another process: a number to know it by, and the function.
     #[repr(C)]
     struct Record {
         magic: u64,
@@ -479,10 +401,10 @@ mod tests {
         format!("<{:?} {} {direct}>", image().identity(), (record.run)(argument))
     }
 
-    /// Whether constants can be told from variables here, which depends on how this test was linked.
+    /// Returns whether constants can be told from variables here, which depends on how this test was linked.
     fn is_protected() -> bool {
         let protects = |header: &ProgramHeader| header.p_type == libc::PT_GNU_RELRO;
-        each_module(|module| ControlFlow::Break(module.headers.iter().any(protects))).unwrap()
+        each_module(|module| ControlFlow::Break(module.headers().iter().any(protects))).unwrap()
     }
 
     /// How the kernel has that address mapped.

@@ -1,15 +1,14 @@
 //! Tells whether `/proc/self/exe` is the program: it is not if the dynamic loader was started instead, with the program as its
 //! argument.
 
+use crate::system;
 use std::path::{Path, PathBuf};
 
 /// Returns the dynamic loader, if it is what the kernel was told to start.
 #[must_use]
 pub fn started_instead() -> Option<PathBuf> {
-    // SAFETY: reads the auxiliary vector.
-    let base = unsafe { libc::getauxval(libc::AT_BASE) };
     // For a program that was started itself, the kernel has loaded the loader, there.
-    if base != 0 {
+    if system::has_loader() {
         return None;
     }
     // A program without a loader, or the loader without a program. A packed program is the first.

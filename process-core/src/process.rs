@@ -1,9 +1,8 @@
 //! [`Process`]: a child as its parent has it: signalled, awaited, reaped.
 
 use crate::system::{self, ChildState, leave};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use std::io;
 use std::process::{Child, ExitStatus};
@@ -72,12 +71,7 @@ impl Process {
     }
 
     fn signal_alone(&self, signal: Signal) -> Signalled {
-        let sent = match &self.end {
-            Some(end) => rustix::process::pidfd_send_signal(end, signal),
-            // Until it is reaped, the number is its own.
-            None => self.number().map_err(|_| Errno::SRCH).and_then(|pid| rustix::process::kill_process(pid, signal)),
-        };
-        match sent {
+        match system::signal_process(self.pid(), self.end(), signal) {
             Ok(()) => Signalled::Sent,
             Err(Errno::SRCH) => Signalled::Gone,
             Err(_) => Signalled::Refused,
@@ -109,7 +103,7 @@ impl Process {
                 return Ok(status);
             }
             let end = self.end().ok_or(io::ErrorKind::Unsupported)?;
-            retry_on_intr(|| poll(&mut [PollFd::new(&end, PollFlags::IN)], None))?;
+            system::wait_readable(end)?;
         }
     }
 }

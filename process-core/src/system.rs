@@ -25,11 +25,12 @@ pub use linux::memory::{
     Unfit, anonymous_memory, check_sealed, fill_fresh, fill_holes, grow, growing_memory, is_sealed, seal_for_reading,
     write_all,
 };
+pub use linux::modules::{Module, ProgramHeader, each_module, has_loader};
 pub use linux::processes::{
     ChildState, Credentials, end_of_process, is_blocked, is_exiting, leads_its_group, leave_terminal, signal_group,
-    state_of_child,
+    signal_process, state_of_child,
 };
 pub use linux::sockets::{
-    MOST_DESCRIPTORS, Peeked, bytes_waiting, discard, empty, is_packet_socket, is_stream_of_a_pool, limit_waiting,
-    packet_socket_pair, peek, receive, send, socket_pair, wait_writable,
+    MOST_DESCRIPTORS, Peeked, bytes_waiting, discard, empty, is_packet_socket, is_stream_socket, limit_waiting,
+    packet_socket_pair, peek, receive, send, socket_pair, wait_readable, wait_writable,
 };

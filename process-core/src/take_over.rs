@@ -89,7 +89,7 @@ fn take_over_if_marked(prepare: impl FnOnce()) {
 fn refusal() -> Option<Refusal> {
     if system::is_privileged() {
         Some(Refusal::Privileged)
-    } else if !system::is_main_thread() || !system::is_stream_of_a_pool(rustix::stdio::stdin()) {
+    } else if !system::is_main_thread() || !system::is_stream_socket(rustix::stdio::stdin()) {
         Some(Refusal::NotAsked)
     } else {
         None

@@ -62,7 +62,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/src/pool/submission.rs", "names the pool as the owner of its tasks"),
     ("process-core/src/memory/shared_buffer.rs", "bytes as numbers"),
     ("process-core/src/untrusted_file.rs", "books that are never dropped"),
-    ("process-core/src/loader.rs", "the auxiliary vector"),
+    ("process-core/src/system/linux/modules.rs", "the tables of the dynamic loader; the auxiliary vector"),
     ("process-core/src/system/linux/descriptors.rs", "closes what a process inherited"),
     ("process-core/src/system/linux/machine.rs", "asks for limits and memory"),
     ("process-core/src/system/linux/processes.rs", "gives up the terminal"),

@@ -1,9 +1,6 @@
 //! What the program headers of an image tell: which parts of it are code, constants and the linker's notes.
 
-#[cfg(target_pointer_width = "32")]
-pub(crate) type ProgramHeader = libc::Elf32_Phdr;
-#[cfg(target_pointer_width = "64")]
-pub(crate) type ProgramHeader = libc::Elf64_Phdr;
+use crate::system::ProgramHeader;
 
 /// Offsets from `start` up to, not including, `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,5 +6,6 @@ pub(super) mod futex;
 pub(super) mod machine;
 pub(super) mod mapping;
 pub(super) mod memory;
+pub(super) mod modules;
 pub(super) mod processes;
 pub(super) mod sockets;

@@ -1,7 +1,7 @@
 //! Processes: signalled, watched, and with whose rights they run.
 
 use super::descriptors::beyond_standard;
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
@@ -25,6 +25,21 @@ pub fn end_of_process(pid: Pid) -> io::Result<OwnedFd> {
 pub fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
     let group = i32::try_from(leader).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
     Ok(rustix::process::kill_process_group(group, signal)?)
+}
+
+/// Signals a child: by its [end](end_of_process), or by its number, which is its own until it is reaped.
+///
+/// # Errors
+///
+/// The process has ended, or may not be signalled.
+pub fn signal_process(pid: u32, end: Option<BorrowedFd<'_>>, signal: Signal) -> Result<(), Errno> {
+    match end {
+        Some(end) => rustix::process::pidfd_send_signal(end, signal),
+        None => {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+            rustix::process::kill_process(pid, signal)
+        }
+    }
 }
 
 /// Returns whether a process is about to end, for whatever reason: it runs nothing of its own any more.

@@ -37,7 +37,7 @@ fn pair_of(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Returns whether a descriptor is a socket of the kind that a process has with its parent.
 #[must_use]
-pub fn is_stream_of_a_pool(file: BorrowedFd<'_>) -> bool {
+pub fn is_stream_socket(file: BorrowedFd<'_>) -> bool {
     rustix::net::sockopt::socket_type(file) == Ok(SocketType::STREAM)
         && rustix::net::sockopt::socket_domain(file) == Ok(AddressFamily::UNIX)
 }
@@ -64,6 +64,16 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     let sent = retry_on_intr(|| rustix::net::sendmsg(&socket, &[IoSlice::new(bytes)], &mut ancillary, flags))?;
     Ok(sent)
+}
+
+/// Waits until there is something to read, or the end.
+///
+/// # Errors
+///
+/// `poll` fails.
+pub fn wait_readable(file: impl AsFd) -> io::Result<()> {
+    retry_on_intr(|| poll(&mut [PollFd::new(&file, PollFlags::IN)], None))?;
+    Ok(())
 }
 
 /// Waits until a socket takes something, or its other end is gone.
