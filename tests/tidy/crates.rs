@@ -28,6 +28,7 @@ const TEST_ARROWS: &[(&str, &[&str])] = &[
 #[test]
 fn crates_depend_only_along_the_arrows() {
     let members: Vec<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
+    let mut seen = Vec::new();
     for manifest in files().iter().filter(|file| file.path.ends_with("Cargo.toml")) {
         let Some(name) = manifest_name(&manifest.text) else {
             continue;
@@ -47,6 +48,10 @@ fn crates_depend_only_along_the_arrows() {
                 manifest.path
             );
         }
+        seen.push(name);
+    }
+    for member in members {
+        assert!(seen.iter().any(|name| name == member), "ARROWS names {member}, which has no Cargo.toml");
     }
 }
 
