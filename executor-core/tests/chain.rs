@@ -20,7 +20,7 @@ fn chain(links: usize) -> (Promise<usize>, Future<usize>) {
 }
 
 #[test]
-fn a_million_callbacks_deep() {
+fn a_chain_of_a_million_callbacks_needs_little_stack() {
     let (first, last) = chain(1_000_000);
     first.set_result(0).unwrap();
     assert_eq!(last.result().unwrap(), 1_000_000);
@@ -45,7 +45,7 @@ fn a_callback_may_wait_for_what_it_has_put_off() {
 }
 
 #[test]
-fn a_cancel_that_cancels_that_cancels() {
+fn a_chain_of_cancels_needs_little_stack() {
     let links: Vec<_> =
         (0..1000).map(|_| Promise::<()>::new()).map(|(promise, future)| (promise, Arc::new(future))).collect();
     for pair in links.windows(2) {

@@ -59,7 +59,7 @@ fn block_on<F: std::future::Future + Unpin>(mut future: F) -> F::Output {
 }
 
 #[test]
-fn finish_against_result() {
+fn a_result_waits_for_a_finish_at_any_time() {
     loom::model(|| {
         let (promise, future) = Promise::new();
         let producer = thread::spawn(move || promise.set_result(7).unwrap());
@@ -69,7 +69,7 @@ fn finish_against_result() {
 }
 
 #[test]
-fn two_waiters_and_a_finish() {
+fn a_finish_wakes_two_waiters() {
     loom::model(|| {
         let (task, future) = Task::from_closure(|| 7);
         let future = Arc::new(future);
@@ -269,7 +269,7 @@ fn a_callback_that_came_in_time_has_run_when_the_result_is_there() {
 }
 
 #[test]
-fn await_against_finish() {
+fn an_await_sees_a_finish_at_any_time() {
     loom::model(|| {
         let (promise, future) = Promise::new();
         let producer = thread::spawn(move || promise.set_result(7).unwrap());
@@ -361,7 +361,7 @@ fn a_future_given_back_by_a_set_is_still_awaited_well() {
 }
 
 #[test]
-fn wait_for_the_first() {
+fn a_wait_ends_at_the_first_completion() {
     loom::model(|| {
         let (first, future) = Promise::new();
         let (second, other) = Promise::<u8>::new();
@@ -441,7 +441,7 @@ impl TaskOwner for Elsewhere {
 }
 
 #[test]
-fn a_cancel_of_a_task_that_is_away_agrees_with_whether_it_begins() {
+fn a_cancel_of_a_remote_task_agrees_with_whether_it_begins() {
     loom::model(|| {
         let (elsewhere, owner) = Elsewhere::owner();
         let (task, future) = Task::from_closure(|| ());
@@ -464,7 +464,7 @@ fn a_cancel_of_a_task_that_is_away_agrees_with_whether_it_begins() {
 }
 
 #[test]
-fn a_task_that_is_away_is_asked_about_by_two_threads_while_it_comes_back() {
+fn a_remote_task_is_asked_about_by_two_threads_while_it_comes_back() {
     loom::model(|| {
         let (elsewhere, owner) = Elsewhere::owner();
         let (task, future) = Task::from_closure(|| ());

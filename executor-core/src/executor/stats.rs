@@ -1,6 +1,6 @@
 //! [`Stats`]: what a pool is doing, in numbers.
 
-/// A look at a pool's counters.
+/// A snapshot of a pool's counters.
 ///
 /// **A task is what the executor was handed**: one for each submit, and one for each chunk of `map`. A chunk is one task also
 /// if it takes long and other workers take over parts of it. Each task that was accepted is counted once when it is over:

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn texts() {
+    fn texts_that_are_counts_and_texts_that_are_not() {
         assert_eq!(WorkerCount::parse(" 50 % "), Some(WorkerCount::Percent(50)));
         assert_eq!(WorkerCount::parse("physical"), Some(WorkerCount::Physical));
         for bad in ["", "0", "0%", "-1", "%", "8 workers", "1e3"] {

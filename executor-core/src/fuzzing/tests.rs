@@ -7,6 +7,6 @@ use executor_wire::fuzzing::replay::replay;
 static ALLOCATOR: Counting = Counting;
 
 #[test]
-fn bytes_of_replies() {
+fn any_bytes_may_be_a_reply() {
     replay("reply", 1000, 30_000, super::reply);
 }

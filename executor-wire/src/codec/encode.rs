@@ -334,7 +334,7 @@ pub(super) fn whole(value: &[u8], out: &mut Output<'_>) -> Result<(), Error> {
 }
 
 crate::local! {
-    /// Whether types may do more than write when they are serialized: then each value is, once.
+    /// True while types may do more than write when they are serialized, so that each value is serialized once.
     static ONCE: Cell<bool> = Cell::new(false);
 }
 

@@ -7,6 +7,6 @@ use super::replay::replay;
 static ALLOCATOR: Counting = Counting;
 
 #[test]
-fn bytes_of_values() {
+fn any_bytes_may_be_a_value() {
     replay("codec", 1000, 30_000, super::codec);
 }
