@@ -1,6 +1,9 @@
 //! Documents that must say the same as other files.
 
-use crate::sources::{between, code_blocks, read};
+use std::collections::BTreeSet;
+
+use crate::report::Faults;
+use crate::sources::{LIBRARIES, between, code_blocks, files, read};
 
 #[test]
 fn the_readme_shows_the_compiled_examples() {
@@ -46,4 +49,25 @@ fn the_changelog_names_the_version() {
         read("CHANGELOG.md").lines().any(|line| line.starts_with(&heading)),
         "CHANGELOG.md has no heading `{heading}`"
     );
+}
+
+#[test]
+fn the_map_names_every_file_and_folder() {
+    let map = read("ARCHITECTURE.md");
+    let named: BTreeSet<&str> = map.split('`').skip(1).step_by(2).collect();
+    // The roots of crates, and what a usual build does not have, are told in words.
+    let told = ["lib.rs", "fuzzing.rs", "fuzzing"];
+    let is_named = |child: &str| {
+        let folder = format!("{child}/");
+        told.contains(&child) || named.iter().any(|name| *name == child || name.starts_with(&folder))
+    };
+    let mut faults = Faults::default();
+    for file in files().iter().filter(|file| file.is_library()) {
+        let source = LIBRARIES.iter().find(|folder| file.path.starts_with(**folder));
+        let child = source.and_then(|folder| file.path[folder.len()..].split('/').next()).unwrap_or_default();
+        if !is_named(child) {
+            faults.add(file, 1, &format!("ARCHITECTURE.md does not name `{child}`"));
+        }
+    }
+    faults.check();
 }
