@@ -1,7 +1,8 @@
 //! Starts a process of this program at a function of its own, hands it a value with a file and shared memory in it, and prints what it
 //! answers.
 //!
-//! `cargo run -p concurrent-futures-process-core --example handover`
+//! `cargo run -p concurrent-futures-process-core --example handover`; with the argument `forget` and without the feature `before-main`,
+//! no process can be started.
 
 #![expect(clippy::print_stdout, reason = "an example shows its results")]
 
@@ -43,8 +44,10 @@ fn account(connection: &Connection) -> io::Result<()> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Only needed without the feature `before-main`.
-    process_core::init();
+    if std::env::args().nth(1).as_deref() != Some("forget") {
+        // First in `main`; only needed without the feature `before-main`.
+        process_core::init();
+    }
     let mut started = start(accountant, &Settings::default(), &[])?;
     let (mut reader, writer) = pipe()?;
     let numbers: Vec<u64> = (1..=100_000).collect();

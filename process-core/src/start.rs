@@ -6,6 +6,7 @@ use crate::image::Image;
 use crate::process::Process;
 use crate::start_error::{CHDIR, Calling, StartError};
 use crate::system;
+use crate::take_over::is_ready;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use std::ffi::OsString;
 use std::io;
@@ -74,16 +75,23 @@ impl std::error::Error for NotStarted {
     }
 }
 
+/// What to do where no process would be taken over.
+const WOULD_RUN_MAIN: &str =
+    "it would run main; call init() of this crate first in main, on its thread, or enable the feature `before-main`";
+
 /// Starts a process of this executable, which begins with `entry` and has `attachments`; never waits for it.
 ///
 /// The process is the leader of a group of its own, has no descriptor of this one's but standard output and error and those
-/// attachments, and its signals are as in a program at its start. It ends if this process does: a connection that is closed is the end
-/// of its input.
+/// attachments, and its signals are as in a program at its start. It is not ended with this process, but then finds the end of its
+/// connection where it receives.
 ///
 /// # Errors
 ///
-/// A call fails; the error says which, and whether the same may succeed a moment later.
+/// A call fails; the error says which, and whether the same may succeed a moment later. Or no process of this program would be taken
+/// over: see [`init`](crate::init).
 pub fn start(entry: Entry, settings: &Settings, attachments: &[BorrowedFd<'_>]) -> Result<Started, NotStarted> {
+    // It would run `main`, and start one that does the same, without end.
+    is_ready().then_some(()).ok_or_else(|| io::Error::other(WOULD_RUN_MAIN)).calling("starting a process")?;
     let image = Image::of_this_process().map_err(io::Error::other).calling("finding the executable")?;
     let offset = image.code_offset(entry as *const ());
     let offset = offset.ok_or_else(|| io::Error::other("the entry point is not part of the executable"));
