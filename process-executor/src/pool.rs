@@ -41,7 +41,7 @@ use std::task::Waker;
 use std::time::Duration;
 use thread_role::PoolId;
 
-/// All that the pool's threads and its handle share.
+/// What the pool's threads and its handle share.
 #[derive(Debug)]
 pub(crate) struct Pool {
     id: PoolId,
@@ -69,13 +69,13 @@ pub(crate) struct Pool {
     origin: Origin,
     /// What the supervisor sleeps on.
     events: Arc<Events>,
-    /// See there.
+    /// Where a thread is to panic.
     #[cfg(test)]
     pub(crate) panics_at: Mutex<Option<FaultPoint>>,
     callback_threads: CallbackThreads,
     /// A shutdown was not waited for to its end.
     given_up: AtomicBool,
-    /// With which signal all workers are to be ended.
+    /// The signal by which all workers are to be ended.
     ending: OnceLock<Signal>,
     /// What its handle has left to it until its end, if that did not wait for it.
     kept: Mutex<Option<Registration>>,
@@ -91,7 +91,7 @@ pub(crate) struct Registration {
 
 /// How often the supervisor checks whether results are still fetched without doorbells.
 const TICK: Duration = Duration::from_millis(1);
-/// A submitter fetches results when a worker has left so many.
+/// A submitter fetches results when a worker has left this many.
 const MANY: u64 = 32;
 
 executor_core::kept! {
@@ -198,7 +198,7 @@ impl Pool {
         }
     }
 
-    /// As `with_locked`; a large task that is to be prepared is given to the caller.
+    /// Does the same, and returns a large task that is to be prepared.
     fn locked<'a, R>(
         &'a self,
         dispatch: MutexGuard<'a, Dispatch>,

@@ -180,7 +180,7 @@ impl Supervisor {
         }
     }
 
-    /// Nothing more is read of what a worker says: the end of its process follows, or is brought about.
+    /// Reads no more of what a worker says: the end of its process follows, or is forced.
     fn lose_connection(&mut self, index: usize, why: Reason) {
         if let Some(worker) = self.workers[index].as_mut() {
             let _ = epoll::delete(&self.epoll, worker.link.socket());

@@ -38,7 +38,7 @@ use tasks::Transport;
 /// The worker thread's stack: as large as a main thread's usually is.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Where a worker's process begins, on its main thread, maybe before `main`: runs the worker on a thread of its own.
+/// Begins the worker's process, on its main thread, maybe before `main`: runs the worker on a thread of its own.
 ///
 /// A worker that was told to end ends as any program does, with what is left to be printed, the exit handlers that its tasks and its
 /// constructors have registered, and the profile of a build that measures coverage. All of that may hang, or run into threads that

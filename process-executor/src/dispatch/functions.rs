@@ -35,7 +35,7 @@ pub(crate) enum NoNumber {
 }
 
 impl FunctionTable {
-    /// The number of a function.
+    /// Returns the number of a function.
     pub(crate) fn number(&mut self, function: Function, image: &Image) -> Result<u32, NoNumber> {
         let key = (std::ptr::from_ref(function.trampoline).addr(), function.code.addr());
         if let Some((last, number)) = self.last
@@ -64,7 +64,7 @@ impl FunctionTable {
         &self.known[number as usize]
     }
 
-    /// All from a number on.
+    /// Returns all functions from a number on.
     pub(crate) fn since(&self, number: u32) -> &[KnownFunction] {
         self.known.get(number as usize..).unwrap_or_default()
     }

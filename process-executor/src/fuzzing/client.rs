@@ -34,7 +34,7 @@ pub(super) fn enter_worker(good: bool) {
     BOOK.with_borrow_mut(|book| book.in_good_worker = good);
 }
 
-/// What tasks do.
+/// Does what tasks do.
 pub(super) fn echo(input: Message) -> Message {
     let number = input.0;
     BOOK.with_borrow_mut(|book| {
@@ -74,14 +74,14 @@ impl Client {
         assert!(!(self.future.is_running() && self.future.is_done()));
     }
 
-    /// The pool is no more.
+    /// Checks the outcome after the end of the pool.
     pub(super) fn end(self, good_workers: bool) {
         assert!(self.future.is_done(), "{} never ends", self.number);
         check(self.future.result(), self.number, self.length, good_workers);
     }
 }
 
-/// With good workers results are right, and errors are those of workers that died, or of who wanted an end.
+/// Checks an outcome: with good workers results are right, and errors are those of workers that died, or of an end that was asked for.
 pub(super) fn check(outcome: Result<Message, TaskError>, number: u64, length: usize, good_workers: bool) {
     match outcome {
         Err(error @ TaskError::Abandoned(_)) => panic!("{error}"),

@@ -15,7 +15,7 @@ use process_core::system;
 use rustix::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-/// The first byte says what is read: a socket, a message of ipc-channel, or a worker's settings.
+/// Reads what the first byte says: a socket, a message of ipc-channel, or a worker's settings.
 ///
 /// # Panics
 ///
@@ -99,7 +99,7 @@ impl Socket {
         }
     }
 
-    /// A message as the worker's code would send it, but for what is in it.
+    /// Sends a message as the worker's code would, except for what is in it.
     fn say(&mut self, script: &mut Unstructured<'_>) {
         let id = take::<u8>(script).into();
         let (file, length) = file(script);
@@ -129,7 +129,7 @@ impl Socket {
         }
     }
 
-    /// Any bytes, maybe with descriptors.
+    /// Sends any bytes, maybe with descriptors.
     fn write(&mut self, script: &mut Unstructured<'_>) {
         let (file, _) = file(script);
         let count = below(script, 5);
@@ -140,7 +140,7 @@ impl Socket {
         }
     }
 
-    /// The same message again and again.
+    /// Sends the same message again and again.
     fn flood(&mut self, script: &mut Unstructured<'_>) {
         let word = [2, 6, 7][below(script, 3)];
         let mut message = [0; LENGTH];
@@ -154,7 +154,7 @@ impl Socket {
         self.events.extend(self.link.read());
     }
 
-    /// A reply names memory.
+    /// Reads a reply that names memory.
     fn find(&mut self, script: &mut Unstructured<'_>) {
         let id = take::<u8>(script).into();
         let found = match self.replies.last() {
@@ -196,7 +196,7 @@ fn is_last(event: &Event) -> bool {
 /// What is in all memory that is not empty.
 const CONTENTS: u8 = 7;
 
-/// Memory, or something else, and how long it is said to be.
+/// Makes memory, or something else, and the length that it is said to have.
 pub(super) fn file(script: &mut Unstructured<'_>) -> (OwnedFd, u64) {
     let length = usize::from(take::<u8>(script)) * 50;
     let kind = below(script, 8);

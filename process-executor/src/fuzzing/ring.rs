@@ -26,7 +26,7 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The first bytes are the pool's settings, the others what happens to it.
+/// Runs a pool: the first bytes are its settings, the others what happens to it.
 ///
 /// # Panics
 ///
@@ -39,7 +39,7 @@ pub fn ring(bytes: &[u8]) {
     Driver::new(&handle).run(&mut script);
 }
 
-/// A pool for what only has to name one.
+/// Makes a pool for what only has to name one.
 pub(super) fn some_pool() -> Arc<Pool> {
     static SOME: LazyLock<Arc<Pool>> = LazyLock::new(|| Handle::new(&mut Unstructured::new(&[])).pool);
     SOME.clone()
@@ -153,13 +153,17 @@ impl<'e> Driver<'e> {
         self.end();
     }
 
-    /// What waits has room in the queue, and nothing else has.
+    /// Checks that what waits counts against the capacity, and nothing else does.
     fn check_books(&self) {
         self.pool().with_dispatch(|dispatch, _| {
             let queue = dispatch.queue.iter().filter(|entry| !entry.begun && !entry.is_at(Whereabouts::Revoked));
             let rings = dispatch.seats.iter().flatten().map(|seat| seat.ring.count_waiting());
             let waiting = queue.count() + rings.sum::<usize>();
-            assert_eq!((dispatch.capacity.used, dispatch.stats.queued), (waiting, waiting), "room taken, tasks queued");
+            assert_eq!(
+                (dispatch.capacity.used, dispatch.stats.queued),
+                (waiting, waiting),
+                "capacity taken, tasks queued"
+            );
             let good = dispatch.seats[1 - WILD].as_ref().filter(|seat| seat.ring.depth() == 0);
             let kept = good.filter(|_| self.batches.is_empty()).map_or(0, |seat| seat.link.count_arrivals(None));
             assert_eq!(kept, 0, "memory of replies that are done with");
@@ -302,7 +306,7 @@ impl<'e> Driver<'e> {
         });
     }
 
-    /// What the supervisor looks at.
+    /// Looks at what the supervisor looks at.
     fn look(&self, script: &mut Unstructured<'_>) {
         let index = below(script, WORKERS);
         let in_hand = self.pool().in_hand();
@@ -320,7 +324,7 @@ impl<'e> Driver<'e> {
         });
     }
 
-    /// A worker dies.
+    /// Lets a worker die.
     fn reap_worker(&mut self, script: &mut Unstructured<'_>) {
         let index = below(script, WORKERS);
         let kind = take::<u8>(script);
@@ -342,7 +346,7 @@ impl<'e> Driver<'e> {
         self.pool().drain_dead(index, &loss, &|phase| Death::new(index, 0, "ended", format!("{phase:?}")))
     }
 
-    /// A worker is given no more tasks, or is again; or the pool ends.
+    /// Gives a worker no more tasks, or tasks again; or ends the pool.
     fn leave(&self, script: &mut Unstructured<'_>) {
         let index = below(script, WORKERS);
         match below(script, 16) {
@@ -358,7 +362,7 @@ impl<'e> Driver<'e> {
         }
     }
 
-    /// All workers die; what there is ends.
+    /// Lets all workers die, and ends what there is.
     fn end(mut self) {
         let broken = BrokenExecutor::new("the end", TimedOut::after(Duration::ZERO));
         self.pool().break_down(broken.clone());
@@ -392,7 +396,7 @@ impl<'e> Driver<'e> {
         assert_eq!(pool.in_hand(), 0, "tasks in hand");
         pool.with_dispatch(|dispatch, _| {
             assert!(dispatch.queue.is_empty() && dispatch.is_ended());
-            assert_eq!((dispatch.capacity.used, dispatch.stats.queued), (0, 0), "room taken, tasks queued");
+            assert_eq!((dispatch.capacity.used, dispatch.stats.queued), (0, 0), "capacity taken, tasks queued");
         });
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct Worker {
     is_good: bool,
 }
 
-/// A worker that is ready, and its seat.
+/// Makes a worker that is ready, and its seat.
 pub(super) fn start(is_wild: bool) -> (Seat, Worker) {
     let file = system::anonymous_memory("fuzzing", SIZE).expect("there are descriptors");
     let map = || Mapping::new(&file, SIZE, Access::ReadWrite).expect("there is room");

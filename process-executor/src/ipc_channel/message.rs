@@ -250,7 +250,7 @@ impl Sender {
         let _ = contain(|| drop(self.bin.send(())));
     }
 
-    /// How many channels this thread has noted, for the packer once the value is encoded; the number is itself noted by a
+    /// Returns how many channels this thread has noted, for the packer once the value is encoded; the number is itself noted by a
     /// channel behind them.
     pub(crate) fn count_channels(&self) -> usize {
         let written = postcard::to_stdvec(&self.bin).unwrap_or_default();
@@ -379,7 +379,7 @@ impl fmt::Debug for Replies {
     }
 }
 
-/// A sending end at a socket of ours.
+/// Makes a sending end of a socket of ours.
 pub(crate) fn sender_at(socket: &OwnedFd) -> io::Result<IpcSender<Message>> {
     let (sender, receiver) = ipc::channel::<Message>()?;
     replace(&format!("{sender:?}"), socket)?;
@@ -390,7 +390,7 @@ pub(crate) fn sender_at(socket: &OwnedFd) -> io::Result<IpcSender<Message>> {
     }
 }
 
-/// A receiving end at a socket of ours.
+/// Makes a receiving end of a socket of ours.
 pub(crate) fn receiver_at(socket: &OwnedFd) -> io::Result<IpcReceiver<Message>> {
     let (sender, receiver) = ipc::channel::<()>()?;
     replace(&format!("{receiver:?}"), socket)?;

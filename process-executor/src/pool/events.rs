@@ -58,7 +58,7 @@ impl Events {
         self.are_in(self.epoll())
     }
 
-    /// The same, by another descriptor of that instance.
+    /// Returns the same, by another descriptor of that instance.
     pub(crate) fn are_in(&self, epoll: impl AsFd) -> bool {
         epoll::modify(epoll, &self.files().witness, epoll::EventData::new_u64(CALL), epoll::EventFlags::empty()).is_ok()
     }

@@ -34,13 +34,13 @@ mod tests {
         }
     }
 
-    /// From now on, a thread of the pool panics as soon as it comes by there.
+    /// Has a thread of the pool panic as soon as it comes by there.
     fn panic_at(executor: &ProcessPoolExecutor, place: FaultPoint) {
         *executor.pool().panics_at.lock() = Some(place);
         executor.pool().call_supervisor();
     }
 
-    /// It takes no task any more, says why, and its end comes.
+    /// Checks that the pool takes no task any more, says why, and ends.
     fn assert_broken(executor: ProcessPoolExecutor, thread: &str) {
         let start = Instant::now();
         let broken = loop {

@@ -27,7 +27,7 @@ fn while_locked(pool: &Pool, f: impl FnOnce() + Send) {
     });
 }
 
-/// A thread that waits for some pool fetches for all of them: none may keep it waiting. The bells come on again.
+/// A thread that waits for some pool fetches for all of them: none may keep it waiting. The doorbells come on again.
 #[test]
 fn a_waiting_thread_does_not_wait_for_the_lock() {
     let (settings, _) = ProcessPoolExecutor::builder().workers(1).settings().unwrap();

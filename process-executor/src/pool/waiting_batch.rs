@@ -36,7 +36,7 @@ impl WaitingBatch {
         })
     }
 
-    /// The same, when no task that was collected runs code of users.
+    /// Takes the same, when no task that was collected runs code of users.
     fn take_part_of_tombstones(&mut self) -> Batch {
         let Some(last) = self.tombstones.iter().position(|tombstone| tombstone.task.has_listeners()) else {
             return self.take_rest();

@@ -233,7 +233,7 @@ impl Shared {
         unsafe { self.at::<Slot>(SLOTS_AT + index * size_of::<Slot>()).as_ref() }
     }
 
-    /// `None` if there is no such entry.
+    /// Returns an entry of the functions; `None` if there is no such entry.
     pub(crate) fn function(&self, index: u32) -> Option<&FunctionEntry> {
         let index = usize::try_from(index).ok().filter(|index| *index < FUNCTIONS)?;
         // SAFETY: as for `head`; the index is in range.

@@ -35,7 +35,7 @@ enum Exit {
 }
 
 impl Supervisor {
-    /// A worker's process has ended: its results are taken, its unbegun tasks go elsewhere, the one it was running ends.
+    /// Reaps a worker whose process has ended: takes its results, moves its unbegun tasks elsewhere, ends the one it was running.
     pub(super) fn reap_worker(&mut self, index: usize) {
         let Some(worker) = self.workers.get_mut(index).and_then(Option::as_mut) else { return };
         let Some(status) = worker.process.try_reap() else {
@@ -50,7 +50,7 @@ impl Supervisor {
         }
     }
 
-    /// A worker was killed, and its process does not end, or its end cannot be seen: nobody waits for it any longer.
+    /// Gives up a worker that was killed and whose process does not end, or not so that it can be seen.
     pub(super) fn give_up(&mut self, index: usize) {
         let Some(worker) = self.workers[index].take() else { return };
         self.listen_no_more(&worker.process, worker.link.socket());
@@ -151,7 +151,7 @@ impl Loss<'_> {
     }
 }
 
-/// How a worker ended, and what brought that about.
+/// Returns how a worker ended, and what brought that about, in words.
 fn exit_words(exit: Exit, worker: &Worker, by: By, ending: Option<&Ending>) -> String {
     let mut words = match (exit, ending) {
         (_, Some(Ending::Memory(limit))) => {
@@ -244,8 +244,8 @@ impl Pool {
 }
 
 impl Dispatch {
-    /// A task is over with its worker. If it did not count as begun, it took room until now: only the oldest can have begun,
-    /// unless the worker wrote otherwise.
+    /// Counts a task that is over with its worker. If it did not count as begun, it took capacity until now: only the oldest can have
+    /// begun, unless the worker wrote otherwise.
     fn end_waiting(&mut self, entry: &Entry, began: bool, wakes: &mut Wakes) {
         if !began {
             self.note_unqueued(entry);
@@ -254,7 +254,7 @@ impl Dispatch {
     }
 }
 
-/// Why the task that was running is over.
+/// Returns why the task that was running is over.
 fn cause_of(collected: &mut Collected, loss: &Loss<'_>, death: Death) -> Cause {
     match loss.ending {
         Some(Ending::TimedOut(limit, items)) if collected.items == *items => Cause::TimedOut(*limit, loss.remains),

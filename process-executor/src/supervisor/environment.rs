@@ -1,4 +1,4 @@
-//! What workers inherit beside the program: a share of the machine, and how deep pools are nested.
+//! What workers inherit besides the program: a share of the machine, and how deep pools are nested.
 
 use executor_core::{BuildError, WORKERS_VARIABLE};
 use std::ffi::OsString;
@@ -21,7 +21,7 @@ const THREAD_VARIABLES: [&str; 7] = [
     "TOKIO_WORKER_THREADS",
 ];
 
-/// The environment of workers: what the user has `chosen` for them, and the variables by which they learn their share; those
+/// Returns the environment of workers: what the user has `chosen` for them, and the variables by which they learn their share; those
 /// the user has set stay as they are, also in workers of workers.
 pub(crate) fn environment(
     workers: usize,

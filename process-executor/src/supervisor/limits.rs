@@ -214,7 +214,7 @@ impl Supervisor {
     }
 }
 
-/// The limits of the task that runs, and of those behind it. It has been the next, or run, for `waited` at least.
+/// Checks the limits of the task that runs, and of those behind it. It has been the next, or run, for `waited` at least.
 fn look_at_task(seat: &mut Seat, settings: &Settings, waited: Duration, finding: &mut Finding) {
     // What has not begun yet may begin any time.
     let due = seat.ring.first_due(settings.run_limit);

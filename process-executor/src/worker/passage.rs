@@ -7,7 +7,7 @@ pub(crate) trait Passage {
     /// The transport itself sends the reply of a call when the task is over. Until then all of it stays in scratch.
     const SENDS_REPLY: bool;
 
-    /// The task enters that phase.
+    /// Sees to what the transport does as the task enters that phase.
     fn enter(&self, phase: Phase);
 
     /// Returns why the outcome of an item that was just encoded cannot travel, if it cannot.

@@ -20,7 +20,7 @@ pub(super) struct Printed {
 }
 
 impl Printed {
-    /// A task has run.
+    /// Notes that a task has run.
     #[inline]
     pub(super) fn note_task(&mut self) {
         self.may_be_left = true;

@@ -59,7 +59,7 @@ impl<'a> Replies<'a> {
         Self { shared, connection, worker: Origin::here(), used, number, sent, kept, scratch }
     }
 
-    /// The reply of the task in the slot of that number comes next.
+    /// Begins the reply of the task in the slot of that number.
     #[inline]
     pub(super) fn begin(&self, number: u64) {
         self.number.set(number);
