@@ -24,6 +24,8 @@ pub fn below(script: &mut Unstructured<'_>, end: usize) -> usize {
 
 /// What is in all memory that is no value.
 const CONTENTS: u8 = 7;
+/// A value itself is shorter, and so is memory whose bytes stand in it.
+const MOST_INLINE: usize = 64;
 /// Longer memory than any machine has.
 const IMMENSE: usize = usize::MAX >> 20;
 
@@ -72,7 +74,8 @@ fn read_all(bytes: &[u8]) -> usize {
 }
 
 fn check(memory: &SharedBuffer) {
-    assert!(memory.len() < IMMENSE && memory.iter().all(|byte| *byte == CONTENTS), "other bytes than were sent");
+    let is_inline = memory.len() < MOST_INLINE;
+    assert!(is_inline || memory.iter().all(|byte| *byte == CONTENTS), "other bytes than were sent");
 }
 
 fn receive<T: DeserializeOwned + 'static>(connection: &Connection, look: impl FnOnce(T)) -> io::Result<()> {
@@ -107,7 +110,7 @@ fn bytes(socket: &OwnedFd, script: &mut Unstructured<'_>) -> bool {
 /// A value as `Connection::send` sends it, but for what is in it: any bytes, and attachments that are most often as they are said to be.
 fn value(socket: &OwnedFd, script: &mut Unstructured<'_>) -> bool {
     let attachments: Vec<_> = (0..below(script, 4)).map(|_| (u64::from(take::<u8>(script)), file(script))).collect();
-    let length = below(script, 64).min(script.len());
+    let length = below(script, MOST_INLINE).min(script.len());
     let mut contents = script.bytes(length).unwrap_or_default().to_vec();
     for (id, (_, length)) in &attachments {
         contents.extend(id.to_le_bytes());
