@@ -23,7 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for future in futures {
         match future?.result() {
             Ok(number) => println!("{number}"), // 1, 2, 4
-            Err(error) => println!("{error}"),  // killed by SIGABRT, over its limit, panicked
+            // Killed by SIGABRT, over its limit, panicked (which also prints its message, as panics do).
+            Err(error) => println!("{error}"),
         }
     }
     Ok(())
