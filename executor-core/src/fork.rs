@@ -6,7 +6,7 @@
 //!
 //! What was made before the fork is left as it is, for ever: other threads may have held its locks.
 
-use crate::error::BrokenExecutor;
+use crate::error::{BrokenExecutor, BuildError};
 use crate::info::TaskId;
 use std::fmt;
 use std::ptr;
@@ -53,9 +53,30 @@ impl Origin {
     /// Returns why an executor that another process made takes no tasks here.
     #[must_use]
     pub fn elsewhere() -> BrokenExecutor {
-        let advice = "its workers and its tasks are those of the process that made it; build another in this one";
+        let advice = "its workers and its tasks are those of the process that made it";
         BrokenExecutor::new("it was made before a fork", advice)
     }
+}
+
+/// Refuses a pool in a fork of a process that has used executors: for executors whose threads sleep.
+///
+/// The parking lot, by which they sleep, keeps a list of all sleeping threads of a process. A fork has a copy of it, with threads that
+/// are not there: new ones that sleep beside them may spin or crash.
+///
+/// # Errors
+///
+/// `what` cannot be had here.
+///
+/// ```
+/// assert!(executor_core::fork::check_pool_can_be_built("a pool of threads").is_ok());
+/// ```
+pub fn check_pool_can_be_built(what: &'static str) -> Result<(), BuildError> {
+    if Origin::here().process == 1 {
+        return Ok(());
+    }
+    let advice = "it is a fork of a process that has used executors, and has a copy of what lists their sleeping threads; \
+                  fork before the first executor is built, or run a program in the fork (exec)";
+    Err(BuildError::unavailable(what, format!("this process cannot have one: {advice}")))
 }
 
 /// Returns whether a task was submitted by the process that this one is a fork of: nobody here ends it.

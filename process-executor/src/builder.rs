@@ -297,8 +297,8 @@ impl ProcessPoolBuilder {
     ///
     /// # Errors
     ///
-    /// A setting that makes no sense, in code or in the environment; a system or a program that has no worker processes. The
-    /// text says which and what to do.
+    /// A setting that makes no sense, in code or in the environment; a system or a program that has no worker processes; a fork of a
+    /// process that has used executors. The text says which and what to do.
     ///
     /// ```
     /// # use process_executor::ProcessPoolExecutor;

@@ -9,6 +9,7 @@ use crate::supervisor::environment;
 use crate::supervisor::transport::{SharedMemory, Transport};
 use crate::worker_info::WorkerInfo;
 use executor_core::driver;
+use executor_core::fork::check_pool_can_be_built;
 use executor_core::task::{Owner, Task};
 use executor_core::{Admission, BuildError, Executor, Rejected, Shutdown, Stats, TimedOut};
 use process_core::image::Image;
@@ -87,6 +88,7 @@ impl ProcessPoolExecutor {
 
     pub(crate) fn with_settings(settings: Settings, budget: usize) -> Result<Self, BuildError> {
         let unavailable = |reason: String| BuildError::unavailable("a pool of processes", reason);
+        check_pool_can_be_built("a pool of processes")?;
         can_start_workers().map_err(unavailable)?;
         system::check_file_size(layout::SIZE)
             .map_err(|error| unavailable(format!("no memory to share with a worker: {error}")))?;

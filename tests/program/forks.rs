@@ -4,8 +4,8 @@ use crate::child;
 use crate::executors::{POOLS, double, executor};
 use crate::watchdog::{step, watched};
 use concurrent_futures::{
-    AsCompleted, Executor, ExecutorExt, Future, Shutdown, SubmitError, TaskError, TaskOptions, ThreadPoolExecutor,
-    as_completed,
+    AsCompleted, Executor, ExecutorExt, Future, ProcessPoolExecutor, SerialExecutor, Shutdown, SubmitError, TaskError,
+    ThreadPoolExecutor, as_completed,
 };
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -87,7 +87,7 @@ fn assert_elsewhere(error: &TaskError) {
 }
 
 /// Makes every call that could hang there, or reach the program's workers.
-fn use_in_the_fork(held: Held, name: &str) {
+fn use_in_the_fork(held: Held) {
     let Held { executor, running, queued, waited_for, mut set } = held;
     let Err(SubmitError::Broken(broken)) = executor.submit(double, 1) else { panic!("it took a task") };
     assert!(broken.to_string().contains("made before a fork"), "{broken}");
@@ -112,16 +112,11 @@ fn use_in_the_fork(held: Held, name: &str) {
     let _ = executor.workers();
     drop(executor);
 
-    let own = crate::executors::executor(name);
-    assert_eq!(own.submit(double, 21).unwrap().result().unwrap(), 42);
-    let limited = own.submit_with(TaskOptions::new().run_timeout(Duration::from_millis(20)), spin, ()).unwrap();
-    assert!(limited.result().unwrap_err().is_timed_out());
-}
-
-fn spin((): ()) {
-    while !concurrent_futures::is_stop_requested() {
-        thread::yield_now();
+    for built in [ThreadPoolExecutor::with_workers(1).map(drop), ProcessPoolExecutor::with_workers(1).map(drop)] {
+        let refused = built.unwrap_err();
+        assert!(refused.to_string().contains("fork before the first executor is built"), "{refused}");
     }
+    assert_eq!(SerialExecutor::new().submit(double, 21).unwrap().result().unwrap(), 42);
 }
 
 #[test]
@@ -142,7 +137,7 @@ fn forks() {
         let held = Held::new(&name, &file);
         let child = fork();
         if child == 0 {
-            in_the_fork(|| use_in_the_fork(held, &name));
+            in_the_fork(|| use_in_the_fork(held));
         }
         assert_eq!(end_of(child), 0, "the fork's own words stand above");
         let Held { executor, running, queued, waited_for, set } = held;

@@ -2,6 +2,7 @@
 
 use crate::executor::ThreadPoolExecutor;
 use crate::settings::{DEFAULT_STACK_SIZE, ExitHook, Initializer, Settings, default_prefix};
+use executor_core::fork::check_pool_can_be_built;
 use executor_core::{BuildError, WorkerCount};
 use std::error::Error;
 use std::fmt;
@@ -161,7 +162,7 @@ impl ThreadPoolBuilder {
     ///
     /// # Errors
     ///
-    /// A setting that makes no sense, in code or in the environment; the text names it.
+    /// A setting that makes no sense, in code or in the environment; the text names it. A fork of a process that has used executors.
     ///
     /// ```
     /// # use thread_executor::ThreadPoolExecutor;
@@ -169,6 +170,7 @@ impl ThreadPoolBuilder {
     /// assert!(error.to_string().contains("queue_capacity"));
     /// ```
     pub fn build(self) -> Result<ThreadPoolExecutor, BuildError> {
+        check_pool_can_be_built("a pool of threads")?;
         if self.queue_capacity == Some(0) {
             return Err(BuildError::invalid("queue_capacity", "0", "a number from 1 up"));
         }
