@@ -65,7 +65,8 @@ pub fn next_id() -> u64 {
 /// The attachments of a value that is being encoded.
 struct Notes {
     takes: Takes,
-    attachments: RefCell<Vec<Arc<dyn Attachment>>>,
+    /// With their numbers: to ask for those runs the code of a type.
+    attachments: RefCell<Vec<(u64, Arc<dyn Attachment>)>>,
 }
 
 executor_wire::local! {
@@ -102,7 +103,7 @@ pub fn collecting<R>(takes: Takes, encode: impl FnOnce() -> R) -> (R, Vec<Arc<dy
     // A value whose own serde code submits a task is encoded around that task's.
     let _outer = (Restore(&NOTES, NOTES.replace(&raw const notes)), Restore(&HAS_NOTED, HAS_NOTED.replace(false)));
     let result = encode();
-    (result, notes.attachments.take())
+    (result, without_numbers(notes.attachments.take()))
 }
 
 /// Returns whether any were noted so far inside [`collecting`].
@@ -113,7 +114,7 @@ pub fn has_noted() -> bool {
 }
 
 /// Runs `f` with the notes of this thread, if a value is being encoded.
-fn with_notes<R>(f: impl FnOnce(Takes, &mut Vec<Arc<dyn Attachment>>) -> R) -> Option<R> {
+fn with_notes<R>(f: impl FnOnce(Takes, &mut Vec<(u64, Arc<dyn Attachment>)>) -> R) -> Option<R> {
     // SAFETY: `collecting` is still on this thread's stack, below us, and takes the pointer away before it returns.
     let notes = unsafe { NOTES.get().as_ref() }?;
     Some(f(notes.takes, &mut notes.attachments.borrow_mut()))
@@ -123,7 +124,14 @@ fn with_notes<R>(f: impl FnOnce(Takes, &mut Vec<Arc<dyn Attachment>>) -> R) -> O
 #[inline]
 #[must_use]
 pub fn take_noted() -> Vec<Arc<dyn Attachment>> {
-    if HAS_NOTED.replace(false) { with_notes(|_, noted| std::mem::take(noted)).unwrap_or_default() } else { Vec::new() }
+    if !HAS_NOTED.replace(false) {
+        return Vec::new();
+    }
+    without_numbers(with_notes(|_, noted| std::mem::take(noted)).unwrap_or_default())
+}
+
+fn without_numbers(noted: Vec<(u64, Arc<dyn Attachment>)>) -> Vec<Arc<dyn Attachment>> {
+    noted.into_iter().map(|(_, attachment)| attachment).collect()
 }
 
 /// Notes an attachment of the value that is being encoded, once.
@@ -132,12 +140,13 @@ pub fn take_noted() -> Vec<Arc<dyn Attachment>> {
 ///
 /// No transport collects attachments, or it does not take this one. The value then has to be encoded in another way, or not at all.
 pub fn note<A: Attachment>(attachment: &Arc<A>) -> Result<(), NotTaken> {
+    let (id, is_sealed) = (attachment.id(), attachment.sealed_length().is_some());
     let noted = with_notes(|takes, noted| {
-        if takes == Takes::SealedMemory && attachment.sealed_length().is_none() {
+        if takes == Takes::SealedMemory && !is_sealed {
             return Err(NotTaken::SealedMemoryAlone);
         }
-        if !noted.iter().any(|known| known.id() == attachment.id()) {
-            noted.push(attachment.clone());
+        if !noted.iter().any(|(known, _)| *known == id) {
+            noted.push((id, attachment.clone()));
         }
         Ok(())
     });

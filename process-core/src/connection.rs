@@ -22,9 +22,12 @@ use std::sync::Arc;
 
 /// What frames of this crate begin with; protocols on top of it use lower numbers. This one tells a process where to begin.
 pub(crate) const BEGIN: u64 = 0x100;
-/// A process that was started does not begin: with memory that says why, of so many bytes.
+/// Sent by a process that cannot begin. The reason comes along as sealed memory, of so many bytes.
 pub const REFUSED: u64 = 0x101;
 pub(crate) const VALUE: u64 = 0x102;
+
+/// A process says why it does not begin in no more bytes than these: its parent copies them.
+const MOST_WORDS: u64 = 64 * 1024;
 
 /// A value takes no more attachments than the system takes descriptors in one message, beside that of its bytes.
 pub const MOST_ATTACHMENTS: usize = system::MOST_DESCRIPTORS - 1;
@@ -43,7 +46,7 @@ pub struct Connection {
 /// At which end of the socket this process is.
 #[derive(Clone, Copy, Debug)]
 enum Side {
-    /// It has started the other one, and does not believe it.
+    /// The process that started the other one, all of whose messages it checks.
     Parent,
     /// It was started by that process.
     Child(Option<Pid>),
@@ -115,7 +118,7 @@ impl Connection {
         }
         let length = bytes.len() as u64;
         for attachment in &attachments {
-            // With an attachment's number goes its length if it is memory, and that it is none.
+            // Each attachment is its number, and its length or that it is no memory.
             bytes.extend(attachment.id().to_le_bytes());
             bytes.extend(attachment.sealed_length().unwrap_or(NO_MEMORY).to_le_bytes());
         }
@@ -149,7 +152,7 @@ impl Connection {
                 let contents = Contents::receive(length, count, &mut files, self.side)?;
                 contents.decode()
             }
-            [REFUSED, length, 0, 0] => {
+            [REFUSED, length @ ..=MOST_WORDS, 0, 0] if matches!(self.side, Side::Parent) => {
                 let memory = receive_memory(files.next(), 0, length)?;
                 Err(io::Error::other(format!(
                     "the process could not begin: {}",
@@ -186,7 +189,7 @@ impl AsFd for Connection {
     }
 }
 
-/// Stands where the length of memory would, for a descriptor that is none.
+/// Written in place of a length when a descriptor is not memory.
 const NO_MEMORY: u64 = u64::MAX;
 
 /// A value and its attachments, not decoded yet.

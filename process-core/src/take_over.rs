@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// [`MARKER`](crate::entry::MARKER), as the C library takes it.
 const MARKER: &CStr = c"CONCURRENT_FUTURES_WORKER_PROCESS";
 
-/// Processes are taken over in this program: seen to happen in this very process, which is none.
+/// True once this process has looked for the marker: a child of the same program will look for it, too.
 static READY: AtomicBool = AtomicBool::new(false);
 
 /// Run by the loader before `main`, among the executable's other constructors; a process that is taken over runs those that come
@@ -29,7 +29,9 @@ static READY: AtomicBool = AtomicBool::new(false);
 static BEFORE_MAIN: Constructor = {
     extern "C" fn before_main(count: c_int, arguments: *const *const c_char, environment: *const *const c_char) {
         READY.store(true, Ordering::Relaxed);
-        take_over_if_marked(|| {
+        // SAFETY: no other thread of this process has begun, so nobody changes the environment; the pointer is only compared.
+        let is_marked = unsafe { !libc::getenv(MARKER.as_ptr()).is_null() };
+        take_over(is_marked, || {
             let later = constructors::after(&raw const BEFORE_MAIN);
             // SAFETY: they come next on this thread, and the loader does not run them: this does not return to it.
             unsafe { constructors::run(later, count, arguments, environment) };
@@ -41,8 +43,8 @@ static BEFORE_MAIN: Constructor = {
 /// Takes this process over if it was started by [`start`](crate::start()), and then never returns; else does nothing.
 ///
 /// Only needed without the feature `before-main`, as the first line of `main`: the processes that a program starts are of the same
-/// program, which begin there, and would else run all that comes before it. On any other thread than the main one it takes no process
-/// over, and none can be started; so it is of no use in tests, which need the feature.
+/// program, which begin there, and would else run all that comes before it. It works on the main thread alone. Tests run on other
+/// threads, and need the feature.
 ///
 /// A process that was started, or that has `CONCURRENT_FUTURES_WORKER_PROCESS` in its environment for another reason, but cannot
 /// begin, ends here by an [exit code](crate#exit-codes) that says why.
@@ -55,7 +57,7 @@ pub fn init() {
     if system::is_main_thread() {
         READY.store(true, Ordering::Relaxed);
     }
-    take_over_if_marked(|| ());
+    take_over(std::env::var_os(crate::entry::MARKER).is_some(), || ());
 }
 
 /// Returns whether a process that is started now would be taken over.
@@ -69,16 +71,15 @@ pub fn is_ready() -> bool {
     READY.load(Ordering::Relaxed)
 }
 
-/// Takes this process over if it has the marker; `prepare` comes first, when no child takes itself for one any more.
-fn take_over_if_marked(prepare: impl FnOnce()) {
-    // SAFETY: this is the only thread of the process yet, or `main` has just begun; the pointer is only compared.
-    if unsafe { libc::getenv(MARKER.as_ptr()).is_null() } {
+/// Takes this process over if it has the marker. Runs `prepare` once the marker is removed, which no child is to inherit.
+fn take_over(is_marked: bool, prepare: impl FnOnce()) {
+    if !is_marked {
         return;
     }
     if let Some(refusal) = refusal() {
         refusal.end(refusal.words());
     }
-    // SAFETY: as above.
+    // SAFETY: a process that was started for this is at the beginning of its main thread, with no other that reads the environment.
     unsafe { libc::unsetenv(MARKER.as_ptr()) };
     prepare();
     begin::become_child();
