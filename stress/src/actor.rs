@@ -304,7 +304,7 @@ impl Actor {
         drop(guard);
     }
 
-    /// Gives one future up and takes one that another thread gave up.
+    /// Hands one future to the other threads and takes one of theirs.
     pub(crate) fn swap(&mut self) {
         let Some(given) = self.take() else { return };
         let mut swapped = self.shared.swapped.lock();

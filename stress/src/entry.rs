@@ -96,7 +96,7 @@ impl Entry {
         self.may_be_skipped();
     }
 
-    /// Whether a limit was asked for.
+    /// Returns whether a limit was asked for.
     pub(crate) fn is_limited(&self) -> bool {
         self.limited.load(Relaxed)
     }
@@ -165,7 +165,7 @@ impl Entry {
         self.must_run.store(true, Relaxed);
     }
 
-    /// Whether an item of a chunk may run in vain, because the limit of another passed.
+    /// Returns whether an item of a chunk may run in vain, because the limit of another passed.
     fn may_repeat(&self) -> bool {
         self.item.load(Relaxed) && away::leniency().limits
     }

@@ -78,7 +78,7 @@ fn children() -> Vec<String> {
     processes().filter(|pid| is_child(*pid)).map(describe).collect()
 }
 
-/// Whether it is a child of this process, ended or not.
+/// Returns whether it is a child of this process, ended or not.
 pub(crate) fn is_child(pid: u32) -> bool {
     stat(pid).is_some_and(|fields| fields.get(1) == Some(&process::id().to_string()))
 }

@@ -44,7 +44,7 @@ impl Load {
         }
     }
 
-    /// Whether it is that task's, and whole.
+    /// Returns whether it is that task's, and whole.
     pub(crate) fn is_of(&self, number: u64) -> bool {
         let bytes: &[u8] = match self {
             Self::Bytes(bytes) => bytes,

@@ -47,7 +47,7 @@ impl Ending {
         ENDINGS[rng.usize(..count)]
     }
 
-    /// Whether it may keep accepted tasks from running.
+    /// Returns whether it may keep accepted tasks from running.
     fn cancels(self) -> bool {
         matches!(self, Self::WaitCancelling | Self::NoWaitCancelling) || self.ends_workers()
     }
@@ -142,7 +142,7 @@ impl Plan {
         }
     }
 
-    /// Whether accepted tasks have to run, unless their own submitters keep them from it.
+    /// Returns whether accepted tasks have to run, unless their own submitters keep them from it.
     pub(crate) fn drains(&self) -> bool {
         let Leniency { deaths, breakdowns, limits } = self.leniency();
         let cancels = self.ending.cancels() || self.racing.is_some() && self.rival.cancels();

@@ -27,7 +27,7 @@ impl Argument {
         Self { home: Home::Here(Arc::clone(entry)), work, load }
     }
 
-    /// Whether it belongs to the task of these books.
+    /// Returns whether it belongs to the task of these books.
     pub(crate) fn is_of(&self, entry: &Entry) -> bool {
         self.home.number() == entry.number() && self.load.is_of(entry.number())
     }

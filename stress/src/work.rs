@@ -36,7 +36,7 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// Whether its process does not survive it.
+    /// Returns whether its process does not survive it.
     pub(crate) fn is_deadly(&self) -> bool {
         matches!(self, Self::Exit(_) | Self::Abort | Self::Kill)
     }

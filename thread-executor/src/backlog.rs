@@ -17,7 +17,7 @@ impl Backlog {
         Self { counters: Counters::new(), capacity: queue_capacity.map(Capacity::new) }
     }
 
-    /// Gives back the permit of a task that has left the queue.
+    /// Frees the permit of a task that has left the queue.
     pub(crate) fn release_permit(&self) {
         if let Some(capacity) = &self.capacity {
             executor_core::task::wake_all(capacity.release());

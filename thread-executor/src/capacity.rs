@@ -57,7 +57,7 @@ impl Capacity {
         }
     }
 
-    /// Gives a permit back. Returns all async waiters: if only one were woken and had lost interest, the permit would stay
+    /// Frees a permit. Returns all async waiters: if only one were woken and had lost interest, the permit would stay
     /// unused.
     #[must_use = "the wakers have to be woken"]
     pub(crate) fn release(&self) -> Vec<Waker> {

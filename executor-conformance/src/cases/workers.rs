@@ -79,7 +79,7 @@ fn never_more_than_asked(subject: &Subject) {
     assert_eq!(log.lines().len(), 30 * workers);
 }
 
-/// Whether idle workers stay or retire, the next task finds one.
+/// Returns whether idle workers stay or retire, the next task finds one.
 fn come_back_after_idling(subject: &Subject) {
     let stage = Stage::new(subject);
     for number in 0..30 {

@@ -113,7 +113,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Gives `owner` an address.
+    /// Moves `owner` to an address of its own.
     #[must_use]
     pub fn new(owner: Arc<dyn TaskOwner>) -> Self {
         Self { owner, _origin: Origin::here() }

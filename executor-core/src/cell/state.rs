@@ -311,7 +311,7 @@ impl State {
         }
     }
 
-    /// Gives LEAVING back.
+    /// Clears LEAVING.
     pub(crate) fn end_leaving(&self) {
         // ORDERING: Release, with the Acquire of `is_leaving` and `reclaim`: the owner may be freed after it.
         self.0.fetch_and(!LEAVING, Ordering::Release);

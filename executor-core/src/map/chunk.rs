@@ -80,7 +80,7 @@ impl<A: Portable, R: Portable> Chunk<A, R> {
 /// The hint where nothing is shared.
 static NOBODY_IDLE: AtomicUsize = AtomicUsize::new(0);
 
-/// Gives away inputs that a chunk in a pool's worker has not begun.
+/// Hands over inputs that a chunk in a pool's worker has not begun.
 struct Sharing<'a, A, R> {
     f: fn(A) -> R,
     parts: &'a Arc<Parts<A, R>>,

@@ -37,7 +37,7 @@ impl<A: Send + 'static, R: Send + 'static> Parts<A, R> {
         future
     }
 
-    /// Gives parts away, which the executor has by now.
+    /// Hands parts to the reader; the executor has them by now.
     pub(crate) fn give(&self, mut parts: Vec<(Span, ChunkFuture<A, R>)>) {
         let signal = {
             let mut state = self.0.lock();

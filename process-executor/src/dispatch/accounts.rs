@@ -16,7 +16,7 @@ impl Dispatch {
         }
     }
 
-    /// Gives the capacity back of a task that goes no further.
+    /// Frees the capacity of a task that goes no further.
     pub(crate) fn free_capacity(&mut self, wakes: &mut Wakes) {
         self.capacity.release(1);
         wakes.capacity_freed = true;

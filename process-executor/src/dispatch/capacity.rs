@@ -17,7 +17,7 @@ impl Capacity {
         self.limit.is_none_or(|limit| self.used < limit)
     }
 
-    /// Gives the capacity of that many tasks back.
+    /// Frees the capacity of that many tasks.
     pub(crate) fn release(&mut self, tasks: usize) {
         self.used = self.used.saturating_sub(tasks);
     }

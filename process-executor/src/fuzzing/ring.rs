@@ -346,7 +346,7 @@ impl<'e> Driver<'e> {
         self.pool().drain_dead(index, &loss, &|phase| Death::new(index, 0, "ended", format!("{phase:?}")))
     }
 
-    /// Gives a worker no more tasks, or tasks again; or ends the pool.
+    /// Stops dealing tasks to a worker, or deals to it again; or ends the pool.
     fn leave(&self, script: &mut Unstructured<'_>) {
         let index = below(script, WORKERS);
         match below(script, 16) {

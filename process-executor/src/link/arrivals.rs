@@ -106,7 +106,7 @@ impl fmt::Display for Missing {
             Self::OverBudget { pieces, bytes } => write!(
                 f,
                 "its worker has handed over {pieces} pieces of memory that were not read yet, of {bytes} bytes together, \
-                 and may not more"
+                 and may not send more"
             ),
         }
     }
@@ -179,7 +179,7 @@ impl Arrivals {
         }
     }
 
-    /// Leaves the numbers of what was not read alone.
+    /// Gives up the descriptors of what was not read, without closing them.
     pub(crate) fn leave(&self) {
         for arrival in self.known.values() {
             arrival.memory.file.lock().take().into_iter().for_each(leave);

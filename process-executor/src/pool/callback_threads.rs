@@ -130,7 +130,8 @@ impl CallbackThreads {
         looks.into_iter().flatten().min()
     }
 
-    /// Runs `work` on this thread with one batch after the other, until it returns false or nothing more comes.
+    /// Runs `work` on this thread with one batch after the other, until nothing more comes. `work` returns false in a fork, where the
+    /// counts of threads matter to nobody.
     pub(crate) fn serve(&self, kind: Kind, mut work: impl FnMut(Batch) -> bool) {
         let group = self.group(kind);
         group.state.lock().threads.push(gettid());

@@ -257,7 +257,7 @@ pub(crate) fn shortened(length: usize) -> u32 {
 }
 
 impl Slot {
-    /// Gives the slot back to the parent. The worker looks at the doorbell next.
+    /// Returns the slot to the parent. The worker looks at the doorbell next.
     pub(crate) fn leave(&self, state: u32) {
         store_and_fence(&self.state, state);
     }

@@ -50,7 +50,7 @@ impl Supervisor {
         }
     }
 
-    /// Gives up a worker that was killed and whose process does not end, or not so that it can be seen.
+    /// Abandons a killed worker whose end is not seen.
     pub(super) fn give_up(&mut self, index: usize) {
         let Some(worker) = self.workers[index].take() else { return };
         self.listen_no_more(&worker.process, worker.link.socket());

@@ -143,7 +143,7 @@ impl Supervisor {
         }
     }
 
-    /// Gives a worker no more tasks; it ends after the one that it runs. Returns whether it has none.
+    /// Stops dealing tasks to a worker; it ends after the one that it runs. Returns whether it has none.
     fn replace(&mut self, index: usize) -> bool {
         self.pool.with_dispatch(|dispatch, wakes| {
             let Some(seat) = dispatch.seats[index].as_mut().filter(|seat| seat.state == SeatState::Ready) else {

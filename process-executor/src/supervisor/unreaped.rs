@@ -30,7 +30,7 @@ impl Unreaped {
         self.0.push(process);
     }
 
-    /// Gives up the events of their ends: from now on they are looked at from time to time.
+    /// Stops waiting for the events of their ends; from now on these processes are polled.
     pub(super) fn leave_files(&mut self) {
         self.0.iter_mut().for_each(Process::leave_end);
     }

@@ -91,7 +91,7 @@ impl<'a> Replies<'a> {
         self.shared.reply_block(block)
     }
 
-    /// Gives the block to the parent.
+    /// Hands the block to the parent.
     pub(super) fn leave_block(&self) {
         self.used.set(self.used.get().wrapping_add(1));
     }

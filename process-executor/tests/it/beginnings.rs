@@ -96,7 +96,7 @@ fn a_process_with_the_marker_never_comes_to_main() {
     });
 }
 
-/// Gives a program rights of its file.
+/// Sets rights on a program's file.
 type Rights = fn(&str) -> std::io::Result<()>;
 
 fn set_user_id(program: &str) -> std::io::Result<()> {
@@ -153,7 +153,7 @@ fn assert_refuses_with(name: &str, give: Rights) {
     }
 }
 
-/// Whether such programs have their rights in this folder: not where it was mounted without.
+/// Returns whether such programs have their rights in this folder: not where it was mounted without.
 fn is_privileged_here(program: &str) -> bool {
     let flags = rustix::fs::statvfs(program).unwrap().f_flag;
     let is = !flags.contains(rustix::fs::StatVfsMountFlags::NOSUID);

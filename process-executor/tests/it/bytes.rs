@@ -22,7 +22,7 @@ impl Bytes {
         Self(bytes)
     }
 
-    /// Whether it is the pattern of its length.
+    /// Returns whether it is the pattern of its length.
     pub(crate) fn is_pattern(&self) -> bool {
         *self == Self::pattern(self.0.len())
     }

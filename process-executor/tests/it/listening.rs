@@ -13,7 +13,7 @@ fn hold(pass: Pass) {
     pass.go();
 }
 
-/// Whether the system has the call by which threads listen: since Linux 5.16, unless a container forbids it.
+/// Returns whether the system has the call by which threads listen: since Linux 5.16, unless a container forbids it.
 fn can_listen() -> bool {
     use rustix::thread::{ClockId, futex};
     // No words at all are an error of their own.

@@ -9,12 +9,12 @@ pub(crate) fn state(pid: u32) -> Option<char> {
     stat(pid)?.first()?.chars().next()
 }
 
-/// Whether a process runs; one that has ended and only waits to be reaped does not.
+/// Returns whether a process runs; one that has ended and only waits to be reaped does not.
 pub(crate) fn is_alive(pid: u32) -> bool {
     state(pid).is_some_and(|state| state != 'Z' && state != 'X')
 }
 
-/// Whether all threads of a process wait for something.
+/// Returns whether all threads of a process wait for something.
 pub(crate) fn is_asleep(pid: u32) -> bool {
     all_threads_are(pid, "S")
 }
@@ -33,7 +33,7 @@ pub(crate) fn wait_until_stopped(pid: u32) {
     }
 }
 
-/// Whether all threads of a process have been stopped by a signal.
+/// Returns whether all threads of a process have been stopped by a signal.
 pub(crate) fn is_stopped(pid: u32) -> bool {
     all_threads_are(pid, "T")
 }
@@ -59,7 +59,7 @@ pub(crate) fn wake_ups(pid: u32, name: &str) -> u64 {
     of_those.map(of_thread).sum()
 }
 
-/// Whether a count stays the same for a while: not a wait for an event, but a time in which none may happen.
+/// Returns whether a count stays the same for a while: not a wait for an event, but a time in which none may happen.
 pub(crate) fn rests<T: PartialEq>(count: impl Fn() -> T) -> bool {
     let before = count();
     std::thread::sleep(std::time::Duration::from_millis(300));

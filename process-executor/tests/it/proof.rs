@@ -205,7 +205,7 @@ fn idle_program() {
     });
 }
 
-/// Whether the pool's threads in this process wait for something.
+/// Returns whether the pool's threads in this process wait for something.
 fn pool_threads_sleep() -> bool {
     let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
     let stats = threads.map(|thread| fs::read_to_string(thread.path().join("stat")).unwrap_or_default());

@@ -170,7 +170,7 @@ pub(crate) fn own_pid(_: ()) -> u32 {
     std::process::id()
 }
 
-/// Whether the pool still does what it is for, on every worker.
+/// Returns whether the pool still does what it is for, on every worker.
 #[track_caller]
 pub(crate) fn assert_works(pool: &ProcessPoolExecutor) {
     step("a pool that should still work");

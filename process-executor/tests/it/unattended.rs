@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 /// Workers become idle in between, and the pool's own threads fall asleep: mostly, so each test has some rounds.
 const ROUNDS: usize = 20;
 
-/// Whether it has succeeded, once it is over.
+/// Returns whether it has succeeded, once it is over.
 fn told<R: Send + 'static>(future: &Future<R>) -> Receiver<bool> {
     let (sender, receiver) = channel();
     future.add_done_callback(move |outcome| sender.send(outcome.is_ok()).unwrap());

@@ -14,7 +14,7 @@ pub(crate) const MAP: &str = include_str!("pool_map.py");
 /// `ProcessPoolExecutor.submit` of a `bytes`; arguments: how many tasks, how many bytes.
 pub(crate) const LARGE: &str = include_str!("executor_large.py");
 
-/// Whether scripts can run; the error is a reason for the table.
+/// Returns whether scripts can run; the error is a reason for the table.
 pub(crate) fn available() -> Result<(), String> {
     match python("import concurrent.futures, multiprocessing", &[]).output() {
         Ok(output) if output.status.success() => Ok(()),
