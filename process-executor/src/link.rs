@@ -84,7 +84,7 @@ impl Link {
     }
 
     /// Returns whether the socket is still what it was: the program may have closed it by its number, which is another file's then.
-    fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         self.identity.is_none() || system::file_identity(&self.socket) == self.identity
     }
 

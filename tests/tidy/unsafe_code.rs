@@ -70,6 +70,7 @@ const UNSAFE_MODULES: &[(&str, &str)] = &[
     ("process-executor/tests/it/privileges.rs", "a program that drops its privileges"),
     ("process-executor/tests/it/processes.rs", "a debugger"),
     ("process-executor/tests/it/hostile.rs", "tasks that do what no task should"),
+    ("process-executor/tests/ipc/lost_files.rs", "a program that closes what it does not own"),
     ("process-executor/tests/it/leftovers.rs", "tasks with exit handlers"),
     ("process-executor/tests/it/liars.rs", "tasks that write over what their worker shares with its parent"),
     ("process-executor/tests/it/limits.rs", "a task with a signal handler"),

@@ -7,7 +7,7 @@
 //! not when it is submitted, and not under the pool's lock, because that is user code: each worker has a feeder, which may take its
 //! time. A worker has one task at a time, which is with its feeder or in its ring. Once the feeder has it, it counts as begun.
 
-use super::mailbox::Mailbox;
+use super::mailbox::{Leavable, Mailbox};
 use super::message::{MOST_BYTES, NotSent, Outgoing, Sender};
 use crate::dispatch::Dispatch;
 use crate::dispatch::batch::{Batch, Collected};
@@ -43,7 +43,7 @@ pub(super) struct Feeder {
     pool: Arc<Pool>,
     index: usize,
     link: Arc<Link>,
-    sender: Sender,
+    sender: Leavable<Sender>,
     /// The pool counts a task as being with this feeder.
     carries: Cell<bool>,
 }
@@ -54,7 +54,7 @@ impl Feeder {
         pool: &Arc<Pool>,
         index: usize,
         link: &Arc<Link>,
-        sender: Sender,
+        sender: Leavable<Sender>,
         mailbox: Arc<Mailbox>,
     ) -> io::Result<()> {
         let (pool, link, carries) = (pool.clone(), link.clone(), Cell::new(false));

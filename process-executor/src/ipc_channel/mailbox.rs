@@ -3,7 +3,11 @@
 use super::message::{Replies, can_open_here};
 use crate::dispatch::entry::Entry;
 use crate::dispatch::relay::{FindBuffer, ReadReply, Relay};
+use crate::link::Link;
 use parking_lot::{Condvar, Mutex};
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How soon a feeder tries again to hand memory to a worker whose socket is full.
@@ -13,7 +17,37 @@ const TRY_AGAIN: Duration = Duration::from_millis(1);
 pub(super) struct Mailbox {
     state: Mutex<State>,
     called: Condvar,
-    replies: Replies,
+    replies: Leavable<Replies>,
+}
+
+/// Channels of the worker behind a link. They are dropped as long as the link's socket is ours, and left behind once the program has
+/// closed that by its number, as a program does that makes itself a daemon: their numbers are then other files' as well.
+#[derive(Debug)]
+pub(super) struct Leavable<T> {
+    channels: Option<T>,
+    link: Arc<Link>,
+}
+
+impl<T> Leavable<T> {
+    pub(super) fn new(channels: T, link: &Arc<Link>) -> Self {
+        Self { channels: Some(channels), link: link.clone() }
+    }
+}
+
+impl<T> Deref for Leavable<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.channels.as_ref().expect("there until they are dropped")
+    }
+}
+
+impl<T> Drop for Leavable<T> {
+    fn drop(&mut self) {
+        if !self.link.is_ours() {
+            let _ = ManuallyDrop::new(self.channels.take());
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -23,7 +57,7 @@ struct State {
 }
 
 impl Mailbox {
-    pub(super) fn new(replies: Replies) -> Self {
+    pub(super) fn new(replies: Leavable<Replies>) -> Self {
         Self { state: Mutex::default(), called: Condvar::new(), replies }
     }
 

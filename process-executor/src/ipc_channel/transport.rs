@@ -1,7 +1,7 @@
 //! The transport of ipc-channel as a pool's supervisor knows it.
 
 use super::feeder::Feeder;
-use super::mailbox::Mailbox;
+use super::mailbox::{Leavable, Mailbox};
 use super::message::{Replies, Sender, receiver_at, sender_at};
 use crate::supervisor::transport::{Opened, Transport};
 use crate::worker;
@@ -26,8 +26,8 @@ impl Transport for IpcChannel {
         let (ours, outputs) = system::packet_socket_pair()?;
         let replies = Replies::new(receiver_at(&ours)?)?;
         let start = Box::new(move |pool: &_, index, link: &_| {
-            let mailbox = Arc::new(Mailbox::new(replies));
-            Feeder::start(pool, index, link, sender, mailbox.clone())?;
+            let mailbox = Arc::new(Mailbox::new(Leavable::new(replies, link)));
+            Feeder::start(pool, index, link, Leavable::new(sender, link), mailbox.clone())?;
             Ok(mailbox as _)
         });
         Ok(Opened { worker_ends: vec![inputs, outputs], start_relay: Some(start) })

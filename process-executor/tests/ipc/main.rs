@@ -1,6 +1,10 @@
 //! Tests of the transport over ipc-channel: what may be in arguments and results, and what happens where it goes wrong.
 
+#[path = "../it/child.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod child;
 mod drops;
+mod lost_files;
 mod map;
 #[path = "../it/processes.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
@@ -25,11 +29,6 @@ const LONG: Duration = Duration::from_secs(60);
 fn pool(workers: usize) -> ProcessPoolExecutor {
     let builder = ProcessPoolExecutor::builder().workers(workers).stderr(WorkerOutput::Null);
     builder.transport(TransportKind::IpcChannel).build().unwrap()
-}
-
-/// Tests that are programs of their own have a name for it; there are none here.
-mod child {
-    pub(crate) const VARIABLE: &str = "PROCESS_EXECUTOR_CHILD";
 }
 
 #[track_caller]
