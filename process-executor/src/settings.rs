@@ -21,6 +21,8 @@ pub enum TransportKind {
     ///   help a task that has some.
     /// - The program's own channels are not watched: a thread that sends a large message to a task waits until the task has
     ///   received it, also if its worker dies meanwhile (ipc-channel has no limit for that).
+    /// - The parent is not protected from its workers, as it is with shared memory: one that writes to its channel behind the back of
+    ///   ipc-channel can make it wait for ever, abort it if it was built with debug assertions, or make it leak descriptors.
     /// - The inputs and results of `map` may contain some if each travels alone, by
     ///   [`chunk_size(1)`](executor_core::MapOptions::chunk_size).
     ///

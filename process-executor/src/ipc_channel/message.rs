@@ -25,8 +25,12 @@
 //! - Handles are noted, and looked up, by the order in which they are serialized, in lists of the thread.
 //! - What is shorter than [`MOST_BYTES`] is sent as one packet.
 //!
-//! One trap is left: ipc-channel believes what it reads of a message's length. A worker that writes to its channel behind its back
-//! can make its parent wait for the rest of a message that never comes; the other transport bears that.
+//! Two traps are left, for a worker that writes to its channel behind its back; the other transport bears that:
+//!
+//! - ipc-channel believes what it reads of a message's length: its parent waits for the rest of a message that never comes.
+//! - It panics at a message that is not as it writes them, and, while it unwinds, at the descriptors that came with it (0.23.1,
+//!   `platform/unix/mod.rs:1103`, then 665 in a destructor). That aborts a parent built with debug assertions; without them
+//!   descriptors stay open.
 
 use executor_core::task::contain;
 use ipc_channel::IpcError;

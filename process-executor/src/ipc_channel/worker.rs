@@ -57,7 +57,8 @@ impl Transport for IpcChannel {
                 }
                 _ if !opened => refuse_argument(
                     &tasks.replies,
-                    "the message of ipc-channel with it could not be taken in; are there enough descriptors?",
+                    "the message with it could not be taken in: it was not as ipc-channel writes them, or there are no \
+                     descriptors left",
                 ),
                 _ => {}
             }

@@ -249,7 +249,8 @@ fn finish_with(pool: &Arc<Pool>, out_of_band: OutOfBand, task: Task, reply: Repl
         }
         Body::Relayed { relay, number } => {
             relay.read_reply(number, &|id| replies.buffer(id), &mut finish);
-            finish(Err("its message could not be taken in; are there enough descriptors?".to_owned()));
+            let reason = "its message could not be taken in: it was not as ipc-channel writes them, or there are no descriptors left";
+            finish(Err(reason.to_owned()));
         }
     }
     rest
