@@ -33,9 +33,10 @@ pub struct Stats {
     /// they ran. A stopped task on a thread returns, and counts as what it then is.
     pub cancelled: u64,
     /// Worker processes that died of themselves: killed by a signal, by a task that exited, by a limit. Those that were ended by
-    /// [`stop`](crate::Future::stop) or by the end of the pool do not count.
+    /// [`stop`](crate::Future::stop) or by the end of the pool do not count, nor do those that
+    /// ended before they were ready; the worker that is started in the place of one counts in `restarts`.
     pub deaths: u64,
-    /// Worker processes started in the place of one that was there before.
+    /// Worker processes started in the place of one that was there before, ready or not.
     pub restarts: u64,
     /// Bytes of arguments handed to worker processes.
     pub bytes_sent: u64,
