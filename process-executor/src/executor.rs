@@ -106,11 +106,12 @@ impl ProcessPoolExecutor {
         let supervisor = supervisor.map_err(|error| unavailable(error.to_string()))?;
         pool.callback_threads()
             .open(&|kind| pool.start_callback_thread(kind))
-            .map_err(|error| unavailable(format!("no thread for callbacks: {error}")))?;
+            .calling("pthread_create")
+            .map_err(|error| unavailable(format!("a thread for callbacks could not be started: {error}")))?;
         let thread = std::thread::Builder::new().name("process-pool".to_owned()).spawn(move || supervisor.run());
-        if let Err(error) = thread {
+        if let Err(error) = thread.calling("pthread_create") {
             pool.callback_threads().close();
-            return Err(unavailable(format!("no thread for its supervisor: {error}")));
+            return Err(unavailable(format!("the thread of its supervisor could not be started: {error}")));
         }
         Ok(Self {
             owner: Arc::new(Owner::new(pool.clone())),

@@ -34,7 +34,7 @@ impl fmt::Display for SubmitError {
         f.write_str(match self {
             Self::Broken(broken) => return broken.fmt(f),
             Self::NoWorkers(error) => {
-                let advice = "raise the limit on threads or ask for fewer workers";
+                let advice = "raise the limit on threads (ulimit -u, pids.max), or ask for fewer workers";
                 return write!(f, "no worker could be started: {error}; {advice}");
             }
             Self::ShutDown => {

@@ -7,7 +7,7 @@ use crate::processes;
 use crate::support::{Gate, Pass, assert_works, double, outcome, own_pid, pool};
 use crate::watchdog::{step, watched};
 use executor_core::{CodecPhase, ExecutorExt, Future, TaskError};
-use process_executor::SharedBuffer;
+use process_executor::{ProcessPoolExecutor, SharedBuffer};
 use rustix::process::{Resource, Rlimit};
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -385,6 +385,9 @@ fn processes_program() {
         let task = pool.submit(double, 1).unwrap();
         let error = outcome("a task for a worker that cannot be started", task).unwrap_err();
         assert!(matches!(error, TaskError::Broken(..)), "{error}");
+        let refused = ProcessPoolExecutor::with_workers(1).unwrap_err().to_string();
+        assert!(refused.contains("a thread for callbacks could not be started: pthread_create failed"), "{refused}");
+        assert!(refused.contains("ulimit -u"), "{refused}");
         let (told, hear) = std::sync::mpsc::channel();
         let task = pool.submit(double, 1).unwrap();
         task.add_done_callback(move |outcome| told.send(outcome.is_err()).unwrap());

@@ -48,7 +48,7 @@ impl Pool {
     /// Ends the queued tasks if the last worker has retired while a task came, and no other can be started.
     fn fail_queued_if_stranded(&self, nobody_works: bool, started: io::Result<()>) {
         if let (Err(error), true) = (started, nobody_works) {
-            self.fail_queued(&BrokenExecutor::new("no worker could be started", error));
+            self.fail_queued(&BrokenExecutor::new("its last worker has retired", SubmitError::NoWorkers(error)));
         }
     }
 
