@@ -33,8 +33,9 @@ macro_rules! local {
 #[macro_export]
 macro_rules! kept {
     ($(#[$attribute:meta])* static $name:ident: $type:ty = $start:expr;) => {
+        // A constant, which the compiler sees through in every crate; a static is a pointer to a function to call.
         $(#[$attribute])*
-        static $name: $crate::local::Kept<$type> = {
+        const $name: $crate::local::Kept<$type> = {
             ::std::thread_local! {
                 static KEY: ::std::cell::RefCell<$type> = const { ::std::cell::RefCell::new($start) };
             }
