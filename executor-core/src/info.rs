@@ -44,13 +44,16 @@ crate::local! {
 
 impl TaskId {
     pub(crate) fn next() -> Self {
-        let (mut next, mut end) = BLOCK_LEFT.get();
-        if next == end || next < FIRST.load(Ordering::Relaxed) {
-            next = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
-            end = next + BLOCK;
-        }
-        BLOCK_LEFT.set((next + 1, end));
-        Self(next)
+        // One access: the compiler makes a call of each.
+        BLOCK_LEFT.with(|left| {
+            let (mut next, mut end) = left.get();
+            if next == end || next < FIRST.load(Ordering::Relaxed) {
+                next = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
+                end = next + BLOCK;
+            }
+            left.set((next + 1, end));
+            Self(next)
+        })
     }
 
     /// Starts the numbers of this process, a fork of the one that gave those so far.
