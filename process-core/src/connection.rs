@@ -27,7 +27,7 @@ pub const REFUSED: u64 = 0x101;
 pub(crate) const VALUE: u64 = 0x102;
 
 /// A process says why it does not begin in no more bytes than these: its parent copies them.
-const MOST_WORDS: u64 = 64 * 1024;
+const MOST_REASON: u64 = 64 * 1024;
 
 /// A value takes no more attachments than the system takes descriptors in one message, beside that of its bytes.
 pub const MOST_ATTACHMENTS: usize = system::MOST_DESCRIPTORS - 1;
@@ -152,7 +152,7 @@ impl Connection {
                 let contents = Contents::receive(length, count, &mut files, self.side)?;
                 contents.decode()
             }
-            [REFUSED, length @ ..=MOST_WORDS, 0, 0] if matches!(self.side, Side::Parent) => {
+            [REFUSED, length @ ..=MOST_REASON, 0, 0] if matches!(self.side, Side::Parent) => {
                 let memory = receive_memory(files.next(), 0, length)?;
                 Err(io::Error::other(format!(
                     "the process could not begin: {}",

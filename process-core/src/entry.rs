@@ -1,9 +1,16 @@
 //! What a process that is started begins with, and what it ends with.
 
 use crate::connection::Connection;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
 
 /// In the environment of a process that was started, until it is taken over.
-pub(crate) const MARKER: &str = "CONCURRENT_FUTURES_WORKER_PROCESS";
+pub(crate) const MARKER: &CStr = c"CONCURRENT_FUTURES_WORKER_PROCESS";
+
+/// Returns [`MARKER`] as the standard library takes it.
+pub(crate) fn marker() -> &'static OsStr {
+    OsStr::from_bytes(MARKER.to_bytes())
+}
 
 /// What a process that was started ends with; 0 is success.
 ///

@@ -1,7 +1,7 @@
 //! Starting a process of this executable at one of its functions.
 
 use crate::connection::{BEGIN, Connection};
-use crate::entry::{Entry, MARKER};
+use crate::entry::{Entry, marker};
 use crate::image::Image;
 use crate::process::Process;
 use crate::start_error::{CHDIR, Calling, StartError};
@@ -133,7 +133,7 @@ fn command(settings: &Settings, socket: OwnedFd) -> io::Result<Command> {
     let name = settings.name.clone().or_else(|| std::env::args_os().next()).unwrap_or_default();
     command
         .arg0(name)
-        .env(MARKER, "1")
+        .env(marker(), "1")
         .envs(settings.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::from(socket))
         .stdout(stdio(settings.stdout)?)

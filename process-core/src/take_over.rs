@@ -7,15 +7,12 @@
 use crate::begin;
 #[cfg(feature = "before-main")]
 use crate::constructors::{self, Constructor};
+use crate::entry::{MARKER, marker};
 use crate::refusal::Refusal;
 use crate::system;
-use std::ffi::CStr;
 #[cfg(feature = "before-main")]
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// [`MARKER`](crate::entry::MARKER), as the C library takes it.
-const MARKER: &CStr = c"CONCURRENT_FUTURES_WORKER_PROCESS";
 
 /// True once this process has looked for the marker: a child of the same program will look for it, too.
 static READY: AtomicBool = AtomicBool::new(false);
@@ -57,7 +54,7 @@ pub fn init() {
     if system::is_main_thread() {
         READY.store(true, Ordering::Relaxed);
     }
-    take_over(std::env::var_os(crate::entry::MARKER).is_some(), || ());
+    take_over(std::env::var_os(marker()).is_some(), || ());
 }
 
 /// Returns whether a process that is started now would be taken over.
