@@ -150,6 +150,15 @@ impl Shared {
         *socket -= 1;
     }
 
+    /// Has the worker ring for its first result, and waits for that unless the result is there.
+    fn arm_and_hear(&self) {
+        self.set(ARMED);
+        if !self.is(0, DONE) {
+            self.hear();
+            assert!(self.is(0, DONE));
+        }
+    }
+
     fn set(&self, value: u32) {
         DoorbellWord::set_all([&self.bell].into_iter(), value);
     }
@@ -190,11 +199,7 @@ fn a_result_against_bells_that_are_turned_on() {
     model(|| {
         let shared = Shared::new();
         let worker = Shared::beside(&shared, |shared| shared.leave(0));
-        shared.set(ARMED);
-        if !shared.is(0, DONE) {
-            shared.hear();
-            assert!(shared.is(0, DONE));
-        }
+        shared.arm_and_hear();
         worker.join().unwrap();
     });
 }
@@ -226,11 +231,7 @@ fn a_result_for_which_nobody_listens_any_more() {
         shared.set(LISTENED);
         // Its time is over before it sleeps. The supervisor turns the bells on, and leaves those alone that are listened to.
         if !shared.is(0, DONE) {
-            shared.set(ARMED);
-            if !shared.is(0, DONE) {
-                shared.hear();
-                assert!(shared.is(0, DONE));
-            }
+            shared.arm_and_hear();
         }
         worker.join().unwrap();
     });
