@@ -14,11 +14,11 @@ use crate::load::Load;
 use crate::plan::Plan;
 use crate::pool::Pool;
 use crate::shared::{Held, Shared};
-use crate::tasks::{Aftermath, call_back, finish, task};
+use crate::tasks::{AfterEnd, call_back, finish, task};
 use crate::values::{Argument, Value};
 use crate::watchdog::Board;
 use crate::work::{Family, Work};
-use crate::{away, home};
+use crate::{home, remote};
 
 /// One kind of step, and how often it comes up against the others.
 pub(crate) type Operation = (&'static str, u32, fn(&mut Actor));
@@ -89,12 +89,12 @@ impl Actor {
 
     /// Up to half a millisecond, or five where processes need as long for as much.
     pub(crate) fn moment(&mut self) -> Duration {
-        let longest = if away::is_away() { 5_000 } else { 500 };
+        let longest = if remote::is_remote() { 5_000 } else { 500 };
         Duration::from_micros(self.rng.u64(0..longest))
     }
 
     pub(crate) fn work(&mut self) -> Work {
-        if away::is_away() {
+        if remote::is_remote() {
             return self.work_away();
         }
         match self.rng.u8(..20) {
@@ -124,7 +124,7 @@ impl Actor {
     /// The argument of a random task.
     pub(crate) fn argument(&mut self, entry: &Arc<Entry>) -> Argument {
         let work = self.work();
-        let load = if away::is_away() { Load::random(&mut self.rng, entry.number()) } else { Load::NONE };
+        let load = if remote::is_remote() { Load::random(&mut self.rng, entry.number()) } else { Load::NONE };
         Argument::new(entry, work, load)
     }
 
@@ -200,7 +200,7 @@ impl Actor {
             return;
         }
         let entry = self.entry("nested parent");
-        let family = (!away::is_away()).then(|| -> Arc<dyn Family> { Arc::<Shared>::clone(&self.shared) });
+        let family = (!remote::is_remote()).then(|| -> Arc<dyn Family> { Arc::<Shared>::clone(&self.shared) });
         let work = Work::Nested { family, children: self.rng.u8(1..6), depth: self.rng.u8(0..3) };
         let submitted = self.pool().submit(task, Argument::new(&entry, work, Load::NONE));
         self.hold(entry, submitted);
@@ -258,13 +258,13 @@ impl Actor {
 
     pub(crate) fn add_done_callback(&mut self) {
         let Some(held) = self.take() else { return };
-        let aftermath = match self.rng.u8(..8) {
-            0 => Aftermath::Panics,
+        let after_end = match self.rng.u8(..8) {
+            0 => AfterEnd::Panics,
             // The callbacks of a task whose limit passed may outlive the pool's threads, and would keep it alive.
-            1 if !held.0.is_limited() => Aftermath::Submits(Arc::clone(&self.shared)),
-            _ => Aftermath::Nothing,
+            1 if !held.0.is_limited() => AfterEnd::Submits(Arc::clone(&self.shared)),
+            _ => AfterEnd::Nothing,
         };
-        call_back(&held, aftermath);
+        call_back(&held, after_end);
         self.held.push(held);
     }
 

@@ -3,7 +3,7 @@
 //! All counters are relaxed: they are read when every thread that writes them has been joined. A stronger ordering
 //! would synchronize the threads of the pool with one another and hide from ThreadSanitizer the races it looks for.
 //!
-//! Where a task runs in another process (`away.rs`), what is dropped there is not counted: the books have its argument and
+//! Where a task runs in another process (`remote.rs`), what is dropped there is not counted: the books have its argument and
 //! its value as far as they are in this process, and its runs as it has noted them.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use executor_core::{TaskError, WorkerDeath};
 
-use crate::away;
+use crate::remote;
 use crate::work::panic_text;
 
 /// What happened to one task.
@@ -114,25 +114,25 @@ impl Entry {
     /// Notes what the future said; that a limit passed says nothing about whether the task ran.
     pub(crate) fn note_error(&self, error: &TaskError) {
         match error {
-            TaskError::Cancelled(_) if away::is_away() && error.to_string().contains("was stopped") => {}
-            TaskError::Broken(..) if away::is_away() => self.note_breakdown(error),
+            TaskError::Cancelled(_) if remote::is_remote() && error.to_string().contains("was stopped") => {}
+            TaskError::Broken(..) if remote::is_remote() => self.note_breakdown(error),
             TaskError::Cancelled(_) | TaskError::Broken(..) | TaskError::Refused(_) => {
                 self.must_not_run.store(true, Relaxed);
             }
             TaskError::Panicked(panic) => {
-                let own = !away::is_away() || panic.message() == panic_text(self.number);
+                let own = !remote::is_remote() || panic.message() == panic_text(self.number);
                 expect(self, own, &format!("a panic that is not the task's own: {error}"));
                 self.must_run.store(true, Relaxed);
             }
             TaskError::TimedOut(_) => self.may_be_skipped(),
-            TaskError::WorkerDied(death) if away::is_away() => self.note_death(death),
+            TaskError::WorkerDied(death) if remote::is_remote() => self.note_death(death),
             other => fail(self, &format!("an outcome that no task of this program has: {other}")),
         }
     }
 
     /// Its pool broke before it could run; a chunk of it may have run in vain.
     fn note_breakdown(&self, error: &TaskError) {
-        expect(self, away::leniency().breakdowns, &format!("nobody has broken the pool: {error}"));
+        expect(self, remote::leniency().breakdowns, &format!("nobody has broken the pool: {error}"));
         if !self.may_repeat() {
             self.must_not_run.store(true, Relaxed);
         }
@@ -141,10 +141,10 @@ impl Entry {
     fn note_death(&self, death: &WorkerDeath) {
         // The worker may have died before the task could note that it ran.
         self.may_be_skipped();
-        if let Some(other) = away::other_victim(self.number, death) {
+        if let Some(other) = remote::other_victim(self.number, death) {
             fail(self, &format!("the same death has cost another task, number {other}: {death}"));
         }
-        if !away::leniency().deaths {
+        if !remote::leniency().deaths {
             let deadly = self.deadly.load(Relaxed);
             expect(self, deadly, &format!("nobody has killed the worker: {death}"));
             let tries = self.retries.load(Relaxed) as usize + 1;
@@ -167,7 +167,7 @@ impl Entry {
 
     /// Returns whether an item of a chunk may run in vain, because the limit of another passed.
     fn may_repeat(&self) -> bool {
-        self.item.load(Relaxed) && away::leniency().limits
+        self.item.load(Relaxed) && remote::leniency().limits
     }
 
     /// Compares the books; `drained` says that nobody but a task's own submitter may have kept it from running.
@@ -184,7 +184,7 @@ impl Entry {
         expect(entry, settled.runs > 0 || !entry.must_run.load(Relaxed), "an outcome without a run");
         let excused = refused || !drained || entry.may_not_run.load(Relaxed);
         expect(entry, settled.runs > 0 || excused, "the pool was drained and yet the task did not run");
-        if away::is_away() {
+        if remote::is_remote() {
             entry.settle_away(settled.runs, made)
         } else {
             entry.settle_here(settled.runs, made)

@@ -18,8 +18,8 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::away::{self, Leniency};
 use crate::entry::Entry;
+use crate::remote::{self, Leniency};
 
 /// What a note says, behind the task's number.
 const BEGUN: u64 = 1;
@@ -39,7 +39,7 @@ struct Round {
 pub(crate) fn begin_round(leniency: Leniency) {
     let log = rustix::fs::memfd_create("stress-log", MemfdFlags::CLOEXEC).expect("memory for the log");
     *ROUND.write() = Some(Round { log: log.into(), entries: HashMap::new() });
-    away::begin_round(leniency);
+    remote::begin_round(leniency);
 }
 
 /// The round is over, and no worker is left: enters into the books what the tasks have noted.
@@ -58,7 +58,7 @@ pub(crate) fn end_round() {
 /// Opens the books of a task of the round.
 pub(crate) fn open_books(origin: &'static str) -> Arc<Entry> {
     let entry = Entry::new(origin);
-    if away::is_away()
+    if remote::is_remote()
         && let Some(round) = ROUND.write().as_mut()
     {
         round.entries.insert(entry.number(), Arc::downgrade(&entry));

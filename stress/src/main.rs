@@ -9,7 +9,6 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "reporting is what this program is for")]
 
 mod actor;
-mod away;
 mod entry;
 mod home;
 mod leftovers;
@@ -20,6 +19,7 @@ mod operations;
 mod panics;
 mod plan;
 mod pool;
+mod remote;
 mod round;
 mod sets;
 mod shared;
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     println!("stress: seed {seed}");
     panics::silence_expected();
     if options.executor == Executor::Processes {
-        away::set_out();
+        remote::set_out();
     }
     let watchdog = Watchdog::start(Duration::from_secs(options.hang_after), options.hold);
     let begin = Instant::now();

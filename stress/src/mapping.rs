@@ -11,11 +11,11 @@ use executor_core::{ExecutorExt, MapOptions, TaskError};
 use fastrand::Rng;
 
 use crate::actor::Actor;
-use crate::away;
 use crate::entry::Entry;
 use crate::home;
 use crate::load::Load;
 use crate::panics::StrayPanic;
+use crate::remote;
 use crate::tasks::{finish, task};
 use crate::values::{Argument, Value};
 use crate::work::Work;
@@ -31,7 +31,7 @@ fn inputs(
     taken: &Taken,
 ) -> impl Iterator<Item = Argument> + use<> {
     let taken = Rc::clone(taken);
-    let mut rng = away::is_away().then(|| actor.rng.fork());
+    let mut rng = remote::is_remote().then(|| actor.rng.fork());
     let deadly = actor.deadly;
     (0..count).map(move |index| {
         let entry = home::open_books(origin);

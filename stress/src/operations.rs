@@ -6,7 +6,7 @@ use crate::actor::{Actor, Operation};
 use crate::entry::Entry;
 use crate::tasks::finish;
 use crate::watchdog::{STEPS, step};
-use crate::{away, mapping, mischief, sets};
+use crate::{mapping, mischief, remote, sets};
 
 const OPERATIONS: &[Operation] = &[
     ("submit", 20, Actor::submit),
@@ -40,7 +40,7 @@ const OPERATIONS: &[Operation] = &[
 
 /// The operations of this program: those that only processes have come last.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(away::is_away().then_some(mischief::OPERATIONS).into_iter().flatten())
+    OPERATIONS.iter().chain(remote::is_remote().then_some(mischief::OPERATIONS).into_iter().flatten())
 }
 
 /// The names of the operations, as the board numbers them.

@@ -9,8 +9,8 @@ use fastrand::Rng;
 use process_executor::{ProcessPoolBuilder, ProcessPoolExecutor, TransportKind};
 use thread_executor::ThreadPoolExecutor;
 
-use crate::away::{self, Leniency};
 use crate::pool::Pool;
+use crate::remote::{self, Leniency};
 use crate::{leftovers, panics};
 
 /// How the pools' lives end.
@@ -43,7 +43,7 @@ const ENDINGS: [Ending; 9] = [
 
 impl Ending {
     fn random(rng: &mut Rng) -> Self {
-        let count = if away::is_away() { ENDINGS.len() } else { ENDINGS.len() - 2 };
+        let count = if remote::is_remote() { ENDINGS.len() } else { ENDINGS.len() - 2 };
         ENDINGS[rng.usize(..count)]
     }
 
@@ -109,7 +109,7 @@ impl Plan {
             wild: false,
             processes: None,
         };
-        if away::is_away() {
+        if remote::is_remote() {
             plan.make_processes(&mut rng);
         }
         plan

@@ -7,18 +7,18 @@ use executor_core::WorkerDeath;
 use parking_lot::RwLock;
 
 /// The tasks of this program run in other processes. A flag of its own, so that threads share nothing else.
-static AWAY: AtomicBool = AtomicBool::new(false);
+static REMOTE: AtomicBool = AtomicBool::new(false);
 static LENIENCY: RwLock<Leniency> = RwLock::new(Leniency { deaths: false, breakdowns: false, limits: false });
 /// Which task each dead worker of the round took along.
 static DEATHS: RwLock<Option<HashMap<u32, u64>>> = RwLock::new(None);
 
 /// From now on tasks run in other processes.
 pub(crate) fn set_out() {
-    AWAY.store(true, Relaxed);
+    REMOTE.store(true, Relaxed);
 }
 
-pub(crate) fn is_away() -> bool {
-    AWAY.load(Relaxed)
+pub(crate) fn is_remote() -> bool {
+    REMOTE.load(Relaxed)
 }
 
 /// What a round does to its workers, and what may therefore become of its tasks.

@@ -17,7 +17,7 @@ use crate::plan::{Ending, Plan};
 use crate::pool::Pool;
 use crate::shared::Shared;
 use crate::watchdog::{Board, Watchdog, step};
-use crate::{away, home, operations};
+use crate::{home, operations, remote};
 
 /// What all rounds together did.
 #[derive(Default)]
@@ -38,7 +38,7 @@ impl Totals {
 
 /// Runs the round to its end and checks the books; a broken invariant panics.
 pub(crate) fn run(plan: &Plan, watchdog: &Watchdog, totals: &mut Totals) {
-    let before = away::is_away().then(Before::look);
+    let before = remote::is_remote().then(Before::look);
     if before.is_some() {
         home::begin_round(plan.leniency());
     }

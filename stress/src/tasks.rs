@@ -11,11 +11,11 @@ use executor_core::{ExecutorExt, TaskError};
 use process_executor::ProcessPoolExecutor;
 use rustix::process::Signal;
 
-use crate::away;
 use crate::entry::Entry;
 use crate::home::Home;
 use crate::load::Load;
 use crate::panics::StrayPanic;
+use crate::remote;
 use crate::shared::{Held, Shared};
 use crate::values::{Argument, Callback, Value};
 use crate::work::{Family, Work, panic_text};
@@ -109,7 +109,7 @@ pub(crate) fn finish(entry: &Entry, outcome: Result<Value, TaskError>) {
         Err(error) => {
             entry.note_error(&error);
             if let TaskError::Panicked(panic) = error
-                && !away::is_away()
+                && !remote::is_remote()
             {
                 let payload = panic.into_payload();
                 let value: &Value = payload.downcast_ref().expect("the payload is the task's own");
@@ -120,7 +120,7 @@ pub(crate) fn finish(entry: &Entry, outcome: Result<Value, TaskError>) {
 }
 
 /// What a callback does besides counting.
-pub(crate) enum Aftermath {
+pub(crate) enum AfterEnd {
     Nothing,
     /// The executor is to catch it: it must not reach whoever completes the future.
     Panics,
@@ -129,14 +129,14 @@ pub(crate) enum Aftermath {
 }
 
 /// Adds a callback that counts itself and then does something of its own.
-pub(crate) fn call_back((entry, future): &Held, aftermath: Aftermath) {
+pub(crate) fn call_back((entry, future): &Held, after_end: AfterEnd) {
     let callback = Callback::new(entry);
     future.add_done_callback(move |outcome| {
         callback.call(outcome);
-        match aftermath {
-            Aftermath::Nothing => {}
-            Aftermath::Panics => panic::panic_any(StrayPanic),
-            Aftermath::Submits(shared) => {
+        match after_end {
+            AfterEnd::Nothing => {}
+            AfterEnd::Panics => panic::panic_any(StrayPanic),
+            AfterEnd::Submits(shared) => {
                 let entry = shared.entry("submitted by a callback");
                 let argument = Argument::new(&entry, Work::Nothing, Load::NONE);
                 if shared.pools[0].submit(task, argument).is_err() {

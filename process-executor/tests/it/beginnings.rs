@@ -214,7 +214,7 @@ fn loaded_program() {
 /// What a program that waits for signals by a descriptor has made of them is not so in its workers, nor in what they start.
 #[test]
 fn signals_that_the_program_blocks_and_ignores() {
-    watched(|| child::run("beginnings::deaf_program", "1", |_| ()));
+    watched(|| child::run("beginnings::unresponsive_program", "1", |_| ()));
 }
 
 /// Lines of a process's or a thread's status, in which signals are the bits of a number.
@@ -245,7 +245,7 @@ fn run_on(pass: Pass) {
 }
 
 #[test]
-fn deaf_program() {
+fn unresponsive_program() {
     if child::argument().is_none() {
         return;
     }

@@ -179,18 +179,18 @@ fn ignore_all_signals(_: ()) {
 fn a_task_ignores_all_signals() {
     watched(|| {
         let pool = pool(1);
-        outcome("a deaf task", pool.submit(ignore_all_signals, ()).unwrap()).unwrap();
+        outcome("an unresponsive task", pool.submit(ignore_all_signals, ()).unwrap()).unwrap();
         assert_works(&pool);
         // It ends when it is told, not by a signal.
-        step("the end of a pool with a deaf worker");
+        step("the end of a pool with an unresponsive worker");
         pool.shutdown(Shutdown::wait());
         assert_eq!(pool.stats().deaths, 0);
     });
 }
 
 #[test]
-fn a_deaf_task_is_stopped() {
-    fn deaf(pass: Pass) {
+fn an_unresponsive_task_is_stopped() {
+    fn unresponsive(pass: Pass) {
         ignore_all_signals(());
         pass.arrive();
         loop {
@@ -200,10 +200,10 @@ fn a_deaf_task_is_stopped() {
     watched(|| {
         let pool = quiet(1).stop_grace(crate::support::SHORT).build().unwrap();
         let gate = Gate::new();
-        let task = pool.submit(deaf, gate.pass()).unwrap();
+        let task = pool.submit(unresponsive, gate.pass()).unwrap();
         gate.wait_arrivals(1);
         task.stop();
-        assert!(outcome("a deaf task", task).unwrap_err().is_cancelled());
+        assert!(outcome("an unresponsive task", task).unwrap_err().is_cancelled());
         assert_works(&pool);
     });
 }

@@ -333,7 +333,7 @@ fn handle_terminate(notes: &str) {
     unsafe { libc::signal(libc::SIGTERM, handler as libc::sighandler_t) };
 }
 
-fn deaf((notes, pass): (String, Pass)) {
+fn unresponsive((notes, pass): (String, Pass)) {
     handle_terminate(&notes);
     pass.arrive();
     loop {
@@ -350,7 +350,7 @@ fn stop_gives_grace() {
         for grace in [Duration::ZERO, AMPLE] {
             let pool = quiet(1).stop_grace(grace).build().unwrap();
             let gate = Gate::new();
-            let task = pool.submit(deaf, (notes.clone(), gate.pass())).unwrap();
+            let task = pool.submit(unresponsive, (notes.clone(), gate.pass())).unwrap();
             gate.wait_arrivals(1);
             let begin = Instant::now();
             assert_eq!(task.stop(), Stop::Requested);

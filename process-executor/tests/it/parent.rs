@@ -54,7 +54,7 @@ fn wait_for_child(notes: String) {
 
 /// As `wait_for_child`; those processes ignore SIGHUP, which the system sends to a group that stands still when nobody is left
 /// who could continue it.
-fn wait_for_deaf_child(notes: String) {
+fn wait_for_unresponsive_child(notes: String) {
     let script = format!(
         "trap '' HUP; echo $$ >> {notes}; sleep 1000 & echo $! >> {notes}; echo {} >> {notes}; wait",
         std::process::id()
@@ -145,7 +145,9 @@ fn reach(state: &str, notes: &str) {
         "with-children" => drop(busy(wait_for_child, notes, 6)),
         "with-children-standing-still" => stop(busy(wait_for_child, notes, 6), processes::send),
         "with-children-all-standing-still" => stop(busy(wait_for_child, notes, 6), processes::send_to_group),
-        "with-deaf-children-standing-still" => stop(busy(wait_for_deaf_child, notes, 6), processes::send),
+        "with-unresponsive-children-standing-still" => {
+            stop(busy(wait_for_unresponsive_child, notes, 6), processes::send)
+        }
         "with-orphans" => drop(busy(leave_child, notes, 4)),
         "full-queue" => {
             let pool = busy(sleep_for_ever, notes, 2);
@@ -282,7 +284,7 @@ fn killed_while_its_workers_stand_still_before_their_children() {
     watched(|| {
         killed("with-children-standing-still");
         killed("with-children-all-standing-still");
-        killed("with-deaf-children-standing-still");
+        killed("with-unresponsive-children-standing-still");
     });
 }
 
@@ -296,7 +298,7 @@ fn killed_below_a_program_that_takes_orphans_in() {
             "standing-still",
             "with-children-standing-still",
             "with-children-all-standing-still",
-            "with-deaf-children-standing-still",
+            "with-unresponsive-children-standing-still",
         ] {
             child::run("parent::takes_orphans_in", state, |_| ());
         }

@@ -39,10 +39,10 @@ fn program() {
     let for_a_while = TaskOptions::new().run_timeout(Duration::from_secs(5));
     let stopped = pool.submit(for_ever, gate.clone()).unwrap();
     wait_for(1);
-    let deaf = pool.submit(for_ever, gate.clone()).unwrap();
+    let unresponsive = pool.submit(for_ever, gate.clone()).unwrap();
     wait_for(2);
-    let deaf_pid = read_lines(&arrived)[1].parse().unwrap();
-    processes::stop(deaf_pid);
+    let unresponsive_pid = read_lines(&arrived)[1].parse().unwrap();
+    processes::stop(unresponsive_pid);
     assert_eq!(pool.submit(double, 4).unwrap().result().unwrap(), 8);
     let limited = pool.submit_with(for_a_while, for_ever, gate.clone()).unwrap();
     wait_for(3);
@@ -58,11 +58,11 @@ fn program() {
     };
     assert_eq!(user, NOBODY);
     assert!(limited.result().unwrap_err().is_timed_out());
-    assert!([stopped.stop(), deaf.stop()] == [Stop::Requested; 2]);
+    assert!([stopped.stop(), unresponsive.stop()] == [Stop::Requested; 2]);
     let error = stopped.result().unwrap_err();
     assert!(error.is_cancelled(), "{error}");
-    let error = deaf.result().unwrap_err();
-    assert!(error.is_cancelled() && error.to_string().contains(&format!("(pid {deaf_pid})")), "{error}");
+    let error = unresponsive.result().unwrap_err();
+    assert!(error.is_cancelled() && error.to_string().contains(&format!("(pid {unresponsive_pid})")), "{error}");
     for _ in 0..8 {
         assert_eq!(pool.submit(own_user, ()).unwrap().result().unwrap(), NOBODY);
     }

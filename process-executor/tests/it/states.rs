@@ -34,7 +34,7 @@ fn dropped(state: &str, pool: ProcessPoolExecutor) {
 }
 
 /// Never returns, and SIGTERM does not end it.
-fn be_deaf(pass: Pass) -> u64 {
+fn be_unresponsive(pass: Pass) -> u64 {
     // SAFETY: to ignore a signal is sound.
     unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
     pass.go();
@@ -49,7 +49,7 @@ fn left(state: &str, pool: ProcessPoolExecutor) {
     until("its workers are gone", || workers.iter().all(|pid| processes::state(*pid).is_none()));
 }
 
-/// What the caller has given up is given up: a task that never ends and is deaf to SIGTERM keeps nobody.
+/// What the caller has given up is given up: a task that never ends and ignores SIGTERM keeps nobody.
 #[test]
 fn s10_left_with_a_stuck_task() {
     type GiveUp = fn(&ProcessPoolExecutor);
@@ -69,7 +69,7 @@ fn s10_left_with_a_stuck_task() {
         for (way, give_up) in ways {
             let pool = quiet(1).stop_grace(Duration::from_millis(50)).build().unwrap();
             let gate = Gate::new();
-            let stuck = pool.submit(be_deaf, gate.pass()).unwrap();
+            let stuck = pool.submit(be_unresponsive, gate.pass()).unwrap();
             gate.wait_arrivals(1);
             let queued = pool.submit(double, 1).unwrap();
             give_up(&pool);

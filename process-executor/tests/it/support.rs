@@ -241,7 +241,7 @@ pub(crate) fn kill_self() -> ! {
     std::process::abort()
 }
 
-/// Lets an interrupt end this process, also if a shell has started the tests in the background, which makes them deaf to it.
+/// Lets an interrupt end this process, also if a shell has started the tests in the background, which makes them ignore it.
 pub(crate) fn hear_interrupts() {
     // SAFETY: sets the default; nobody in this process has a handler.
     unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
